@@ -1,0 +1,53 @@
+"""The shape of a teacher network: everything needed to build it before its weights are read."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+
+class NetworkConfig(BaseModel):
+    """Architecture of one SongUNet and its EDM preconditioning. Frozen, validated, JSON-able.
+
+    `architecture` picks DDPM++ (positional embedding, plain encoder, box filter) or NCSN++
+    (Fourier embedding, residual encoder, [1,3,3,1] filter), Song et al. 2021 as in EDM, table 7.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Literal["ddpmpp", "ncsnpp"]
+    side_px: PositiveInt
+    channels: PositiveInt
+    model_channels: PositiveInt = 128
+    channel_mult: tuple[PositiveInt, ...] = (2, 2, 2)
+    num_blocks: PositiveInt = 4
+    attention_sides: tuple[PositiveInt, ...] = (16,)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    augment_dim: int = Field(default=0, ge=0)
+    sigma_data: float = Field(default=0.5, gt=0)
+
+    @model_validator(mode="after")
+    def _sides_halve_evenly(self) -> "NetworkConfig":
+        if self.side_px % (1 << (len(self.channel_mult) - 1)):
+            raise ValueError(
+                f"side_px {self.side_px} can't be halved {len(self.channel_mult) - 1} times "
+                f"(channel_mult has {len(self.channel_mult)} levels)"
+            )
+        if self.model_channels % 4:
+            raise ValueError(f"model_channels must be a multiple of 4, got {self.model_channels}")
+        return self
+
+    @property
+    def embedding(self) -> Literal["positional", "fourier"]:
+        return "positional" if self.architecture == "ddpmpp" else "fourier"
+
+    @property
+    def residual_encoder(self) -> bool:
+        return self.architecture == "ncsnpp"
+
+    @property
+    def resample_filter(self) -> tuple[int, ...]:
+        return (1, 1) if self.architecture == "ddpmpp" else (1, 3, 3, 1)
+
+    @property
+    def embedding_channels(self) -> int:
+        return 4 * self.model_channels

@@ -1,0 +1,106 @@
+"""The small layers of the Song/EDM U-Nets: initialisation, resampling convolutions, embeddings.
+
+Behaviour follows Song et al. 2021 (Score-based generative modeling through SDEs) as configured by
+Karras et al. 2022 (Elucidating the design space of diffusion-based generative models), app. F.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@torch.no_grad()
+def init_xavier(module: nn.Module, gain: float = 1.0) -> None:
+    """Xavier-uniform weights times `gain` and zero biases, in place."""
+    for name, parameter in module.named_parameters():
+        if name.endswith("bias"):
+            parameter.zero_()
+        else:
+            nn.init.xavier_uniform_(parameter)
+            parameter.mul_(gain)
+
+
+class ResampledConv2d(nn.Module):
+    """A convolution that also halves (`down`) or doubles (`up`) the side of its input.
+
+    Resampling is a separable low-pass filter, applied before the convolution; with `fused` and
+    `down` the filter is applied after it, on the wider padded result. Shapes [B,Cin,H,W] ->
+    [B,Cout,H/2,W/2] or [B,Cout,2H,2W].
+    """
+
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        filter_taps: Sequence[int],
+        *,
+        up: bool = False,
+        down: bool = False,
+        fused: bool = False,
+    ) -> None:
+        super().__init__()
+        if up == down or (fused and up):
+            raise ValueError("exactly one of up and down; fused only with down")
+        self.up, self.fused = up, fused
+        self.kernel_pad = kernel // 2
+        self.filter_pad = (len(filter_taps) - 1) // 2
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        taps = torch.tensor(filter_taps, dtype=torch.float32)
+        kernel2d = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
+        self.register_buffer("resample_filter", kernel2d)
+
+    def _halve(self, x: Tensor, pad: int) -> Tensor:
+        taps = self.resample_filter.to(x.dtype).expand(x.shape[1], 1, -1, -1)
+        return functional.conv2d(x, taps, groups=x.shape[1], stride=2, padding=pad)
+
+    def _double(self, x: Tensor) -> Tensor:
+        taps = (self.resample_filter.to(x.dtype) * 4).expand(x.shape[1], 1, -1, -1)
+        return functional.conv_transpose2d(
+            x, taps, groups=x.shape[1], stride=2, padding=self.filter_pad
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.fused:
+            wide = functional.conv2d(x, self.weight, padding=self.kernel_pad + self.filter_pad)
+            return self._halve(wide, 0) + self.bias[:, None, None]
+        x = self._double(x) if self.up else self._halve(x, self.filter_pad)
+        return functional.conv2d(x, self.weight, self.bias, padding=self.kernel_pad)
+
+
+def group_norm(channels: int, eps: float = 1e-6) -> nn.GroupNorm:
+    """Groups of at least four channels, at most 32 groups."""
+    return nn.GroupNorm(min(32, channels // 4), channels, eps=eps)
+
+
+class PositionalEmbedding(nn.Module):
+    """Noise level [B] -> [B, channels]: cosines and sines at frequencies 1 down to 1e-4."""
+
+    def __init__(self, channels: int, max_positions: float = 10_000) -> None:
+        super().__init__()
+        self.channels, self.max_positions = channels, max_positions
+
+    def forward(self, noise_label: Tensor) -> Tensor:
+        half = self.channels // 2
+        exponent = torch.arange(half, dtype=torch.float32, device=noise_label.device) / (half - 1)
+        angle = torch.outer(noise_label, self.max_positions ** -exponent.to(noise_label.dtype))
+        return torch.cat([angle.cos(), angle.sin()], dim=1)
+
+
+class FourierEmbedding(nn.Module):
+    """Noise level [B] -> [B, channels]: cosines and sines at fixed random frequencies."""
+
+    freqs: Tensor
+
+    def __init__(self, channels: int, scale: float = 16) -> None:
+        super().__init__()
+        self.register_buffer("freqs", torch.randn(channels // 2) * scale)
+
+    def forward(self, noise_label: Tensor) -> Tensor:
+        angle = torch.outer(noise_label, (2 * torch.pi * self.freqs).to(noise_label.dtype))
+        return torch.cat([angle.cos(), angle.sin()], dim=1)

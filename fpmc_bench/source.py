@@ -1,0 +1,87 @@
+"""Source: a discrete probability measure over images, the p of a filtered posterior mean."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.errors import InputError
+from fpmc_bench.shapes import ImageShape, image_shape
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Images with their log weights; stored as loaded, turned to floats a chunk at a time.
+
+    `images` [N,C,H,W]: floats in [-1,1], or uint8 levels, which stand for levels * `scale` - 1
+    (1/127.5 for 8-bit images). `log_weights` [N] are unnormalised; None is the uniform measure.
+    """
+
+    images: Tensor
+    log_weights: Tensor | None = None
+    scale: float = 1 / 127.5
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or not self.images.numel():
+            raise InputError(
+                f"a source needs at least one image, [N,C,H,W]; got {list(self.images.shape)}"
+            )
+        if self.images.dtype != torch.uint8:
+            if not self.images.is_floating_point():
+                raise InputError(f"images must be uint8 or floats, got {self.images.dtype}")
+            low, high = self.images.aminmax()
+            if not (low >= -1 - 1e-4 and high <= 1 + 1e-4):  # also catches NaN
+                raise InputError(
+                    f"float images must lie in [-1, 1], got values from {float(low):.4g} to "
+                    f"{float(high):.4g}; for 8-bit images pass uint8 or x / 127.5 - 1"
+                )
+        if self.log_weights is not None and self.log_weights.shape != (len(self),):
+            raise InputError(
+                f"log_weights must have shape [{len(self)}], one per image, got "
+                f"{list(self.log_weights.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> ImageShape:
+        return image_shape(self.images)
+
+    def chunk(
+        self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        """Images [n,C,H,W] in [-1,1] and log weights [n] of rows start..stop."""
+        images = self.images[start:stop].to(device)
+        if images.dtype == torch.uint8:
+            images = images.to(dtype) * self.scale - 1
+        weights = (
+            torch.zeros(stop - start) if self.log_weights is None else self.log_weights[start:stop]
+        )
+        return images.to(dtype), weights.to(device, dtype)
+
+    def chunks(
+        self, size: int, device: torch.device | str, dtype: torch.dtype
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """The whole source in order, `size` images at a time."""
+        for start in range(0, len(self), size):
+            yield self.chunk(start, min(start + size, len(self)), device, dtype)
+
+    def values(self, dtype: torch.dtype = torch.float32) -> Tensor:
+        """All images [N,C,H,W] in [-1,1], on the CPU."""
+        return self.chunk(0, len(self), "cpu", dtype)[0]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over shape, type and content: equal exactly where sources are."""
+        digest = hashlib.sha256()
+        scale = self.scale if self.images.dtype == torch.uint8 else math.nan
+        digest.update(f"{list(self.images.shape)} {self.images.dtype} {scale!r}".encode())
+        digest.update(self.images.contiguous().numpy().tobytes())
+        if self.log_weights is not None:
+            digest.update(self.log_weights.contiguous().numpy().tobytes())
+        return digest.hexdigest()
