@@ -1,0 +1,133 @@
+"""What a plugin is: four small classes, each a frozen dataclass whose fields are its parameters.
+
+Class attributes `name` and `citation` identify it; `needs` says what a denoiser must be given.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from torch import Tensor
+
+from fpmc_bench.errors import InputError, ParameterError
+from fpmc_bench.fpmc import FPMC
+from fpmc_bench.shapes import ImageShape
+from fpmc_bench.source import Source
+
+Split = Literal["train", "test"]
+Need = Literal["teacher", "sensitivity"]
+DenoiseFunction = Callable[[Tensor, float], Tensor]
+"""(z [B,C,H,W], sigma) -> [B,C,H,W]."""
+
+
+class TeacherModel(Protocol):
+    """A trained network as a denoiser. Differentiable in z where gradients are enabled."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal exactly where outputs are: a hash of architecture and weights."""
+        ...
+
+    def __call__(self, z: Tensor, sigma: float) -> Tensor: ...
+
+
+class Dataset(ABC):
+    """Images to imitate from (`train`) and to measure on (`test`)."""
+
+    name: ClassVar[str]
+    citation: ClassVar[str]
+
+    @abstractmethod
+    def load(self, split: Split) -> Source:
+        """The images of one split, the same on every machine."""
+
+
+class Teacher(ABC):
+    """A trained network that denoisers are measured against."""
+
+    name: ClassVar[str]
+    citation: ClassVar[str]
+    dataset: ClassVar[str]
+    """The dataset it was trained on."""
+
+    @abstractmethod
+    def load(self, device: str) -> TeacherModel:
+        """The network with its weights, ready to call."""
+
+
+class Augmentation(ABC):
+    """A rule that adds images to a source (paper section 4.3, appendix B)."""
+
+    name: ClassVar[str]
+    citation: ClassVar[str]
+
+    @abstractmethod
+    def augment(self, source: Source, rate: float, seed: int) -> Source:
+        """Only the added images, about rate * len(source) of them; equal seeds, equal images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Everything a denoiser may look at: its source, the sigma grid, and what it said it needs.
+
+    `sensitivity` is [S,H,W,H,W]: G[s,y,x] is the map of output pixel (y, x) at sigmas[s].
+    """
+
+    source: Source
+    sigmas: tuple[float, ...]
+    teacher: TeacherModel | None = None
+    sensitivity: Tensor | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.sigmas or not all(0 < sigma < float("inf") for sigma in self.sigmas):
+            raise InputError(f"sigmas must be positive and finite, got {list(self.sigmas)}")
+
+    @property
+    def shape(self) -> ImageShape:
+        return self.source.shape
+
+    def nearest(self, sigma: float) -> int:
+        """Index of the grid value nearest to sigma: schedules are step functions of it."""
+        return min(range(len(self.sigmas)), key=lambda index: abs(self.sigmas[index] - sigma))
+
+
+class Denoiser(ABC):
+    """A rule that imitates a trained denoiser. Subclass FPMCDenoiser or FunctionDenoiser."""
+
+    name: ClassVar[str]
+    citation: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
+        """Refuse parameters that don't fit the dataset or the grid, before any work starts.
+
+        Raises ParameterError that names the parameter, its value and what was expected.
+        """
+
+    def _check_schedule(self, parameter: str, values: tuple[float, ...], grid: int) -> None:
+        if len(values) != grid:
+            raise ParameterError(
+                f"{self.name}: {parameter} has {len(values)} values, but the sigma grid has "
+                f"{grid}; give one value per sigma, from the largest sigma down"
+            )
+
+
+class FPMCDenoiser(Denoiser):
+    """A filtered posterior mean collection: says, for a sigma, its (Q, R, source); no more."""
+
+    @abstractmethod
+    def fpmc(self, setting: Setting, sigma: float) -> FPMC:
+        """The collection at one noise level. Called once per sigma; the engine keeps it."""
+
+
+class FunctionDenoiser(Denoiser):
+    """Any other method: fits what it must and returns a function (z, sigma) -> image."""
+
+    @abstractmethod
+    def build(self, setting: Setting) -> DenoiseFunction:
+        """Fit to the source. The function must not depend on how queries are batched."""

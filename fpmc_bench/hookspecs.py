@@ -1,0 +1,40 @@
+"""The five hooks of fpmc_bench, on one screen. Implement any of them with `fpmc_bench.hookimpl`.
+
+    [project.entry-points.fpmc_bench]
+    my_plugin = "my_package.my_module"
+"""
+
+from pathlib import Path
+
+import pluggy
+
+from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
+
+PROJECT = "fpmc_bench"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def fpmc_denoisers() -> list[type[Denoiser]]:  # type: ignore[empty-body]
+    """Denoiser classes: frozen dataclasses derived from FPMCDenoiser or FunctionDenoiser."""
+
+
+@hookspec
+def fpmc_augmentations() -> list[type[Augmentation]]:  # type: ignore[empty-body]
+    """Augmentation classes, which add images to a source."""
+
+
+@hookspec
+def fpmc_teachers() -> list[type[Teacher]]:  # type: ignore[empty-body]
+    """Teacher classes: trained networks."""
+
+
+@hookspec
+def fpmc_datasets() -> list[type[Dataset]]:  # type: ignore[empty-body]
+    """Dataset classes."""
+
+
+@hookspec
+def fpmc_suites() -> list[Path]:  # type: ignore[empty-body]
+    """Paths of suite files (TOML)."""

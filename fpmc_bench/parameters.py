@@ -1,0 +1,50 @@
+"""Parameters from a suite or a command line -> a plugin instance, refusing by name what is wrong."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from fpmc_bench.errors import ParameterError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def make_plugin(cls: type[T], params: Mapping[str, Any] | None = None) -> T:
+    """Instantiate a plugin class (a frozen dataclass) with checked parameters.
+
+    Raises ParameterError for a missing or ill-typed parameter and for an unknown one, with near
+    names. Values are those of JSON and TOML: lists stand for tuples, "3" does not stand for 3.
+    """
+    params = params or {}
+    name = getattr(cls, "name", cls.__name__)
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    hints = get_type_hints(cls)
+    for key in params:
+        if key not in fields:
+            unknown = UnknownNameError(f"parameter of '{name}':", key, fields)
+            raise ParameterError(str(unknown))
+    values: dict[str, Any] = {}
+    for key, field in fields.items():
+        if key in params:
+            values[key] = _checked(name, key, hints[key], params[key])
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            raise ParameterError(f"{name}: parameter '{key}' is required ({_type_name(hints[key])})")
+    return cls(**values)
+
+
+def _checked(plugin: str, key: str, hint: Any, value: Any) -> Any:
+    try:
+        return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+    except (ValidationError, TypeError) as error:
+        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        shown = repr(value) if len(repr(value)) < 80 else f"{repr(value)[:77]}..."
+        raise ParameterError(
+            f"{plugin}: parameter '{key}' must be {_type_name(hint)}, got {shown} ({detail})"
+        ) from error
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)

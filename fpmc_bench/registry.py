@@ -1,0 +1,137 @@
+"""Entry points -> one frozen Registry value: who offers what, and which plugins are broken."""
+
+import importlib.metadata
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pluggy
+
+from fpmc_bench import hookspecs
+from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
+from fpmc_bench.errors import PluginError, UnknownNameError
+
+KINDS: Mapping[str, type] = {
+    "denoisers": Denoiser,
+    "augmentations": Augmentation,
+    "teachers": Teacher,
+    "datasets": Dataset,
+    "suites": Path,
+}
+"""Plugin kind -> what its hook `fpmc_<kind>` returns a list of."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One offered thing (a class, or a suite's path) and the distribution that offers it."""
+
+    name: str
+    item: Any
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be used, and what its user can do about it."""
+
+    entry_point: str
+    distribution: str
+    version: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"plugin '{self.entry_point}' of {self.distribution} {self.version} is broken and left "
+            f"out: {self.reason} (update it, or 'pip uninstall {self.distribution}')"
+        )
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything installed, by kind and name. Lookups suggest near names."""
+
+    items: Mapping[str, Mapping[str, Registered]]
+    broken: tuple[BrokenPlugin, ...] = field(default=())
+
+    def get(self, kind: str, name: str) -> Registered:
+        """The thing of this kind and name, or UnknownNameError with suggestions."""
+        known = self.items[kind]
+        if name not in known:
+            raise UnknownNameError(kind.removesuffix("s"), name, known)
+        return known[name]
+
+
+@cache
+def installed_registry() -> Registry:
+    """The registry of this environment, read once."""
+    return build_registry(importlib.metadata.entry_points(group=hookspecs.PROJECT))
+
+
+def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
+    """Load each entry point on its own, so that one broken plugin costs only itself.
+
+    Raises PluginError where two distributions offer the same name.
+    """
+    items: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
+    broken: list[BrokenPlugin] = []
+    for entry in sorted(entry_points, key=lambda e: (e.dist.name if e.dist else "", e.name)):
+        distribution = entry.dist.name if entry.dist else "unknown"
+        version = entry.dist.version if entry.dist else "unknown"
+        try:
+            offers = _offers(entry.load())
+        except Exception as error:  # whatever a stranger's module raises is only its own
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            broken.append(BrokenPlugin(entry.name, distribution, version, reason))
+            continue
+        for kind, name, item in offers:
+            other = items[kind].get(name)
+            if other is not None:
+                raise PluginError(
+                    f"two plugins offer the {kind.removesuffix('s')} '{name}': "
+                    f"{other.distribution} {other.version} and {distribution} {version}; "
+                    f"uninstall one of them"
+                )
+            items[kind][name] = Registered(name, item, distribution, version)
+    frozen = {kind: MappingProxyType(dict(sorted(named.items()))) for kind, named in items.items()}
+    return Registry(MappingProxyType(frozen), tuple(broken))
+
+
+def _offers(plugin: object) -> list[tuple[str, str, Any]]:
+    """(kind, name, item) of everything one plugin offers; raises PluginError where it is wrong."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin)
+    known = [f"fpmc_{kind}" for kind in KINDS]
+    for caller in manager.get_hookcallers(plugin) or []:
+        if caller.name not in known:
+            raise PluginError(str(UnknownNameError("hook", caller.name, known)))
+    return [
+        (kind, _name_of(kind, item), item)
+        for kind in KINDS
+        for listed in getattr(manager.hook, f"fpmc_{kind}")()
+        for item in listed
+    ]
+
+
+def _name_of(kind: str, item: Any) -> str:
+    expected = KINDS[kind]
+    if kind == "suites":
+        if not isinstance(item, Path):
+            raise PluginError(f"fpmc_suites must list pathlib.Path objects, got {item!r}")
+        return item.stem
+    if not (inspect.isclass(item) and issubclass(item, expected)):
+        raise PluginError(f"fpmc_{kind} must list subclasses of {expected.__name__}, got {item!r}")
+    if inspect.isabstract(item):
+        missing = ", ".join(sorted(item.__abstractmethods__))
+        raise PluginError(f"{item.__name__} lacks {missing}")
+    if not is_dataclass(item) or not item.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise PluginError(f"{item.__name__} must be decorated with @dataclass(frozen=True)")
+    for attribute in ("name", "citation"):
+        if not isinstance(getattr(item, attribute, None), str):
+            raise PluginError(f"{item.__name__} needs a class attribute '{attribute}' (a string)")
+    return str(item.name)

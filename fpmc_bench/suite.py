@@ -1,0 +1,131 @@
+"""Suite: a frozen, validated document that fixes everything a run's figures depend on."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fpmc_bench.errors import SuiteError, UnknownNameError
+
+Protocol = Literal["denoiser-mse", "sample-mse"]
+PROTOCOLS: tuple[Protocol, ...] = ("denoiser-mse", "sample-mse")
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatasetChoice(_Frozen):
+    """A dataset plugin and its parameters."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class SigmaGrid(_Frozen):
+    """Karras noise levels from `smax` down to `smin` (paper C.4)."""
+
+    steps: int = Field(default=18, ge=2)
+    smin: float = Field(default=0.002, gt=0)
+    smax: float = Field(default=80.0, gt=0)
+    rho: float = Field(default=7.0, gt=0)
+
+
+class Teachers(_Frozen):
+    """`tuning` sets schedules and is the reference of denoiser-mse; `evaluation`, a different
+    network, is the reference of sample-mse, where the tuning teacher is the ceiling."""
+
+    tuning: str
+    evaluation: str
+
+
+class Sensitivity(_Frozen):
+    """How sensitivity maps are estimated: noisy training images per sigma."""
+
+    samples: int = Field(default=32, ge=1)
+
+
+class SourceAugmentation(_Frozen):
+    """An augmentation plugin and |A|/|D|, how many images it adds per image."""
+
+    name: str
+    rate: float = Field(default=1.0, gt=0, le=20)
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Entry(_Frozen):
+    """One row of the leaderboard: a denoiser with its parameters and source."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    denoiser: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    augmentations: tuple[SourceAugmentation, ...] = ()
+
+
+class Suite(_Frozen):
+    """Dataset, noise levels, teachers, item counts, seed and entries."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    description: str = ""
+    dataset: DatasetChoice
+    sigmas: SigmaGrid = SigmaGrid()
+    teachers: Teachers
+    sensitivity: Sensitivity = Sensitivity()
+    items: int = Field(ge=2, le=100_000)
+    block_items: int = Field(default=50, ge=1)
+    seed: int = Field(default=0, ge=0)
+    protocols: tuple[Protocol, ...] = PROTOCOLS
+    entries: tuple[Entry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct_entries(self) -> Self:
+        names = [entry.name for entry in self.entries]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"entry names must differ, but these stand twice: {', '.join(twice)}")
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the suite's meaning: independent of layout, comments and description."""
+        content = self.model_dump(mode="json", exclude={"description"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def entry(self, name: str) -> Entry:
+        """The entry of this name, or UnknownNameError."""
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise UnknownNameError("entry", name, [entry.name for entry in self.entries])
+
+    def replaced(self, **changes: Any) -> "Suite":
+        """A copy with fields replaced, validated anew."""
+        return validated_suite({**self.model_dump(), **changes}, "the changed suite")
+
+
+def read_suite(path: Path) -> Suite:
+    """Parse and validate a suite file; SuiteError names the file, the field and the fault."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SuiteError(f"no suite file at {path}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{path} is not valid TOML: {error}") from error
+    return validated_suite(content, str(path))
+
+
+def validated_suite(content: Mapping[str, Any], origin: str) -> Suite:
+    """A Suite from plain data; SuiteError lists every fault at once."""
+    try:
+        return Suite.model_validate(content)
+    except ValidationError as error:
+        faults = [
+            f"  {'.'.join(str(part) for part in fault['loc']) or 'suite'}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise SuiteError("\n".join([f"{origin} is not a valid suite:", *faults])) from error

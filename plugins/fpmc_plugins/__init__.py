@@ -1,0 +1,1 @@
+"""The built-in plugins of fpmc_bench. They use only its public names, as a stranger's would."""

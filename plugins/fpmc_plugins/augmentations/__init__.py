@@ -1,0 +1,10 @@
+"""Source augmentations (paper section 4.3, appendix B)."""
+
+from fpmc_bench import hookimpl
+from fpmc_bench.contracts import Augmentation
+from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
+
+
+@hookimpl
+def fpmc_augmentations() -> list[type[Augmentation]]:
+    return [HorizontalFlip, VerticalFlip]
