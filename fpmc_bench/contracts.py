@@ -4,9 +4,9 @@ Class attributes `name` and `citation` identify it; `needs` says what a denoiser
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
@@ -108,6 +108,15 @@ class Denoiser(ABC):
 
         Raises ParameterError that names the parameter, its value and what was expected.
         """
+
+    @classmethod
+    def candidates(cls, shape: ImageShape) -> Mapping[str, tuple[Any, ...]]:
+        """Parameters that `fpmc-bench tune` may choose, with the values worth trying.
+
+        A parameter whose type is a tuple is a schedule and gets its best value at every sigma;
+        any other gets the one value that is best on average.
+        """
+        return {}
 
     def _check_schedule(self, parameter: str, values: tuple[float, ...], grid: int) -> None:
         if len(values) != grid:

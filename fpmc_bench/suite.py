@@ -92,8 +92,11 @@ class Suite(_Frozen):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of the suite's meaning: independent of layout, comments and description."""
-        content = self.model_dump(mode="json", exclude={"description"})
+        """sha256 of all that two entries must share to be compared: everything but the entries.
+
+        Independent of layout, comments and description, and of which protocols are run.
+        """
+        content = self.model_dump(mode="json", exclude={"description", "entries", "protocols"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def entry(self, name: str) -> Entry:

@@ -1,0 +1,59 @@
+"""`fpmc-bench`: one file a command, each imported only when it is called or its help is shown.
+
+Exit status: 0 done, 1 something asked for failed, 2 wrong usage.
+"""
+
+import importlib
+import os
+from typing import Any
+
+import click
+
+from fpmc_bench import __version__
+from fpmc_bench.errors import FpmcBenchError, UsageError
+
+COMMANDS = {
+    "run": "fpmc_bench.cli.run:run",
+    "list": "fpmc_bench.cli.inspect:list_",
+    "info": "fpmc_bench.cli.inspect:info",
+    "leaderboard": "fpmc_bench.cli.leaderboard:leaderboard",
+    "tune": "fpmc_bench.cli.tune:tune",
+    "teacher": "fpmc_bench.cli.teacher:teacher",
+    "doctor": "fpmc_bench.cli.doctor:doctor",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name, imported on demand; deliberate errors become one line and a status."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FpmcBenchError as error:
+            # every process of a distributed run meets the same error: let one of them say it
+            if os.environ.get("RANK", "0") == "0":
+                click.echo(f"fpmc-bench: {error}", err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fpmc-bench")
+def main() -> None:
+    """Compare analytical diffusion denoisers with trained networks.
+
+    \b
+    fpmc-bench run                  the digits suite: seven denoisers, two protocols
+    fpmc-bench list                 everything installed
+    fpmc-bench run my-suite.toml    a suite of your own
+    """

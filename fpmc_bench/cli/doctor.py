@@ -1,0 +1,46 @@
+"""`fpmc-bench doctor`: does this installation work, and what does it run on?"""
+
+import importlib.metadata
+import platform
+from typing import Any
+
+import click
+
+from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+
+PACKAGES = ("torch", "accelerate", "numpy", "scipy", "pandas", "pluggy", "pydantic", "safetensors")
+
+
+@click.command()
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Show versions, devices and plugins; exit 1 where a plugin is broken."""
+    import torch
+    from tabulate import tabulate
+
+    import fpmc_bench
+    from fpmc_bench.cache import cache_directory
+
+    registry = registry_with_warnings()
+    facts: dict[str, Any] = {
+        "fpmc-bench": fpmc_bench.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "cpu threads": torch.get_num_threads(),
+        "cuda devices": [
+            torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
+        ],
+        "cache": str(cache_directory()),
+        "plugins": {kind: list(named) for kind, named in registry.items.items()},
+        "broken plugins": [str(broken) for broken in registry.broken],
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        flat = {key: value for key, value in facts.items() if key != "plugins"}
+        flat |= {kind: ", ".join(names) for kind, names in facts["plugins"].items()}
+        flat["cuda devices"] = ", ".join(facts["cuda devices"]) or "none"
+        flat["broken plugins"] = "; ".join(facts["broken plugins"]) or "none"
+        click.echo(tabulate(flat.items(), tablefmt="plain", maxcolwidths=[None, 80]))
+    ctx.exit(1 if registry.broken else 0)

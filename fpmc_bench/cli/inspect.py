@@ -1,0 +1,133 @@
+"""`fpmc-bench list` and `fpmc-bench info NAME`: what is installed."""
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import click
+
+from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+
+if TYPE_CHECKING:
+    from fpmc_bench.registry import Registered
+
+
+@click.command(name="list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List every denoiser, augmentation, teacher, dataset and suite."""
+    from tabulate import tabulate
+
+    registry = registry_with_warnings()
+    rows = [
+        {
+            "kind": kind.removesuffix("s"),
+            "name": item.name,
+            "summary": _summary(item),
+            "from": f"{item.distribution} {item.version}",
+        }
+        for kind, named in registry.items.items()
+        for item in named.values()
+    ]
+    if as_json:
+        print_json({"plugins": rows, "broken": [vars(broken) for broken in registry.broken]})
+    else:
+        click.echo(tabulate(rows, headers="keys", tablefmt="simple"))
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def info(name: str, as_json: bool) -> None:
+    """Show what NAME is: its description, citation and parameters."""
+    from fpmc_bench.errors import UnknownNameError
+
+    registry = registry_with_warnings()
+    found = [
+        _details(kind, named[name]) for kind, named in registry.items.items() if name in named
+    ]
+    if not found:
+        known = [known for named in registry.items.values() for known in named]
+        raise UnknownNameError("name", name, known)
+    if as_json:
+        print_json(found)
+        return
+    click.echo("\n\n".join(_as_text(details) for details in found))
+
+
+def _summary(item: "Registered") -> str:
+    from pathlib import Path
+
+    if isinstance(item.item, Path):
+        from fpmc_bench.errors import SuiteError
+        from fpmc_bench.suite import read_suite
+
+        try:
+            return read_suite(item.item).description
+        except SuiteError as error:
+            return str(error).splitlines()[0]
+    return (item.item.__doc__ or "").strip().splitlines()[0]
+
+
+def _details(kind: str, item: "Registered") -> dict[str, Any]:
+    from pathlib import Path
+
+    details: dict[str, Any] = {"kind": kind.removesuffix("s"), "name": item.name}
+    details["from"] = f"{item.distribution} {item.version}"
+    if isinstance(item.item, Path):
+        from fpmc_bench.suite import read_suite
+
+        return {**details, "suite": read_suite(item.item).model_dump(mode="json")}
+    hints = get_type_hints(item.item)
+    details["description"] = (item.item.__doc__ or "").strip()
+    details["citation"] = item.item.citation
+    details["parameters"] = [
+        {
+            "name": field.name,
+            "type": str(hints[field.name]).removeprefix("<class '").removesuffix("'>"),
+            "default": "required" if field.default is dataclasses.MISSING else field.default,
+        }
+        for field in dataclasses.fields(item.item)
+    ]
+    if hasattr(item.item, "needs"):
+        details["needs"] = sorted(item.item.needs)
+    return details
+
+
+def _as_text(details: dict[str, Any]) -> str:
+    from tabulate import tabulate
+
+    lines = [f"{details['name']} ({details['kind']}, from {details['from']})"]
+    if "suite" in details:
+        return "\n".join([*lines, "", _suite_text(details["suite"])])
+    lines += ["", details["description"], "", f"citation: {details['citation']}"]
+    if details.get("needs"):
+        lines.append(f"needs: {', '.join(details['needs'])}")
+    if details["parameters"]:
+        lines += ["", tabulate(details["parameters"], headers="keys", tablefmt="simple")]
+    return "\n".join(lines)
+
+
+def _suite_text(suite: dict[str, Any]) -> str:
+    from tabulate import tabulate
+
+    grid = suite["sigmas"]
+    facts = [
+        ("description", suite["description"]),
+        ("dataset", f"{suite['dataset']['name']} {suite['dataset']['params'] or ''}"),
+        ("sigmas", f"{grid['steps']} from {grid['smax']:g} to {grid['smin']:g}"),
+        ("tuning teacher", suite["teachers"]["tuning"]),
+        ("evaluation teacher", suite["teachers"]["evaluation"]),
+        ("items", f"{suite['items']} in blocks of {suite['block_items']}, seed {suite['seed']}"),
+        ("protocols", ", ".join(suite["protocols"])),
+    ]
+    entries = [
+        (
+            entry["name"],
+            entry["denoiser"],
+            ", ".join(f"{key}={value}" for key, value in entry["params"].items()),
+        )
+        for entry in suite["entries"]
+    ]
+    table = tabulate(entries, headers=("entry", "denoiser", "parameters"), tablefmt="simple",
+                     maxcolwidths=[None, None, 70])
+    return tabulate(facts, tablefmt="plain") + "\n\n" + table

@@ -1,0 +1,104 @@
+"""`fpmc-bench run`: the main job."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fpmc_bench.cli.common import registry_with_warnings
+
+if TYPE_CHECKING:
+    from fpmc_bench.harness.run import RunOutcome
+    from fpmc_bench.suite import Suite
+
+PROTOCOLS = click.Choice(["denoiser-mse", "sample-mse"])
+
+
+@click.command()
+@click.argument("suite", default="digits")
+@click.option("-d", "--denoiser", "denoisers", multiple=True, metavar="ENTRY",
+              help="Only this entry of the suite, or any denoiser: NAME[param=value,...].")
+@click.option("-p", "--protocol", "protocols", multiple=True, type=PROTOCOLS,
+              help="Only this protocol.")
+@click.option("--items", type=click.IntRange(min=2), help="Items per protocol.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of all noise.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path),
+              help="Where the run lives [default: runs/SUITE-FINGERPRINT].")
+@click.option("--fresh", is_flag=True, help="Discard what an earlier run left in the directory.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Local processes to share the work.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    suite: str,
+    denoisers: tuple[str, ...],
+    protocols: tuple[str, ...],
+    items: int | None,
+    seed: int | None,
+    device: str,
+    run_dir: Path | None,
+    fresh: bool,
+    processes: int,
+    quiet: bool,
+) -> None:
+    """Run SUITE (a name or the path of a .toml file) and show its leaderboard.
+
+    An interrupted run continues when the same command is given again.
+    """
+    from fpmc_bench.harness.processes import leave_processes, relaunch
+    from fpmc_bench.harness.run import run_suite
+    from fpmc_bench.selection import select_entries
+    from fpmc_bench.suites import load_suite
+
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        ctx.exit(relaunch(processes, sys.argv[1:]))
+    registry = registry_with_warnings() if os.environ.get("RANK", "0") == "0" else None
+    if registry is None:
+        from fpmc_bench.registry import installed_registry
+
+        registry = installed_registry()
+    chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)
+    chosen = _changed(chosen, items, seed, protocols)
+    try:
+        outcome = run_suite(
+            chosen,
+            run_dir=run_dir,
+            device=device,
+            fresh=fresh,
+            progress=not quiet,
+            registry=registry,
+        )
+    finally:
+        leave_processes()
+    if outcome.is_main:
+        _report(outcome)
+    ctx.exit(1 if outcome.failures else 0)
+
+
+def _changed(
+    suite: "Suite", items: int | None, seed: int | None, protocols: tuple[str, ...]
+) -> "Suite":
+    asked = {"items": items, "seed": seed, "protocols": protocols or None}
+    changes = {key: value for key, value in asked.items() if value is not None}
+    return suite.replaced(**changes) if changes else suite
+
+
+def _report(outcome: "RunOutcome") -> None:
+    """Tables to stdout, where they were written, and what failed to stderr."""
+    from fpmc_bench.leaderboard import build_tables
+    from fpmc_bench.record import read_records
+    from fpmc_bench.reports import write_reports
+    from fpmc_bench.reports.terminal import render_terminal
+
+    if outcome.records:
+        records = read_records(outcome.directory / "records")
+        for table in build_tables(records):
+            click.echo(render_terminal(table) + "\n")
+        for path in write_reports(outcome.directory, records):
+            click.echo(f"wrote {path}")
+    for name, report in outcome.failures.items():
+        click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)

@@ -1,0 +1,90 @@
+"""`fpmc-bench tune`: find the schedules of a suite's denoisers."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+
+if TYPE_CHECKING:
+    from fpmc_bench.tuning import Tuning
+
+
+@click.command()
+@click.argument("suite", default="digits")
+@click.option("-d", "--denoiser", "denoisers", multiple=True, metavar="NAME",
+              help="Only this denoiser [default: every tunable denoiser of the suite].")
+@click.option("--items", type=click.IntRange(min=2), default=128, show_default=True,
+              help="Validation items per sigma: samples of the tuning teacher.")
+@click.option("--values", help="Candidate values, comma-separated, instead of the denoiser's own.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of the validation items.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@json_option
+def tune(
+    suite: str,
+    denoisers: tuple[str, ...],
+    items: int,
+    values: str | None,
+    seed: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """For each sigma of SUITE find the parameter value nearest to the tuning teacher.
+
+    Prints the errors of all candidates and the lines to put into the suite file.
+    """
+    from tqdm import tqdm
+
+    from fpmc_bench.harness.plan import make_plan
+    from fpmc_bench.harness.processes import join_processes
+    from fpmc_bench.suites import load_suite
+    from fpmc_bench.tuning import tune as tune_denoiser
+
+    registry = registry_with_warnings()
+    chosen = load_suite(suite, registry=registry)
+    if seed is not None:
+        chosen = chosen.replaced(seed=seed)
+    plan = make_plan(chosen, registry, join_processes(device).device)
+    names = denoisers or dict.fromkeys(entry.denoiser for entry in chosen.entries)
+    classes = [registry.get("denoisers", name).item for name in names]
+    if not denoisers:
+        classes = [cls for cls in classes if cls.candidates(plan.dataset.shape)]
+    candidates = json.loads(f"[{values}]") if values else None
+    results = []
+    for cls in classes:
+        with tqdm(desc=f"tune {cls.name}", unit="sigma", leave=False) as bar:
+            tuning = tune_denoiser(
+                plan, cls, items=items, values=candidates, progress=lambda bar=bar: bar.update()  # type: ignore[misc]
+            )
+        results.append(tuning)
+        if not as_json:
+            click.echo(_table(tuning) + "\n")
+    if as_json:
+        print_json([_as_json(tuning) for tuning in results])
+
+
+def _table(tuning: "Tuning") -> str:
+    from tabulate import tabulate
+
+    headers = ["sigma", *(f"{value}" for value in tuning.candidates)]
+    means = tuning.mean_errors
+    rows = []
+    for sigma, errors in zip(tuning.sigmas, means, strict=True):
+        best = errors.argmin()
+        cells = [f"{e:.5f}{'*' if i == best else ' '}" for i, e in enumerate(errors)]
+        rows.append([f"{sigma:.3g}", *cells])
+    table = tabulate(rows, headers=headers, tablefmt="simple", stralign="right")
+    title = f"{tuning.denoiser}: MSE against the tuning teacher by {tuning.parameter}"
+    return f"{title}\n\n{table}\n\n{tuning.parameter} = {json.dumps(tuning.chosen)}"
+
+
+def _as_json(tuning: "Tuning") -> dict[str, Any]:
+    return {
+        "denoiser": tuning.denoiser,
+        "parameter": tuning.parameter,
+        "chosen": tuning.chosen,
+        "sigmas": tuning.sigmas,
+        "candidates": tuning.candidates,
+        "mean_errors": tuning.mean_errors.tolist(),
+    }

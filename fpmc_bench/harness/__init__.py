@@ -1,0 +1,1 @@
+"""Running suites: work units, the ledger that makes runs resumable, processes, records."""

@@ -1,0 +1,121 @@
+"""Computing work units: this process's share, skipping what the ledger has and what has failed."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fpmc_bench.contracts import Denoiser
+from fpmc_bench.denoise import DenoiseFunction, assemble
+from fpmc_bench.errors import RunError
+from fpmc_bench.harness.ledger import Arrays, Ledger
+from fpmc_bench.harness.plan import Contestant, Plan, WorkUnit
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.protocols.denoiser_mse import denoised
+from fpmc_bench.protocols.metrics import METRICS
+from fpmc_bench.protocols.problem import Problem, checked
+from fpmc_bench.protocols.sample_mse import sampled
+from fpmc_bench.sensitivity import sensitivity_map
+from fpmc_bench.suite import Protocol
+
+Progress = Callable[[int], None]
+"""Told how many units of a stage are finished, by all processes together."""
+
+PREDICT: dict[Protocol, Callable[[DenoiseFunction, Problem, range], Tensor]] = {
+    "denoiser-mse": denoised,
+    "sample-mse": sampled,
+}
+
+
+def evaluations(protocol: Protocol, levels: int) -> int:
+    """Denoiser calls per item: one a noise level, or Heun's 2S-1."""
+    return levels if protocol == "denoiser-mse" else 2 * levels - 1
+
+
+@dataclass
+class Workbench:
+    """What a process keeps between units: the plan, the ledger and the denoisers built so far."""
+
+    plan: Plan
+    ledger: Ledger
+    processes: Processes
+    _built: tuple[str, DenoiseFunction] | None = None
+
+    def run_references(self, units: Sequence[WorkUnit], progress: Progress) -> None:
+        """The teachers' own predictions. These raise: without them nothing can be measured."""
+        for unit in self._mine(units):
+            if not self.ledger.has(unit.key):
+                prediction, seconds = self._predict(unit)
+                arrays: Arrays = {"prediction": prediction.numpy(), "seconds": np.array(seconds)}
+                self.ledger.write(unit.key, arrays)
+            progress(self._finished(units))
+
+    def run_sensitivity(self, progress: Progress) -> None:
+        """Sensitivity maps of the tuning teacher, one noise level at a time, into the cache."""
+        levels = self.plan.sigmas
+        for index in self.processes.share(len(levels)):
+            self._sensitivity(levels[index])
+            progress(index + 1)
+
+    def run_entries(
+        self, units: Sequence[WorkUnit], references: Sequence[WorkUnit], progress: Progress
+    ) -> None:
+        """Per-item errors of every unit. A contestant that raises fails alone, on every rank."""
+        reference_keys = {unit.items: unit.key for unit in references}
+        for unit in self._mine(units):
+            if not self.ledger.has(unit.key) and not self.ledger.failed(unit.row):
+                try:
+                    self._run_entry(unit, reference_keys[unit.items])
+                except Exception:  # whatever a stranger's denoiser raises is only its own
+                    self.ledger.fail(unit.row, traceback.format_exc())
+            progress(self._finished(units))
+
+    def _run_entry(self, unit: WorkUnit, reference_key: str) -> None:
+        prediction, seconds = self._predict(unit)
+        stored = self.ledger.read(reference_key)
+        if stored is None:
+            raise RunError(f"the reference unit {reference_key} vanished from the ledger")
+        reference = torch.from_numpy(stored["prediction"])
+        arrays: Arrays = {
+            name: metric(prediction, reference).numpy() for name, metric in METRICS.items()
+        }
+        arrays["seconds"] = np.array(seconds)
+        if unit.protocol == "sample-mse":
+            arrays["prediction"] = prediction.numpy()
+        self.ledger.write(unit.key, arrays)
+
+    def _predict(self, unit: WorkUnit) -> tuple[Tensor, float]:
+        """Predictions for a block and the seconds they took, building the denoiser not counted."""
+        denoise = checked(self._denoiser(unit.contestant), unit.contestant.name)
+        started = time.perf_counter()
+        with torch.no_grad():
+            prediction = PREDICT[unit.protocol](denoise, self.plan.problem, unit.items)
+        return prediction, time.perf_counter() - started
+
+    def _denoiser(self, contestant: Contestant) -> DenoiseFunction:
+        """Built once per contestant; only the last is kept, for units come contestant by one."""
+        if not isinstance(contestant.denoiser, Denoiser):
+            return contestant.denoiser
+        if self._built is None or self._built[0] != contestant.name:
+            sensitivity = None
+            if "sensitivity" in contestant.needs:
+                sensitivity = torch.stack([self._sensitivity(s) for s in self.plan.sigmas])
+            setting = self.plan.setting(contestant.source, sensitivity)
+            self._built = (contestant.name, assemble(contestant.denoiser, setting))
+        return self._built[1]
+
+    def _sensitivity(self, sigma: float) -> Tensor:
+        suite, dataset = self.plan.suite, self.plan.dataset
+        return sensitivity_map(
+            self.plan.tuning, dataset.train, sigma, suite.sensitivity.samples, suite.seed
+        )
+
+    def _mine(self, units: Sequence[WorkUnit]) -> list[WorkUnit]:
+        return [units[index] for index in self.processes.share(len(units))]
+
+    def _finished(self, units: Sequence[WorkUnit]) -> int:
+        return sum(self.ledger.has(unit.key) or self.ledger.failed(unit.row) for unit in units)

@@ -1,0 +1,92 @@
+"""A run directory: one suite configuration, one writer at a time.
+
+    run.json          the suite as run, and its fingerprint
+    ledger/           finished work units and failures
+    records/          one JSON and one npz per entry and protocol
+    tables/ figures/  rendered from the records
+    samples.npz       the first few samples of every entry
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fpmc_bench.errors import RunError
+from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.record import write_atomically
+from fpmc_bench.suite import Suite
+
+CONTENTS = ("run.json", "samples.npz", "ledger", "records", "tables", "figures")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths inside one run directory."""
+
+    path: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.path / "ledger")
+
+    @property
+    def records(self) -> Path:
+        return self.path / "records"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples.npz"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "run.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for one run; RunError where another run holds it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            with lock:
+                yield
+        except Timeout as error:
+            raise RunError(
+                f"{self.path} is in use by another run; wait for it, or choose another --run-dir"
+            ) from error
+
+    def open(self, suite: Suite, *, fresh: bool) -> None:
+        """Claim the directory for `suite`; `fresh` discards what an earlier run left there."""
+        if fresh:
+            for name in CONTENTS:
+                target = self.path / name
+                shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+        if self.manifest.is_file():
+            held = json.loads(self.manifest.read_text())
+            if held["fingerprint"] != suite.fingerprint:
+                raise RunError(
+                    f"{self.path} holds a run of suite '{held['suite']['name']}' with other "
+                    f"settings ({_difference(held['suite'], suite)}); choose another --run-dir, "
+                    f"or discard it with --fresh"
+                )
+        content = {"fingerprint": suite.fingerprint, "suite": suite.model_dump(mode="json")}
+        write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
+        self.ledger.forget_failures()
+
+
+def default_run_directory(suite: Suite) -> Path:
+    """runs/<suite>-<fingerprint>: another item count or seed is another directory."""
+    return Path("runs") / f"{suite.name}-{suite.fingerprint[:8]}"
+
+
+def _difference(held: dict[str, object], suite: Suite) -> str:
+    new = suite.model_dump(mode="json", exclude={"description", "entries", "protocols"})
+    return "; ".join(
+        f"{key}: {held.get(key)} there, {value} asked for"
+        for key, value in new.items()
+        if held.get(key) != value
+    )

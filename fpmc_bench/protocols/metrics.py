@@ -1,0 +1,29 @@
+"""Named, versioned metrics: per-item functions of a prediction and its reference.
+
+A changed definition gets a new version, so that it can never mix with old records.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from torch import Tensor
+
+Metric = Callable[[Tensor, Tensor], Tensor]
+"""(prediction, reference), both [...,C,H,W] in [-1,1] -> [...] float64."""
+
+
+def mse_1(prediction: Tensor, reference: Tensor) -> Tensor:
+    """e = mean_d (D - T)^2 over raw values; nothing is clamped or rescaled."""
+    error = prediction.double() - reference.double()
+    return error.square().flatten(-3).mean(-1)
+
+
+def r2_1(prediction: Tensor, reference: Tensor) -> Tensor:
+    """1 - sum_d (D - T)^2 / sum_d (T - mean(T))^2, the mean over the item's own dimensions."""
+    target = reference.double().flatten(-3)
+    residual = (prediction.double().flatten(-3) - target).square().sum(-1)
+    spread = (target - target.mean(-1, keepdim=True)).square().sum(-1)
+    return 1 - residual / spread
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType({"mse@1": mse_1, "r2@1": r2_1})
