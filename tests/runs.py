@@ -1,0 +1,93 @@
+"""Helpers of the run tests: small suites, plugins on a path of their own, the command line."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+
+SMALL_SUITE = """
+schema_version = 1
+name = "small"
+items = 7
+block_items = 2
+seed = 3
+[dataset]
+name = "digits"
+[sigmas]
+steps = 4
+[teachers]
+tuning = "digits-ddpmpp"
+evaluation = "digits-ncsnpp"
+[sensitivity]
+samples = 2
+[[entries]]
+name = "optimal"
+denoiser = "optimal"
+[[entries]]
+name = "ls"
+denoiser = "ls"
+params = {patch_sizes = [15, 7, 3, 3]}
+[[entries]]
+name = "pspc-flex"
+denoiser = "pspc-flex"
+params = {thresholds = [1.0, 0.8, 0.5, 0.5]}
+"""
+
+
+def write_suite(folder: Path, *extra_entries: str) -> Path:
+    """The small suite, with more entries (TOML tables) at its end."""
+    path = folder / "small.toml"
+    path.write_text(SMALL_SUITE + "\n".join(extra_entries))
+    return path
+
+
+def write_plugin(folder: Path, name: str, code: str, version: str = "1.0") -> Path:
+    """An installed-looking distribution with one module, to be put on PYTHONPATH."""
+    folder.mkdir(parents=True, exist_ok=True)
+    module = name.replace("-", "_")
+    (folder / f"{module}.py").write_text(textwrap.dedent(code))
+    info = folder / f"{module}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(f"[fpmc_bench]\n{module} = {module}\n")
+    return folder
+
+
+def environment(*paths: Path) -> dict[str, str]:
+    """One thread, and these folders importable."""
+    joined = os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": joined.strip(os.pathsep)}
+
+
+def fpmc_bench(
+    *arguments: str | Path, cwd: Path, paths: tuple[Path, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """`python -m fpmc_bench ARGUMENTS` as a user runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "fpmc_bench", *map(str, arguments)],
+        cwd=cwd,
+        env=environment(*paths),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def figures(run_dir: Path) -> dict[str, object]:
+    """Everything a run's records say, but for what it cost and on what."""
+    content: dict[str, object] = {}
+    for path in sorted((run_dir / "records").iterdir()):
+        if path.suffix == ".json":
+            record = json.loads(path.read_text())
+            content[path.name] = {
+                key: value for key, value in record.items() if key not in ("cost", "environment")
+            }
+        else:
+            with np.load(path) as file:
+                content[path.name] = {key: file[key].tobytes() for key in file.files}
+    return content

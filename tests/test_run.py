@@ -1,0 +1,205 @@
+"""`fpmc-bench run` as a user runs it: results, resuming, processes, failures, refusals."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from runs import environment, figures, fpmc_bench, write_plugin, write_suite
+
+FAULTY = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    import torch
+    from fpmc_bench import hookimpl
+    from fpmc_bench.contracts import FunctionDenoiser
+
+    @dataclass(frozen=True)
+    class Faulty(FunctionDenoiser):
+        '''Fails below some sigma, in a way of your choice.'''
+        name: ClassVar[str] = "faulty"
+        citation: ClassVar[str] = "none"
+        how: str = "raise"
+
+        def build(self, setting):
+            def denoise(z, sigma):
+                if self.how == "raise" and sigma < 1:
+                    raise RuntimeError("the roof is on fire")
+                if self.how == "nan":
+                    return z * float("nan")
+                return z[:, :, 1:] if self.how == "shape" else z
+            return denoise
+
+    @hookimpl
+    def fpmc_denoisers():
+        return [Faulty]
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory that one uninterrupted process made."""
+    folder = tmp_path_factory.mktemp("finished")
+    suite = write_suite(folder)
+    done = fpmc_bench("run", suite, "--run-dir", folder / "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_a_run_leaves_records_tables_and_figures(finished: Path) -> None:
+    names = {"optimal", "ls", "pspc-flex", "digits-ddpmpp", "digits-ncsnpp"}
+    stems = {path.stem for path in (finished / "records").glob("*.json")}
+    expected = {f"{name}.{protocol}" for name in names - {"digits-ddpmpp"} for protocol in
+                ("denoiser-mse",)}
+    expected |= {f"{name}.sample-mse" for name in names - {"digits-ncsnpp"}}
+    assert stems == expected
+    for protocol in ("denoiser-mse", "sample-mse"):
+        for suffix in ("md", "csv", "tex"):
+            assert (finished / "tables" / f"{protocol}.{suffix}").stat().st_size > 0
+    assert (finished / "figures" / "denoiser-mse.png").is_file()
+    assert (finished / "figures" / "samples.png").is_file()
+
+
+def test_figures_are_those_of_the_items(finished: Path) -> None:
+    record = json.loads((finished / "records" / "ls.denoiser-mse.json").read_text())
+    with np.load(finished / "records" / "ls.denoiser-mse.npz") as file:
+        errors = file["mse@1"]
+    assert errors.shape == (7, 4)
+    per_item = errors.mean(axis=1)
+    figure = record["figures"]["mse@1"]
+    assert figure["n"] == 7
+    assert figure["mean"] == pytest.approx(per_item.mean(), rel=1e-12)
+    assert figure["standard_error"] == pytest.approx(per_item.std(ddof=1) / 7**0.5, rel=1e-12)
+
+
+def test_a_record_is_what_the_definitions_say(finished: Path) -> None:
+    """Item by item from the public functions, without the harness."""
+    from fpmc_bench import build_denoiser, load_dataset, load_teacher, sigma_grid
+    from fpmc_bench.diffusion.noise import unit_noise
+
+    data, sigmas = load_dataset("digits"), sigma_grid(4).tolist()
+    teacher = load_teacher("digits-ddpmpp")
+    ls = build_denoiser(
+        "ls", data.train, sigmas=sigmas, params={"patch_sizes": [15, 7, 3, 3]}
+    )
+    with np.load(finished / "records" / "ls.denoiser-mse.npz") as file:
+        errors = file["mse@1"]
+    clean = data.test.values()
+    for item, level in ((0, 0), (3, 2), (6, 3)):
+        noise = unit_noise(3, f"denoiser-mse/{level}", [item], tuple(data.shape))
+        z = clean[item : item + 1] + sigmas[level] * noise
+        error = (ls(z, sigmas[level]) - teacher(z, sigmas[level])).double().square().mean()
+        assert errors[item, level] == pytest.approx(float(error), rel=1e-3, abs=1e-9)
+
+
+def test_two_processes_give_identical_records(finished: Path, tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    run = tmp_path / "run"
+    done = fpmc_bench("run", suite, "--run-dir", run, "--processes", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert figures(run) == figures(finished)
+    record = json.loads((run / "records" / "ls.sample-mse.json").read_text())
+    assert record["environment"]["processes"] == 2
+
+
+def test_killed_and_repeated_gives_the_uninterrupted_records(
+    finished: Path, tmp_path: Path
+) -> None:
+    suite = write_suite(tmp_path)
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "fpmc_bench", "run", str(suite), "--run-dir", str(run)]
+    process = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while len(list(run.glob("ledger/*.npz"))) < 9 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    survivors = {path: path.stat().st_mtime_ns for path in run.glob("ledger/*.npz")}
+    assert survivors
+    assert not (run / "records").exists(), "the run had finished before it was killed"
+    done = fpmc_bench("run", suite, "--run-dir", run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert figures(run) == figures(finished)
+    assert all(path.stat().st_mtime_ns == before for path, before in survivors.items())
+
+
+@pytest.mark.parametrize(
+    ("how", "complaint"),
+    [("raise", "the roof is on fire"), ("nan", "NaN or infinite"), ("shape", "returned shape")],
+)
+def test_one_failure_stays_one(finished: Path, tmp_path: Path, how: str, complaint: str) -> None:
+    plugin = write_plugin(tmp_path / "site", "faulty-plugin", FAULTY)
+    suite = write_suite(
+        tmp_path, f'[[entries]]\nname = "faulty"\ndenoiser = "faulty"\nparams = {{how = "{how}"}}'
+    )
+    processes = "2" if how == "raise" else "1"
+    arguments = ("run", suite, "--run-dir", tmp_path / "run", "--processes", processes)
+    done = fpmc_bench(*arguments, cwd=tmp_path, paths=(plugin,))
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert "faulty.denoiser-mse failed" in done.stderr
+    assert figures(tmp_path / "run") == figures(finished)
+
+
+def test_a_broken_plugin_costs_only_itself(tmp_path: Path) -> None:
+    plugin = write_plugin(tmp_path / "site", "broken-plugin", "import no_such_module")
+    done = fpmc_bench("list", cwd=tmp_path, paths=(plugin,))
+    assert done.returncode == 0
+    complaints = [line for line in done.stderr.splitlines() if "broken-plugin" in line]
+    assert len(complaints) == 1
+    assert "no_such_module" in complaints[0]
+    assert "pip uninstall broken-plugin" in complaints[0]
+    assert "pspc-flex" in done.stdout
+    assert fpmc_bench("doctor", cwd=tmp_path, paths=(plugin,)).returncode == 1
+
+
+def test_another_configuration_is_refused_and_loses_nothing(finished: Path) -> None:
+    before = figures(finished)
+    suite = finished.parent / "small.toml"
+    done = fpmc_bench("run", suite, "--items", "4", "--run-dir", finished, cwd=finished.parent)
+    assert done.returncode == 1
+    assert "items: 7 there, 4 asked for" in done.stderr
+    assert "--fresh" in done.stderr
+    assert figures(finished) == before
+
+
+def test_a_busy_directory_is_refused(tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    suite = write_suite(tmp_path)
+    (tmp_path / "run").mkdir()
+    with FileLock(tmp_path / "run" / ".lock"):
+        done = fpmc_bench("run", suite, "--run-dir", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "in use by another run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "digts"), "Did you mean 'digits'?"),
+        (("run", "-d", "pspc-sqare"), "Did you mean 'pspc-square'?"),
+        (("run", "--items", "501"), "has 500 images"),
+        (("run", "-d", "ls[patch_sizes=[3]]"), "patch_sizes has 1 values"),
+        (("run", "-d", "lukoianov[treshold=1]"), "Did you mean 'threshold'?"),
+        (("run", "--device", "cuda:7"), "no CUDA GPU"),
+        (("run", "missing.toml"), "no suite file"),
+        (("run", "--items", "many"), "is not a valid integer"),
+        (("info", "optimum"), "Did you mean 'optimal'?"),
+    ],
+)
+def test_wrong_usage_is_refused_before_any_work(
+    tmp_path: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    done = fpmc_bench(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
