@@ -84,8 +84,8 @@ def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
         version = entry.dist.version if entry.dist else "unknown"
         try:
             offers = _offers(entry.load())
-        except Exception as error:  # whatever a stranger's module raises is only its own
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        except (Exception, SystemExit) as error:  # what a stranger's module raises is only its own
+            reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line, nothing lost
             broken.append(BrokenPlugin(entry.name, distribution, version, reason))
             continue
         for kind, name, item in offers:
@@ -114,8 +114,14 @@ def _offers(plugin: object) -> list[tuple[str, str, Any]]:
         (kind, _name_of(kind, item), item)
         for kind in KINDS
         for listed in getattr(manager.hook, f"fpmc_{kind}")()
-        for item in listed
+        for item in _as_list(kind, listed)
     ]
+
+
+def _as_list(kind: str, listed: Any) -> list[Any]:
+    if not isinstance(listed, list):
+        raise PluginError(f"fpmc_{kind} must return a list, got {listed!r}")
+    return listed
 
 
 def _name_of(kind: str, item: Any) -> str:
@@ -124,14 +130,16 @@ def _name_of(kind: str, item: Any) -> str:
         if not isinstance(item, Path):
             raise PluginError(f"fpmc_suites must list pathlib.Path objects, got {item!r}")
         return item.stem
-    if not (inspect.isclass(item) and issubclass(item, expected)):
+    fits = inspect.isclass(item) and issubclass(item, expected)
+    if not fits:
         raise PluginError(f"fpmc_{kind} must list subclasses of {expected.__name__}, got {item!r}")
     if inspect.isabstract(item):
-        missing = ", ".join(sorted(item.__abstractmethods__))
+        missing = ", ".join(sorted(getattr(item, "__abstractmethods__", ())))
         raise PluginError(f"{item.__name__} lacks {missing}")
-    if not is_dataclass(item) or not item.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    frozen = is_dataclass(item) and item.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    if not frozen:
         raise PluginError(f"{item.__name__} must be decorated with @dataclass(frozen=True)")
     for attribute in ("name", "citation"):
         if not isinstance(getattr(item, attribute, None), str):
             raise PluginError(f"{item.__name__} needs a class attribute '{attribute}' (a string)")
-    return str(item.name)
+    return str(getattr(item, "name"))  # noqa: B009

@@ -1,0 +1,36 @@
+"""The optimal denoiser with a temperature: posterior weights w_n^(1/T), normalised again.
+
+T = 1 is the optimal denoiser, which at low noise returns the nearest training image. T > 1 blends
+more images, T < 1 fewer. In FPMC terms: one estimator, every precision 1/T, every response 1.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from fpmc_bench import FPMC
+from fpmc_bench.contracts import FPMCDenoiser, Setting
+from fpmc_bench.errors import ParameterError
+from fpmc_bench.fpmc import PixelMasks, Uniform
+from fpmc_bench.shapes import ImageShape
+
+
+@dataclass(frozen=True)
+class SoftOptimal(FPMCDenoiser):
+    """Mean of the training images under the tempered posterior."""
+
+    name: ClassVar[str] = "soft-optimal"
+    citation: ClassVar[str] = "the example plugin of fpmc_bench"
+
+    temperature: float = 2.0
+
+    def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
+        if not 0 < self.temperature < float("inf"):
+            raise ParameterError(
+                f"{self.name}: temperature must be positive and finite, got {self.temperature}"
+            )
+
+    def fpmc(self, setting: Setting, sigma: float) -> FPMC:
+        shape = setting.shape
+        precision = torch.full((1, shape.height_px, shape.width_px), 1 / self.temperature)
+        return FPMC(PixelMasks(shape, precision), Uniform(shape))
