@@ -103,7 +103,7 @@ class Denoiser(ABC):
     citation: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
 
-    def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
+    def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:  # noqa: B027
         """Refuse parameters that don't fit the dataset or the grid, before any work starts.
 
         Raises ParameterError that names the parameter, its value and what was expected.

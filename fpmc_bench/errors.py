@@ -1,14 +1,14 @@
 """Every exception fpmc_bench raises on purpose.
 
-    FpmcBenchError                 catch this for all of them
-    ├── UsageError                 what was asked for can't be done: exit status 2
-    │   ├── UnknownNameError       no such plugin, entry, suite or sigma; suggests near names
-    │   ├── ParameterError         a parameter is unknown, ill-typed or unfit for the dataset
-    │   ├── SuiteError             a suite file is malformed
-    │   └── InputError             a tensor or image set of the wrong shape, range or value
-    ├── PluginError                a plugin is broken, misspelled or clashes with another
-    ├── CheckpointError            a weights file is missing, damaged or of another network
-    └── RunError                   a run directory is busy, foreign or damaged: exit status 1
+FpmcBenchError                 catch this for all of them
+├── UsageError                 what was asked for can't be done: exit status 2
+│   ├── UnknownNameError       no such plugin, entry, suite or sigma; suggests near names
+│   ├── ParameterError         a parameter is unknown, ill-typed or unfit for the dataset
+│   ├── SuiteError             a suite file is malformed
+│   └── InputError             a tensor or image set of the wrong shape, range or value
+├── PluginError                a plugin is broken, misspelled or clashes with another
+├── CheckpointError            a weights file is missing, damaged or of another network
+└── RunError                   a run directory is busy, foreign or damaged: exit status 1
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """The five hooks of fpmc_bench, on one screen. Implement any of them with `fpmc_bench.hookimpl`.
 
-    [project.entry-points.fpmc_bench]
-    my_plugin = "my_package.my_module"
+[project.entry-points.fpmc_bench]
+my_plugin = "my_package.my_module"
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Parameters from a suite or a command line -> a plugin instance, refusing by name what is wrong."""
+"""Parameters from a suite or a command line -> a plugin instance; wrong ones refused by name."""
 
 import dataclasses
 import json
@@ -31,7 +31,9 @@ def make_plugin(cls: type[T], params: Mapping[str, Any] | None = None) -> T:
         if key in params:
             values[key] = _checked(name, key, hints[key], params[key])
         elif field.default is field.default_factory is dataclasses.MISSING:
-            raise ParameterError(f"{name}: parameter '{key}' is required ({_type_name(hints[key])})")
+            raise ParameterError(
+                f"{name}: parameter '{key}' is required ({_type_name(hints[key])})"
+            )
     return cls(**values)
 
 

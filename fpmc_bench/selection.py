@@ -1,8 +1,8 @@
 """What `-d` means: an entry of the suite, or any registered denoiser with parameters.
 
-    -d ls                        the suite's entry of that name
-    -d optimal                   a registered denoiser with its default parameters
-    -d 'lukoianov[threshold=0.02,orientation="columns"]'    values are JSON
+-d ls                        the suite's entry of that name
+-d optimal                   a registered denoiser with its default parameters
+-d 'lukoianov[threshold=0.02,orientation="columns"]'    values are JSON
 """
 
 import json

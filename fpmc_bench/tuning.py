@@ -38,7 +38,8 @@ class Tuning:
     @property
     def mean_errors(self) -> NDArray[np.float64]:
         """[S, candidates]."""
-        return self.errors.mean(axis=2)
+        means: NDArray[np.float64] = self.errors.mean(axis=2)
+        return means
 
     @property
     def chosen(self) -> Any:

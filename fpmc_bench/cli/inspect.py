@@ -42,9 +42,7 @@ def info(name: str, as_json: bool) -> None:
     from fpmc_bench.errors import UnknownNameError
 
     registry = registry_with_warnings()
-    found = [
-        _details(kind, named[name]) for kind, named in registry.items.items() if name in named
-    ]
+    found = [_details(kind, named[name]) for kind, named in registry.items.items() if name in named]
     if not found:
         known = [known for named in registry.items.values() for known in named]
         raise UnknownNameError("name", name, known)
@@ -128,6 +126,10 @@ def _suite_text(suite: dict[str, Any]) -> str:
         )
         for entry in suite["entries"]
     ]
-    table = tabulate(entries, headers=("entry", "denoiser", "parameters"), tablefmt="simple",
-                     maxcolwidths=[None, None, 70])
+    table = tabulate(
+        entries,
+        headers=("entry", "denoiser", "parameters"),
+        tablefmt="simple",
+        maxcolwidths=[None, None, 70],
+    )
     return tabulate(facts, tablefmt="plain") + "\n\n" + table

@@ -18,18 +18,33 @@ PROTOCOLS = click.Choice(["denoiser-mse", "sample-mse"])
 
 @click.command()
 @click.argument("suite", default="digits")
-@click.option("-d", "--denoiser", "denoisers", multiple=True, metavar="ENTRY",
-              help="Only this entry of the suite, or any denoiser: NAME[param=value,...].")
-@click.option("-p", "--protocol", "protocols", multiple=True, type=PROTOCOLS,
-              help="Only this protocol.")
+@click.option(
+    "-d",
+    "--denoiser",
+    "denoisers",
+    multiple=True,
+    metavar="ENTRY",
+    help="Only this entry of the suite, or any denoiser: NAME[param=value,...].",
+)
+@click.option(
+    "-p", "--protocol", "protocols", multiple=True, type=PROTOCOLS, help="Only this protocol."
+)
 @click.option("--items", type=click.IntRange(min=2), help="Items per protocol.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all noise.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--run-dir", type=click.Path(file_okay=False, path_type=Path),
-              help="Where the run lives [default: runs/SUITE-FINGERPRINT].")
+@click.option(
+    "--run-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the run lives [default: runs/SUITE-FINGERPRINT].",
+)
 @click.option("--fresh", is_flag=True, help="Discard what an earlier run left in the directory.")
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Local processes to share the work.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Local processes to share the work.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def run(

@@ -13,10 +13,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("suite", default="digits")
-@click.option("-d", "--denoiser", "denoisers", multiple=True, metavar="NAME",
-              help="Only this denoiser [default: every tunable denoiser of the suite].")
-@click.option("--items", type=click.IntRange(min=2), default=128, show_default=True,
-              help="Validation items per sigma: samples of the tuning teacher.")
+@click.option(
+    "-d",
+    "--denoiser",
+    "denoisers",
+    multiple=True,
+    metavar="NAME",
+    help="Only this denoiser [default: every tunable denoiser of the suite].",
+)
+@click.option(
+    "--items",
+    type=click.IntRange(min=2),
+    default=128,
+    show_default=True,
+    help="Validation items per sigma: samples of the tuning teacher.",
+)
 @click.option("--values", help="Candidate values, comma-separated, instead of the denoiser's own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the validation items.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -55,7 +66,11 @@ def tune(
     for cls in classes:
         with tqdm(desc=f"tune {cls.name}", unit="sigma", leave=False) as bar:
             tuning = tune_denoiser(
-                plan, cls, items=items, values=candidates, progress=lambda bar=bar: bar.update()  # type: ignore[misc]
+                plan,
+                cls,
+                items=items,
+                values=candidates,
+                progress=lambda bar=bar: bar.update(),  # type: ignore[misc]
             )
         results.append(tuning)
         if not as_json:

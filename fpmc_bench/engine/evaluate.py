@@ -105,9 +105,7 @@ def squared_differences(filter_: Filter, z: Tensor, images: Tensor) -> Tensor:
     return total
 
 
-def _logits(
-    model: FPMC, z: Tensor, images: Tensor, log_weights: Tensor, sigma: float
-) -> Tensor:
+def _logits(model: FPMC, z: Tensor, images: Tensor, log_weights: Tensor, sigma: float) -> Tensor:
     """log p_n - E / 2 sigma^2, [B,n,M]."""
     squares = squared_differences(model.precision, z, images)
     if isinstance(model.precision, SharedByChannels):

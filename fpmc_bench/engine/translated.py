@@ -75,7 +75,7 @@ def _denoise_group(
 
 
 def _window(weights: Tensor, group: range) -> tuple[range, Tensor]:
-    """Where the window of a group's first coordinate is non-zero, relative to it, and its values."""
+    """Where the window of a group's first coordinate is non-zero, relative to it; its values."""
     support = weights.nonzero().flatten()
     start, stop = int(support[0]), int(support[-1]) + 1
     return range(start - group.start, stop - group.start), weights[start:stop]

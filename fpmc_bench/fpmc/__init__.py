@@ -16,8 +16,8 @@ from fpmc_bench.fpmc.translations import Translations
 __all__ = [
     "FPMC",
     "Dense",
-    "Filter",
     "DimensionOneHot",
+    "Filter",
     "PixelMasks",
     "PixelOneHot",
     "Separable",

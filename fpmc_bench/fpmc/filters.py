@@ -84,8 +84,6 @@ class SharedByChannels(Filter):
         return torch.stack([(planes * channel).sum(1) for channel in images.unbind(1)], dim=1)
 
 
-
-
 @dataclass(frozen=True, eq=False)
 class Uniform(SharedByChannels):
     """One estimator that sees every dimension equally: the matrix of ones, M = 1."""

@@ -1,4 +1,4 @@
-"""The oracle: an FPMC evaluated densely in float64, one estimator at a time, straight from eq. 7-10.
+"""The oracle: an FPMC evaluated densely in float64, one estimator at a time, as in eq. 7-10.
 
 Slow and obvious on purpose; every fast path is tested against it.
 """

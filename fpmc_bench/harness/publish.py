@@ -11,7 +11,6 @@ from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.record import (
     Cost,
-    Figure,
     Fingerprints,
     ItemValues,
     Record,

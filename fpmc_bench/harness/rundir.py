@@ -1,10 +1,10 @@
 """A run directory: one suite configuration, one writer at a time.
 
-    run.json          the suite as run, and its fingerprint
-    ledger/           finished work units and failures
-    records/          one JSON and one npz per entry and protocol
-    tables/ figures/  rendered from the records
-    samples.npz       the first few samples of every entry
+run.json          the suite as run, and its fingerprint
+ledger/           finished work units and failures
+records/          one JSON and one npz per entry and protocol
+tables/ figures/  rendered from the records
+samples.npz       the first few samples of every entry
 """
 
 import json

@@ -1,4 +1,4 @@
-"""EDM preconditioning: from a raw network F to a denoiser D (Karras et al. 2022, eq. 7, table 1)."""
+"""EDM preconditioning: from a raw network F to a denoiser D (Karras et al. 2022, eq. 7)."""
 
 import torch
 from torch import Tensor, nn

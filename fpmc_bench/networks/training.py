@@ -98,7 +98,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self._update_average()
-        return float(loss)
+        return loss.item()
 
     @torch.no_grad()
     def _update_average(self) -> None:
