@@ -1,5 +1,8 @@
 """From a finished ledger to records: per-item values joined in order, figures computed once."""
 
+import io
+import json
+
 import numpy as np
 
 from fpmc_bench.harness.environment import describe_environment
@@ -16,6 +19,7 @@ from fpmc_bench.record import (
     Record,
     SigmaFigures,
     items_digest,
+    write_atomically,
     write_record,
 )
 from fpmc_bench.statistics import mean_and_error
@@ -110,4 +114,7 @@ def _write_samples(plan: Plan, directory: RunDirectory) -> None:
         block = directory.ledger.read(unit.key)
         if unit.items.start == 0 and block is not None:
             rows[unit.contestant.name] = block["prediction"][:GRID_SAMPLES]
-    write_samples(directory.samples, rows)
+    buffer = io.BytesIO()
+    order = {"order": np.array(json.dumps(list(rows)))}
+    np.savez_compressed(buffer, **rows, **order)  # type: ignore[arg-type]
+    write_atomically(directory.samples, buffer.getvalue())
