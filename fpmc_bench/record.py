@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,15 +123,17 @@ def read_record(path: Path) -> tuple[Record, ItemValues]:
     """A record and its per-item values; RunError where either is missing, damaged or altered."""
     try:
         record = Record.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"record {path} can't be read: {error}") from error
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise RunError(f"{path} is not a record: {where}: {fault['msg']}") from error
     sidecar = path.with_suffix(".npz")
     try:
-        with np.load(sidecar, allow_pickle=False) as file:
+        with np.load(io.BytesIO(sidecar.read_bytes()), allow_pickle=False) as file:
             values = {metric: file[metric] for metric in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"per-item values {sidecar} can't be read: {error}") from error
     if items_digest(values) != record.items_sha256:
         raise RunError(f"{sidecar} does not hold the values that {path.name} was made from")

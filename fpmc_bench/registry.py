@@ -3,7 +3,7 @@
 import importlib.metadata
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -136,8 +136,8 @@ def _name_of(kind: str, item: Any) -> str:
     if inspect.isabstract(item):
         missing = ", ".join(sorted(getattr(item, "__abstractmethods__", ())))
         raise PluginError(f"{item.__name__} lacks {missing}")
-    frozen = is_dataclass(item) and item.__dataclass_params__.frozen  # type: ignore[attr-defined]
-    if not frozen:
+    dataclass_params = getattr(item, "__dataclass_params__", None)
+    if dataclass_params is None or not dataclass_params.frozen:
         raise PluginError(f"{item.__name__} must be decorated with @dataclass(frozen=True)")
     for attribute in ("name", "citation"):
         if not isinstance(getattr(item, attribute, None), str):

@@ -44,6 +44,10 @@ class Source:
                 f"log_weights must have shape [{len(self)}], one per image, got "
                 f"{list(self.log_weights.shape)}"
             )
+        if self.log_weights is not None and not (  # also catches NaN
+            bool((self.log_weights < math.inf).all() and (self.log_weights > -math.inf).any())
+        ):
+            raise InputError("log_weights must be below +inf, and above -inf for some image")
 
     def __len__(self) -> int:
         return len(self.images)
@@ -81,7 +85,12 @@ class Source:
         digest = hashlib.sha256()
         scale = self.scale if self.images.dtype == torch.uint8 else math.nan
         digest.update(f"{list(self.images.shape)} {self.images.dtype} {scale!r}".encode())
-        digest.update(self.images.contiguous().numpy().tobytes())
+        digest.update(_bytes(self.images))
         if self.log_weights is not None:
-            digest.update(self.log_weights.contiguous().numpy().tobytes())
+            digest.update(_bytes(self.log_weights))
         return digest.hexdigest()
+
+
+def _bytes(values: Tensor) -> bytes:
+    """Content in order; as bytes because numpy has no bfloat16."""
+    return values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()

@@ -1,9 +1,9 @@
 """Crops of the two photographs shipped in scikit-learn (china.jpg, flower.jpg; 427x640 RGB).
 
-Each picture is cut into 4 x 8 regions of 106 x 80 px, of which every third or fourth, in a pattern
-that visits all rows and columns, is kept for testing and the others for training, so that both
-splits see all of both pictures and no training crop shares a pixel with a test crop. Training crops are drawn from a grid of 4 px; test crops do not overlap one another,
-so that their errors are as independent as two pictures allow.
+Each picture is cut into 4 x 8 regions of 106 x 80 px. Ten of them, spread over all rows, are kept
+for testing and the others for training, so that both splits see all heights of both pictures and no
+training crop shares a pixel with a test crop. Training crops are drawn from a grid of 4 px; test
+crops do not overlap one another, so that their errors are as independent as two pictures allow.
 """
 
 from collections.abc import Iterator
