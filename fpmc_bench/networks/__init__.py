@@ -1,0 +1,1 @@
+"""Teacher networks: Song et al.'s U-Nets with EDM's preconditioning, and training them."""

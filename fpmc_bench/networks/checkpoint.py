@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from fpmc_bench.errors import CheckpointError
 
 CARD_KEY = "fpmc_bench"
+NAMED_AT_MOST = 3
+"""How many wrong keys an error lists before it counts the rest."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
@@ -20,7 +22,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, A
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, partial, metadata={CARD_KEY: json.dumps(card, sort_keys=True)})
+    # not safetensors' save_file: that makes files private to their owner, whatever the umask
+    partial.write_bytes(save(contiguous, {CARD_KEY: json.dumps(card, sort_keys=True)}))
     partial.replace(path)
 
 
@@ -32,7 +35,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path} is not a safetensors file ({error}); expected one written by "
             f"'fpmc-bench teacher train'"
@@ -42,4 +45,43 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} has no '{CARD_KEY}' card in its metadata: it holds tensors but does not say "
             f"of which network; expected a file written by 'fpmc-bench teacher train'"
         )
-    return tensors, json.loads(metadata[CARD_KEY])
+    try:
+        card = json.loads(metadata[CARD_KEY])
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path} has a card that is not JSON ({error})") from error
+    if not isinstance(card, dict):
+        raise CheckpointError(f"{path} has a card that is not a JSON object, but {card!r}")
+    return tensors, card
+
+
+def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Give `module` these parameters and buffers; one on "meta" takes over the tensors themselves.
+
+    Raises CheckpointError, before anything is changed, naming the first missing, unexpected and
+    mis-shaped ones and `origin`, where the tensors come from.
+    """
+    expected = module.state_dict()
+    problems = [
+        _listed("lacks", [name for name in expected if name not in tensors]),
+        _listed("has unexpected", [name for name in tensors if name not in expected]),
+        _listed(
+            "has of another shape",
+            [
+                f"{name} {list(tensors[name].shape)} (expected {list(tensor.shape)})"
+                for name, tensor in expected.items()
+                if name in tensors and tensors[name].shape != tensor.shape
+            ],
+        ),
+        _listed("has non-finite", [n for n, t in tensors.items() if not bool(t.isfinite().all())]),
+    ]
+    if any(problems):
+        found = "; ".join(problem for problem in problems if problem)
+        raise CheckpointError(f"{origin} is damaged or of another network: {found}")
+    blank = any(tensor.is_meta for tensor in expected.values())
+    module.load_state_dict(dict(tensors), assign=blank)
+
+
+def _listed(verb: str, names: list[str]) -> str:
+    rest = len(names) - NAMED_AT_MOST
+    more = f" and {rest} more" if rest > 0 else ""
+    return f"it {verb} {', '.join(names[:NAMED_AT_MOST])}{more}" if names else ""

@@ -1,6 +1,6 @@
 """The shape of a teacher network: everything needed to build it before its weights are read."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -15,14 +15,17 @@ class NetworkConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: Literal["ddpmpp", "ncsnpp"]
-    side_px: PositiveInt
-    channels: PositiveInt
-    model_channels: PositiveInt = 128
-    channel_mult: tuple[PositiveInt, ...] = (2, 2, 2)
-    num_blocks: PositiveInt = 4
+    # the limits are far beyond any network; they keep a strange file from building forever
+    side_px: int = Field(ge=1, le=4096)
+    channels: int = Field(ge=1, le=4096)
+    model_channels: int = Field(default=128, ge=4, le=4096)
+    channel_mult: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        default=(2, 2, 2), min_length=1, max_length=12
+    )
+    num_blocks: int = Field(default=4, ge=1, le=64)
     attention_sides: tuple[PositiveInt, ...] = (16,)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    augment_dim: int = Field(default=0, ge=0)
+    augment_dim: int = Field(default=0, ge=0, le=4096)
     sigma_data: float = Field(default=0.5, gt=0)
 
     @model_validator(mode="after")

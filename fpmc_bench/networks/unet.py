@@ -75,7 +75,8 @@ class UNetBlock(nn.Module):
             q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))
             a = functional.scaled_dot_product_attention(q, k, v)
             h = SKIP_SCALE * (h + self.proj(a.transpose(1, 2).reshape(h.shape)))
-        return h
+        result: Tensor = h
+        return result
 
 
 class SongUNet(nn.Module):

@@ -1,0 +1,17 @@
+"""A teacher whose weights lie in this folder, in a file of its name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmc_bench import load_teacher
+from fpmc_bench.contracts import Teacher, TeacherModel
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class PackagedTeacher(Teacher):
+    """Subclasses say only what they are; `load` reads `<name>.safetensors`."""
+
+    def load(self, device: str) -> TeacherModel:
+        return load_teacher(FOLDER / f"{self.name}.safetensors", device)
