@@ -1,0 +1,16 @@
+"""Windows along one image axis: the rows and columns of separable filters."""
+
+import torch
+from torch import Tensor
+
+
+def centred_windows(size_px: int, side_px: int) -> Tensor:
+    """[size,size]: row i is 1 within (side - 1) / 2 of i, clipped at the border; `side_px` odd."""
+    position = torch.arange(size_px)
+    return ((position[:, None] - position).abs() <= (side_px - 1) // 2).double()
+
+
+def inner_windows(size_px: int, side_px: int) -> Tensor:
+    """[size-side+1,size]: row i is 1 on the `side_px` positions from i, all inside the image."""
+    offset = torch.arange(size_px) - torch.arange(size_px - side_px + 1)[:, None]
+    return ((offset >= 0) & (offset < side_px)).double()

@@ -1,0 +1,40 @@
+"""The local score machine (Kamb & Ganguli 2025; paper eq. 43-59)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from fpmc_bench import FPMC
+from fpmc_bench.contracts import FPMCDenoiser, Setting
+from fpmc_bench.fpmc import PixelOneHot, Separable
+from fpmc_bench.shapes import ImageShape
+from fpmc_plugins.denoisers.geometry import centred_windows
+from fpmc_plugins.denoisers.schedules import centred_sides, check_centred_sides
+
+
+def squares(shape: ImageShape, side_px: int) -> Separable:
+    """A square of odd side centred at every pixel, clipped at the border."""
+    rows = centred_windows(shape.height_px, side_px)
+    return Separable(shape, rows, centred_windows(shape.width_px, side_px))
+
+
+@dataclass(frozen=True)
+class LocalScore(FPMCDenoiser):
+    """Each pixel by its own square neighbourhood: `patch_sizes`, one odd side (px) per sigma."""
+
+    name: ClassVar[str] = "ls"
+    citation: ClassVar[str] = "Kamb & Ganguli 2025, 'An analytic theory of creativity'"
+
+    patch_sizes: tuple[int, ...]
+
+    def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
+        self._check_schedule("patch_sizes", self.patch_sizes, len(sigmas))
+        check_centred_sides(self.name, self.patch_sizes, shape)
+
+    @classmethod
+    def candidates(cls, shape: ImageShape) -> Mapping[str, tuple[Any, ...]]:
+        return {"patch_sizes": centred_sides(shape)}
+
+    def fpmc(self, setting: Setting, sigma: float) -> FPMC:
+        side_px = self.patch_sizes[setting.nearest(sigma)]
+        return FPMC(squares(setting.shape, side_px), PixelOneHot(setting.shape))
