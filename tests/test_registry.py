@@ -3,6 +3,7 @@
 import importlib
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,15 @@ from textwrap import dedent
 import pytest
 
 from fpmc_bench import hookspecs
+from fpmc_bench.datasets import load_dataset
 from fpmc_bench.errors import PluginError, UnknownNameError
+from fpmc_bench.parameters import make_plugin
 from fpmc_bench.registry import KINDS, Registry, build_registry
+from fpmc_bench.testing import check_denoiser
 
-EXAMPLE = Path(__file__).parents[1] / "plugins" / "example"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "plugins" / "example"
+GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 GOOD = """
     from dataclasses import dataclass
@@ -200,6 +206,40 @@ def test_nothing_installed_is_an_empty_registry(site: Site) -> None:
     registry = site.registry()
     assert registry.broken == ()
     assert {kind: dict(named) for kind, named in registry.items.items()} == {k: {} for k in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_hook_has_a_section_of_the_guide(kind: str) -> None:
+    assert hasattr(hookspecs, f"fpmc_{kind}")
+    assert f"\n## `fpmc_{kind}`\n" in GUIDE
+
+
+def test_there_are_no_other_hooks() -> None:
+    hooks = {name for name in vars(hookspecs) if name.startswith("fpmc_")}
+    assert hooks == {f"fpmc_{kind}" for kind in KINDS}
+
+
+def test_the_modules_of_the_guide_are_working_plugins(site: Site) -> None:
+    for index, code in enumerate(re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)):
+        site.install(f"guide-{index}", code)
+    (site.folder / "tiny.toml").touch()
+    registry = site.registry()
+    assert registry.broken == ()
+    assert {kind: list(named) for kind, named in registry.items.items()} == {
+        "denoisers": ["image-rows", "isotropic-gaussian"],
+        "augmentations": ["dither"],
+        "datasets": ["gratings"],
+        "teachers": ["gratings-ddpmpp"],
+        "suites": ["tiny"],
+    }
+    gratings = load_dataset("gratings", {"side_px": 8}, registry=registry)
+    assert (len(gratings.train), len(gratings.test)) == (1000, 200)
+    dither = make_plugin(registry.get("augmentations", "dither").item)
+    first, again = (dither.augment(gratings.train, 0.5, seed=0) for _ in range(2))
+    assert len(first) == 500
+    assert first.fingerprint == again.fingerprint
+    for denoiser in registry.items["denoisers"].values():
+        check_denoiser(denoiser.item)
 
 
 def test_the_example_distribution_is_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
