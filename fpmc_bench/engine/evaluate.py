@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.softmax import RunningSoftmax
+from fpmc_bench.engine.softmax import RunningSoftmax, relative_weights
 from fpmc_bench.engine.translated import denoise_translated
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import FPMC, SharedByChannels
@@ -20,8 +20,8 @@ from fpmc_bench.fpmc.filters import Filter
 from fpmc_bench.shapes import ImageShape, image_shape
 from fpmc_bench.source import Source
 
-DEFAULT_BUDGET_BYTES = 256 * 2**20
-"""Working memory beside the source. Small chunks also stay nearer to the cache."""
+DEFAULT_BUDGET_BYTES = 16 * 2**20
+"""Working memory beside the source. Larger chunks leave the processor's cache and are slower."""
 
 SMALL_SIGMA = 1.0
 """Below this noise level distances are summed in float64.
@@ -126,9 +126,8 @@ def _denoise(model: FPMC, source: Source, z: Tensor, sigma: float, chunk: int) -
         return total / response.adjoint(state.total)
     for images, log_weights in source.chunks(chunk, z.device, z.dtype):
         state.update(_logits(model, z, images, log_weights, sigma))
-    normaliser = state.log_normaliser()[:, None]
+    normaliser = state.log_normaliser()
     for images, log_weights in source.chunks(chunk, z.device, z.dtype):
         logits = _logits(model, z, images, log_weights, sigma)
-        weights = logits.sub_(normaliser).float().exp_()
-        total += response.accumulate(weights, images.float())
+        total += response.accumulate(relative_weights(logits, normaliser), images.float())
     return total / response.adjoint(torch.ones(model.estimators, device=z.device))
