@@ -1,0 +1,83 @@
+"""`fpmc-bench leaderboard`: tables and figures from records."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from fpmc_bench.leaderboard import Table
+
+FORMATS = ("terminal", "md", "csv", "tex", "json")
+
+
+@click.group()
+def leaderboard() -> None:
+    """Tables and figures from records."""
+
+
+@leaderboard.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "-p",
+    "--protocol",
+    type=click.Choice(["denoiser-mse", "sample-mse"]),
+    help="Only this protocol.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="terminal",
+    show_default=True,
+    help="How to print the tables.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the same as --format json.")
+@click.option("--write", is_flag=True, help="Also write tables/ and figures/ into DIRECTORY.")
+def render(directory: Path, protocol: str | None, form: str, as_json: bool, write: bool) -> None:
+    """Show the leaderboard of DIRECTORY: a run directory, or a folder of records.
+
+    Every figure is computed anew from the per-item values beside the records; records that were
+    altered, or that can't be compared with each other, are refused.
+    """
+    from fpmc_bench.errors import RunError
+    from fpmc_bench.leaderboard import build_tables
+    from fpmc_bench.record import read_records
+
+    inside = directory / "records"
+    folder = inside if inside.is_dir() else directory
+    records = read_records(folder)
+    if protocol is not None:
+        records = [pair for pair in records if pair[0].protocol == protocol]
+        if not records:
+            raise RunError(f"no records of {protocol} in {folder}")
+    click.echo(_rendered("json" if as_json else form, build_tables(records)), nl=False)
+    if write:
+        from fpmc_bench.reports import write_reports
+
+        for path in write_reports(directory, records):
+            click.echo(f"wrote {path}", err=True)
+
+
+def _rendered(form: str, tables: "tuple[Table, ...]") -> str:
+    """Only the renderer asked for is imported."""
+    if form == "csv":
+        from fpmc_bench.reports.csv import render_csv
+
+        return render_csv(*tables)
+    if form == "json":
+        from fpmc_bench.reports.json import render_json
+
+        return render_json(*tables)
+    if form == "md":
+        from fpmc_bench.reports.markdown import render_markdown
+
+        return "\n".join(map(render_markdown, tables))
+    if form == "tex":
+        from fpmc_bench.reports.latex import render_latex
+
+        return "\n".join(map(render_latex, tables))
+    from fpmc_bench.reports.terminal import render_terminal
+
+    return "\n\n".join(map(render_terminal, tables)) + "\n"
