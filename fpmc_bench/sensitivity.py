@@ -83,6 +83,7 @@ def sensitivity_queries(source: Source, sigma: float, samples: int, seed: int) -
     return x + sigma * unit_noise(seed, "sensitivity", range(samples), tuple(source.shape))
 
 
+@torch.enable_grad()
 def mean_absolute_jacobian(teacher: TeacherModel, z: Tensor, sigma: float) -> Tensor:
     """Mean over z [B,C,H,W] and over channel pairs of |d T / d z|: [H,W,H,W] float32, on the CPU.
 
@@ -93,8 +94,7 @@ def mean_absolute_jacobian(teacher: TeacherModel, z: Tensor, sigma: float) -> Te
     total = torch.zeros(height, width, height, width, dtype=torch.float64)
     for part in z.split(max(1, PIXELS_PER_PASS // (height * width))):
         query = part.clone().requires_grad_(True)
-        with torch.enable_grad():
-            values = teacher(query, sigma).sum(0)
+        values = teacher(query, sigma).sum(0)
         if not values.requires_grad:
             raise InputError(
                 f"teacher '{teacher.name}' is not differentiable in z: a sensitivity map needs "

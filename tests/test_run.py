@@ -53,8 +53,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_records_tables_and_figures(finished: Path) -> None:
     names = {"optimal", "ls", "pspc-flex", "digits-ddpmpp", "digits-ncsnpp"}
     stems = {path.stem for path in (finished / "records").glob("*.json")}
-    expected = {f"{name}.{protocol}" for name in names - {"digits-ddpmpp"} for protocol in
-                ("denoiser-mse",)}
+    expected = {
+        f"{name}.{protocol}" for name in names - {"digits-ddpmpp"} for protocol in ("denoiser-mse",)
+    }
     expected |= {f"{name}.sample-mse" for name in names - {"digits-ncsnpp"}}
     assert stems == expected
     for protocol in ("denoiser-mse", "sample-mse"):
@@ -83,9 +84,7 @@ def test_a_record_is_what_the_definitions_say(finished: Path) -> None:
 
     data, sigmas = load_dataset("digits"), sigma_grid(4).tolist()
     teacher = load_teacher("digits-ddpmpp")
-    ls = build_denoiser(
-        "ls", data.train, sigmas=sigmas, params={"patch_sizes": [15, 7, 3, 3]}
-    )
+    ls = build_denoiser("ls", data.train, sigmas=sigmas, params={"patch_sizes": [15, 7, 3, 3]})
     with np.load(finished / "records" / "ls.denoiser-mse.npz") as file:
         errors = file["mse@1"]
     clean = data.test.values()

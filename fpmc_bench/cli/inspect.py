@@ -126,10 +126,10 @@ def _suite_text(suite: dict[str, Any]) -> str:
         )
         for entry in suite["entries"]
     ]
-    table = tabulate(
+    table: str = tabulate(
         entries,
         headers=("entry", "denoiser", "parameters"),
         tablefmt="simple",
         maxcolwidths=[None, None, 70],
     )
-    return tabulate(facts, tablefmt="plain") + "\n\n" + table
+    return f"{tabulate(facts, tablefmt='plain')}\n\n{table}"

@@ -17,6 +17,6 @@ def sigma_grid(steps: int, smin: float = 0.002, smax: float = 80.0, rho: float =
             f"smin={smin}, smax={smax}, rho={rho}"
         )
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
-    grid = (smax ** (1 / rho) + ramp * (smin ** (1 / rho) - smax ** (1 / rho))) ** rho
+    grid: Tensor = (smax ** (1 / rho) + ramp * (smin ** (1 / rho) - smax ** (1 / rho))) ** rho
     grid[0], grid[-1] = smax, smin  # exactly, not to the last bit of a seventh power
     return grid

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-
 NEGLIGIBLE = -80.0
 """exp(-80) = 2e-35 of the largest weight: nothing beside it, but still a normal float32 number.
 Anything lower would be a denormal, which processors multiply a hundred times more slowly."""

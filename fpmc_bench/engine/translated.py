@@ -71,7 +71,7 @@ def _denoise_group(
         weights, factor = state.update(logits.unsqueeze(2))
         total = total * factor + weights[..., 0] @ votes
     mean = total / state.total
-    return mean.unflatten(0, (batch, len(rows), len(columns))).permute(0, 3, 1, 2)
+    return mean.reshape(batch, len(rows), len(columns), -1).permute(0, 3, 1, 2)
 
 
 def _product_dtype(dimensions: int, sigma: float) -> torch.dtype:

@@ -103,7 +103,7 @@ class Uniform(SharedByChannels):
         return weights[..., None].expand(*weights.shape[:-1], *self.shape[1:])
 
     def accumulate(self, weights: Tensor, images: Tensor) -> Tensor:
-        return (weights[..., 0] @ images.flatten(1)).unflatten(1, self.shape)
+        return (weights[..., 0] @ images.flatten(1)).reshape(-1, *self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ class PixelOneHot(SharedByChannels):
         return planes.flatten(-2)
 
     def adjoint_planes(self, weights: Tensor) -> Tensor:
-        return weights.unflatten(-1, self.shape[1:])
+        return weights.reshape(*weights.shape[:-1], *self.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ class DimensionOneHot(Filter):
         return images.flatten(-3)
 
     def adjoint(self, weights: Tensor) -> Tensor:
-        return weights.unflatten(-1, self.shape)
+        return weights.reshape(*weights.shape[:-1], *self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,7 @@ class Separable(SharedByChannels):
         return (self.rows.to(planes) @ columns).flatten(-2)
 
     def adjoint_planes(self, weights: Tensor) -> Tensor:
-        grid = weights.unflatten(-1, (len(self.rows), len(self.columns)))
+        grid = weights.reshape(*weights.shape[:-1], len(self.rows), len(self.columns))
         return self.rows.to(grid).T @ (grid @ self.columns.to(grid))
 
 
@@ -198,7 +198,8 @@ class PixelMasks(SharedByChannels):
         return flat @ self.masks.flatten(1).to(flat).T
 
     def adjoint_planes(self, weights: Tensor) -> Tensor:
-        return (weights @ self.masks.flatten(1).to(weights)).unflatten(-1, self.shape[1:])
+        planes = weights @ self.masks.flatten(1).to(weights)
+        return planes.reshape(*weights.shape[:-1], *self.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,4 +224,5 @@ class Dense(Filter):
         return flat @ self.matrix.to(flat).T
 
     def adjoint(self, weights: Tensor) -> Tensor:
-        return (weights @ self.matrix.to(weights)).unflatten(-1, self.shape)
+        flat = weights @ self.matrix.to(weights)
+        return flat.reshape(*weights.shape[:-1], *self.shape)

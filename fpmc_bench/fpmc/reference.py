@@ -28,7 +28,7 @@ def reference_denoise(model: FPMC, source: Source, z: Tensor, sigma: float) -> T
         logits = log_weights.repeat(shifts) - energy / (2 * sigma**2)
         mean = torch.softmax(logits, dim=1) @ support
         numerator += response[i] * mean
-    return (numerator / response.sum(0)).unflatten(1, model.shape)
+    return (numerator / response.sum(0)).reshape(z.shape)
 
 
 def _support(model: FPMC, images: Tensor, estimator: int) -> Tensor:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fpmc_bench.contracts import Denoiser
-from fpmc_bench.denoise import DenoiseFunction, assemble
+from fpmc_bench.contracts import DenoiseFunction, Denoiser
+from fpmc_bench.denoise import assemble
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Arrays, Ledger
 from fpmc_bench.harness.plan import Contestant, Plan, WorkUnit

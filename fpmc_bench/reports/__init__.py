@@ -1,9 +1,10 @@
 """Reports: small renderers of one neutral table. Matplotlib is imported only to draw."""
 
-import io
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,5 +59,5 @@ def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {label: file[label] for label in json.loads(str(file["order"]))}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
         raise RunError(f"{path} is not a file of samples: {error}") from error

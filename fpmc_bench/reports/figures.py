@@ -4,8 +4,8 @@ import io
 from dataclasses import dataclass
 from typing import Literal
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
@@ -26,7 +26,7 @@ BAND_ERRORS = 2
 
 
 @dataclass(frozen=True)
-class Style:
+class LineStyle:
     """How a line is told from the others, in colour and without."""
 
     colour: str
@@ -39,13 +39,13 @@ def draw_sigma_figure(table: Table, kind: Literal["png", "svg"] = "png") -> byte
 
     The entries come in the order of the leaderboard, the ceiling in dashed black.
     """
-    settings = {"font.family": "DejaVu Sans", "font.size": 10, "svg.hashsalt": "fpmc_bench"}
-    with mpl.rc_context({**mpl.rcParamsDefault, **settings, "backend": "agg"}):
+    # from the defaults, so that a user's own matplotlib settings don't change the bytes
+    with style.context(["default", {"svg.hashsalt": "fpmc_bench"}]):
         canvas = Canvas(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
         axes = canvas.add_subplot()
         _draw_lines(axes, table)
         _label(axes, table)
-        canvas.legend(loc="outside right upper", frameon=False)
+        canvas.legend(loc="outside right upper", frameon=False, handlelength=3.2)
         output = io.BytesIO()
         undated = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
         canvas.savefig(output, format=kind, metadata=undated)
@@ -55,14 +55,14 @@ def draw_sigma_figure(table: Table, kind: Literal["png", "svg"] = "png") -> byte
 def _draw_lines(axes: Axes, table: Table) -> None:
     entries = [row for row in table.rows if row.rank is not None]
     for position, row in enumerate(entries):
-        _draw_line(axes, table.sigmas, row, _style(position), zorder=len(entries) - position)
+        _draw_line(axes, table.sigmas, row, _look(position), zorder=position)
     for row in table.rows:
         if row.rank is None:
-            _draw_line(axes, table.sigmas, row, Style("black", (0, (6, 3)), ""), zorder=0)
+            _draw_line(axes, table.sigmas, row, LineStyle("black", (0, (6, 3)), ""), zorder=-1)
 
 
 def _draw_line(
-    axes: Axes, sigmas: tuple[float, ...], row: Row, style: Style, zorder: float
+    axes: Axes, sigmas: tuple[float, ...], row: Row, look: LineStyle, zorder: float
 ) -> None:
     mean = np.array([figure.mean for figure in row.by_sigma])
     error = BAND_ERRORS * np.array([figure.standard_error for figure in row.by_sigma])
@@ -70,15 +70,15 @@ def _draw_line(
         sigmas,
         mean,
         label=row.entry if row.rank is not None else f"{row.entry} (ceiling)",
-        color=style.colour,
-        linestyle=style.dashes,
+        color=look.colour,
+        linestyle=look.dashes,
         linewidth=1.4,
-        marker=style.marker,
+        marker=look.marker,
         markersize=4.5,
         markerfacecolor="white",
-        zorder=2 + zorder,
+        zorder=3 + zorder,
     )
-    axes.fill_between(sigmas, mean - error, mean + error, color=style.colour, alpha=0.15, lw=0)
+    axes.fill_between(sigmas, mean - error, mean + error, color=look.colour, alpha=0.15, lw=0)
 
 
 def _label(axes: Axes, table: Table) -> None:
@@ -100,9 +100,9 @@ def _label(axes: Axes, table: Table) -> None:
         axes.set_ylim(drawn.min() / 2, drawn.max() * 2)
 
 
-def _style(position: int) -> Style:
+def _look(position: int) -> LineStyle:
     """Colours repeat after 7, dashes after 4, markers after 9: no pair of 252 lines is alike."""
-    return Style(
+    return LineStyle(
         COLOURS[position % len(COLOURS)],
         DASHES[position % len(DASHES)],
         MARKERS[position % len(MARKERS)],

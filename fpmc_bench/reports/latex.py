@@ -28,10 +28,7 @@ def render_latex(table: Table) -> str:
             _escaped(rank_text(row)),
             "*" if row.best else "",
             _escaped(entry_text(row)),
-            *(
-                r" $\pm$ ".join(map(_number, mean_and_error_text(row.figures[metric])))
-                for metric in table.metrics
-            ),
+            *(_number(*mean_and_error_text(row.figures[metric])) for metric in table.metrics),
             _number(seconds_text(row)),
         ]
         for row in table.rows
@@ -68,9 +65,13 @@ def _escaped(text: str) -> str:
     return text.translate(ESCAPED)
 
 
-def _number(text: str) -> str:
-    """Math mode, with 1.2e-05 as a power of ten; "?" and "nan" stay text."""
+def _number(*texts: str) -> str:
+    """In math mode, a mean and its error joined by ±, with 1.2e-05 as a power of ten."""
+    return "$" + r" \pm ".join(map(_factored, texts)) + "$"
+
+
+def _factored(text: str) -> str:
     if not re.fullmatch(r"-?[0-9.]+(e[+-][0-9]+)?", text):
-        return text
+        return rf"\mathrm{{{text}}}"
     mantissa, _, exponent = text.partition("e")
-    return rf"${mantissa} \cdot 10^{{{int(exponent)}}}$" if exponent else f"${mantissa}$"
+    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa

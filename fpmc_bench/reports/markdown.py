@@ -45,6 +45,7 @@ def render_markdown(table: Table) -> str:
 
 def _pipes(lines: Sequence[Sequence[str]], alignment: Sequence[str]) -> str:
     escaped = [[cell.translate(ESCAPED) for cell in line] for line in lines]
-    return tabulate(
+    text: str = tabulate(
         escaped[1:], headers=escaped[0], tablefmt="pipe", disable_numparse=True, colalign=alignment
     )
+    return text

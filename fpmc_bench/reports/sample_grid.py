@@ -26,7 +26,7 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
     factor = max(1, -(-CELL_PX // min(height, width)))
     step_x, step_y = width * factor + GAP_PX, height * factor + GAP_PX
     font = ImageFont.load_default(FONT_PX)
-    labels_px = int(max(font.getlength(label) for label in rows)) + 3 * GAP_PX
+    labels_px = int(max(font.getlength(label) for label in rows)) + 5 * GAP_PX
     grid = Image.new("RGB", (labels_px + count * step_x, GAP_PX + len(rows) * step_y), "white")
     draw = ImageDraw.Draw(grid)
     for line, (label, images) in enumerate(rows.items()):

@@ -1,9 +1,7 @@
 """A table as aligned text, at most 100 columns wide."""
 
 import textwrap
-from collections.abc import Sequence
-
-from tabulate import tabulate
+from collections.abc import Iterable, Sequence
 
 from fpmc_bench.leaderboard import RANKED_BY, Table
 from fpmc_bench.reports.cells import (
@@ -15,7 +13,10 @@ from fpmc_bench.reports.cells import (
 )
 
 WIDTH_COLUMNS = 100
-GAP_COLUMNS = 2
+GAP = "  "
+
+Column = list[str]
+"""Header and cells, padded to one width."""
 
 
 def render_terminal(table: Table) -> str:
@@ -28,38 +29,50 @@ def render_terminal(table: Table) -> str:
 
 
 def _ranking(table: Table) -> str:
-    headers = ["rank", "", "entry"]
+    rows = table.rows
+    columns = [
+        _on_the_point(["rank", *map(rank_text, rows)]),
+        _left(["", *("*" if row.best else "" for row in rows)]),
+        _left(["entry", *map(entry_text, rows)]),
+    ]
     for metric in table.metrics:
-        headers += [metric, "± s.e."]
-    rows = []
-    for row in table.rows:
-        cells = [rank_text(row), "*" if row.best else "", entry_text(row)]
-        for metric in table.metrics:
-            cells += mean_and_error_text(row.figures[metric])
-        rows.append([*cells, seconds_text(row)])
-    numbers = ["decimal"] * (2 * len(table.metrics) + 1)
-    return _aligned([[*headers, "s/query"], *rows], ["right", "left", "left", *numbers])
+        texts = [mean_and_error_text(row.figures[metric]) for row in rows]
+        columns.append(_on_the_point([metric, *(mean for mean, _ in texts)]))
+        columns.append(_on_the_point(["± s.e.", *(error for _, error in texts)]))
+    columns.append(_on_the_point(["s/query", *map(seconds_text, rows)]))
+    return _lines(columns)
 
 
 def _by_sigma(table: Table) -> list[str]:
     """Entries side by side; those that don't fit stand in another block below."""
-    sigmas, *entries = sigma_columns(table)
-    blocks, used = [[sigmas]], _width(sigmas)
+    sigmas, *entries = map(_on_the_point, sigma_columns(table))
+    blocks, used = [[sigmas]], len(sigmas[0])
     for column in entries:
-        if used + GAP_COLUMNS + _width(column) > WIDTH_COLUMNS and len(blocks[-1]) > 1:
+        width = len(GAP) + len(column[0])
+        if used + width > WIDTH_COLUMNS and len(blocks[-1]) > 1:
             blocks.append([sigmas])
-            used = _width(sigmas)
+            used = len(sigmas[0])
         blocks[-1].append(column)
-        used += GAP_COLUMNS + _width(column)
-    return [_aligned(list(zip(*block, strict=True)), ["right"] * len(block)) for block in blocks]
+        used += width
+    return [_lines(block) for block in blocks]
 
 
-def _width(column: Sequence[str]) -> int:
-    return max(map(len, column))
+def _left(column: Iterable[str]) -> Column:
+    cells = list(column)
+    width = max(map(len, cells))
+    return [cell.ljust(width) for cell in cells]
 
 
-def _aligned(lines: Sequence[Sequence[str]], alignment: Sequence[str]) -> str:
-    """Header line and rows; cells are text already, and stay as they are."""
-    return tabulate(
-        lines[1:], headers=lines[0], tablefmt="simple", disable_numparse=True, colalign=alignment
-    )
+def _on_the_point(column: Iterable[str]) -> Column:
+    """Numbers with their decimal points below each other, at the right under the header."""
+    header, *cells = column
+    tails = [len(cell) - len(cell.partition(".")[0]) for cell in cells]
+    aligned = [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
+    width = max(map(len, [header, *aligned]))
+    return [cell.rjust(width) for cell in [header, *aligned]]
+
+
+def _lines(columns: Sequence[Column]) -> str:
+    header, *rows = zip(*columns, strict=True)
+    rule = ["-" * len(cell) for cell in header]
+    return "\n".join(GAP.join(cells).rstrip() for cells in (header, rule, *rows))
