@@ -1,0 +1,154 @@
+"""The other commands as a user runs them: help, list, info, doctor, tune, leaderboard."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from runs import environment, fpmc_bench, write_suite
+
+COMMANDS = ("run", "list", "info", "leaderboard", "tune", "teacher", "doctor")
+
+
+def test_help_is_quick_and_names_every_command(tmp_path: Path) -> None:
+    """The best of several: a busy machine may slow any one of them."""
+    seconds = []
+    for _ in range(8):
+        started = time.perf_counter()
+        done = fpmc_bench("--help", cwd=tmp_path)
+        seconds.append(time.perf_counter() - started)
+        assert done.returncode == 0
+    assert min(seconds) < 0.3
+    assert all(f"  {command} " in done.stdout for command in COMMANDS)
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys, fpmc_bench.cli\n"
+        "try: fpmc_bench.cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
+    done = fpmc_bench(command, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+
+
+def test_list_shows_everything_built_in(tmp_path: Path) -> None:
+    done = fpmc_bench("list", "--json", cwd=tmp_path)
+    offered = {(row["kind"], row["name"]) for row in json.loads(done.stdout)["plugins"]}
+    methods = ("optimal", "wiener", "ls", "els", "pspc-square", "pspc-flex", "lukoianov")
+    teachers = ("digits-ddpmpp", "digits-ncsnpp", "photos-ddpmpp", "photos-ncsnpp")
+    assert {("denoiser", name) for name in methods} <= offered
+    assert {("teacher", name) for name in teachers} <= offered
+    for kind in ("dataset", "suite"):
+        assert {(kind, "digits"), (kind, "photos")} <= offered
+    assert {("augmentation", "hflip"), ("augmentation", "vflip")} <= offered
+    text = fpmc_bench("list", cwd=tmp_path).stdout
+    assert all(name in text for _, name in offered)
+
+
+def test_info_shows_parameters_and_suites(tmp_path: Path) -> None:
+    details = json.loads(fpmc_bench("info", "lukoianov", "--json", cwd=tmp_path).stdout)[0]
+    assert [row["name"] for row in details["parameters"]] == ["threshold", "orientation"]
+    text = fpmc_bench("info", "digits", cwd=tmp_path).stdout
+    assert "evaluation teacher" in text
+    assert "digits-ncsnpp" in text
+    assert "patch_sizes" in text
+
+
+def test_doctor_names_versions_and_devices(tmp_path: Path) -> None:
+    done = fpmc_bench("doctor", "--json", cwd=tmp_path)
+    assert done.returncode == 0
+    facts = json.loads(done.stdout)
+    assert facts["torch"].startswith("2.")
+    assert "pspc-flex" in facts["plugins"]["denoisers"]
+
+
+def test_tune_picks_the_least_error_at_each_sigma(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    arguments = ("tune", suite, "-d", "pspc-square", "--items", "4", "--values", "2,3,8")
+    first = fpmc_bench(*arguments, "--json", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    (tuning,) = json.loads(first.stdout)
+    errors = tuning["mean_errors"]
+    assert [len(row) for row in errors] == [3, 3, 3, 3]
+    best = [tuning["candidates"][row.index(min(row))] for row in errors]
+    assert tuning["chosen"] == best
+    assert best[0] == 8, "at sigma 80 only the whole image tells anything"
+    text = fpmc_bench(*arguments, cwd=tmp_path).stdout
+    assert f"patch_sizes = {best}" in text
+
+
+def test_tune_refuses_what_has_nothing_to_tune(tmp_path: Path) -> None:
+    done = fpmc_bench("tune", write_suite(tmp_path), "-d", "optimal", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no parameter to tune" in done.stderr
+
+
+def test_leaderboard_renders_what_the_run_showed(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    arguments = ("run", suite, "-d", "optimal", "--items", "4", "--run-dir", "run")
+    shown = fpmc_bench(*arguments, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    again = fpmc_bench("leaderboard", "render", "run", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    tables = [line for line in shown.stdout.splitlines() if not line.startswith("wrote ")]
+    assert again.stdout.split() == "\n".join(tables).split()
+
+
+def test_an_edited_plugin_is_computed_anew(tmp_path: Path) -> None:
+    """The ledger's keys hold the plugin's code: a stale unit is never read."""
+    from runs import write_plugin
+
+    code = """
+        from dataclasses import dataclass
+        from typing import ClassVar
+        from fpmc_bench import hookimpl
+        from fpmc_bench.contracts import FunctionDenoiser
+
+        @dataclass(frozen=True)
+        class Shrink(FunctionDenoiser):
+            '''z times a number.'''
+            name: ClassVar[str] = "shrink"
+            citation: ClassVar[str] = "none"
+
+            def build(self, setting):
+                return lambda z, sigma: z * 0.5
+
+        @hookimpl
+        def fpmc_denoisers():
+            return [Shrink]
+    """
+    plugin = write_plugin(tmp_path / "site", "shrink-plugin", code)
+    suite = write_suite(tmp_path)
+    arguments = ("run", suite, "-d", "shrink", "-p", "denoiser-mse", "--items", "4")
+    record = tmp_path / "run" / "records" / "shrink.denoiser-mse.json"
+    means = []
+    for factor in ("0.5", "0.25"):
+        module = plugin / "shrink_plugin.py"
+        module.write_text(module.read_text().replace("0.5", factor))
+        done = fpmc_bench(*arguments, "--run-dir", "run", cwd=tmp_path, paths=(plugin,))
+        assert done.returncode == 0, done.stderr
+        means.append(json.loads(record.read_text())["figures"]["mse@1"]["mean"])
+    assert means[0] != means[1]
+
+
+def test_the_module_is_the_command(tmp_path: Path) -> None:
+    module = fpmc_bench("--version", cwd=tmp_path).stdout
+    script = subprocess.run(
+        ["fpmc-bench", "--version"],
+        env={**environment(), "PATH": str(Path(sys.executable).parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert module == script
