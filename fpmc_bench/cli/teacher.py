@@ -93,7 +93,7 @@ def train(
         raise ParameterError(f"{out} exists; remove it, or choose another --out")
     _run(trainer, checkpoint, checkpoint_every)
     weights, steps = trainer.average.state_dict(), trainer.step
-    export_teacher(out, weights, config, trainer.plan, dataset, data.fingerprint, steps)
+    export_teacher(out, weights, config, trainer.plan, dataset, data.train.fingerprint, steps)
     checkpoint.unlink(missing_ok=True)
     errors = held_out_errors(load_teacher(out, device), data.test, device=device)
     click.echo(_error_table(errors))
@@ -160,7 +160,7 @@ def info(name_or_path: str, device: str, as_json: bool) -> None:
     elif (data := load_dataset(card.dataset, registry=registry)).shape != model.shape:
         click.echo(f"no held-out errors: '{card.dataset}' has {data.shape} images", err=True)
     else:
-        if data.fingerprint != card.dataset_fingerprint:
+        if data.train.fingerprint != card.dataset_fingerprint:
             click.echo(f"trained on another version of '{card.dataset}'", err=True)
         errors = held_out_errors(model, data.test, device=device)
     facts = {

@@ -21,7 +21,8 @@ from fpmc_bench.networks.training import TrainingPlan
 class TeacherCard(BaseModel):
     """What a teacher file says about its weights. Frozen, validated, JSON-able.
 
-    `plan` is None where the weights were not trained here (converted from a published file).
+    `plan` is None where the weights were not trained here (converted from a published file);
+    `dataset_fingerprint` is that of the training images.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
