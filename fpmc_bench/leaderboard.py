@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fpmc_bench.errors import RunError
 from fpmc_bench.record import Figure, ItemValues, Record
@@ -194,21 +195,25 @@ def _verify(record: Record, values: ItemValues) -> None:
             _compare(where, known.figures.get(metric), array[:, level])
 
 
-def _compare(where: str, stated: Figure | None, values: np.ndarray) -> None:
+def _compare(where: str, stated: Figure | None, values: NDArray[np.float64]) -> None:
     computed = mean_and_error(values)
-    if (
-        stated is None
-        or stated.n != computed.n
-        or not np.allclose(
-            [stated.mean, stated.standard_error],
-            [computed.mean, computed.standard_error],
-            rtol=1e-9,
-            atol=1e-12 * abs(computed.mean),  # the rounding of a standard error that is 0
-            equal_nan=True,
-        )
+    rounding = 1e-12 * abs(computed.mean)  # of a standard error that should be 0
+    if stated is None or not (
+        stated.n == computed.n
+        and _agree(stated.mean, computed.mean, rounding)
+        and _agree(stated.standard_error, computed.standard_error, rounding)
     ):
-        said = "nothing" if stated is None else f"{stated.mean:g} ± {stated.standard_error:g}"
+        said = (
+            f"{stated.mean:g} ± {stated.standard_error:g} over {stated.n}" if stated else "nothing"
+        )
         raise RunError(
             f"{where} is stated as {said}, but the per-item values give {computed.mean:g} ± "
-            f"{computed.standard_error:g}: the record was altered, or made by another version"
+            f"{computed.standard_error:g} over {computed.n}: the record was altered, or made by "
+            f"another version"
         )
+
+
+def _agree(stated: float, computed: float, rounding: float) -> bool:
+    if math.isnan(computed):
+        return math.isnan(stated)
+    return math.isclose(stated, computed, rel_tol=1e-9, abs_tol=rounding)

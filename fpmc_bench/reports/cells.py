@@ -12,7 +12,7 @@ COMPACT_DIGITS = 3
 def mean_and_error_text(figure: Figure) -> tuple[str, str]:
     """The mean to the digit that two digits of its standard error reach, and those two digits.
 
-    0.123456 ± 0.00123 -> ("0.1235", "0.0012"). Where more than six decimals would be needed both
+    0.123456 ± 0.00123 -> ("0.1235", "0.0012"). Where more than seven decimals would be needed both
     are in scientific notation. An error that is not a number reads "?".
     """
     mean, error = figure.mean, figure.standard_error
@@ -21,7 +21,7 @@ def mean_and_error_text(figure: Figure) -> tuple[str, str]:
     if not math.isfinite(error) or error == 0:
         return f"{mean:.6g}", "0" if error == 0 else "?"
     last = _exponent(error, 1) - 1
-    if last < -6:
+    if last < -7:
         digits = max(_exponent(mean, 1) - last, 0) if mean else 0
         return f"{mean:.{digits}e}", f"{error:.1e}"
     decimals = max(-last, 0)

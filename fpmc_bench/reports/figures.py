@@ -96,8 +96,9 @@ def _label(axes: Axes, table: Table) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     means = np.array([figure.mean for row in table.rows for figure in row.by_sigma])
     drawn = means[np.isfinite(means) & (means > 0)]
-    if drawn.size:  # a band that reaches below zero must not stretch the axis
-        axes.set_ylim(drawn.min() / 2, drawn.max() * 2)
+    axes.set_xlim(min(table.sigmas) / 1.6, max(table.sigmas) * 1.6)
+    # a band that reaches below zero must not stretch the axis
+    axes.set_ylim((drawn.min() / 2, drawn.max() * 2) if drawn.size else (0.1, 1))
 
 
 def _look(position: int) -> LineStyle:

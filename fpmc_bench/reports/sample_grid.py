@@ -1,14 +1,17 @@
 """Samples side by side: a row an entry, a column a shared initial noise."""
 
 import io
+import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fpmc_bench.errors import InputError
+from fpmc_bench.errors import InputError, RunError
 from fpmc_bench.record import write_atomically
 
 CELL_PX = 64
@@ -38,6 +41,18 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
     output = io.BytesIO()
     grid.save(output, format="PNG")
     write_atomically(path, output.getvalue())
+
+
+def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
+    """label -> [n,C,H,W], in the file's own order (a JSON list in its array `order`).
+
+    RunError where the file is damaged or of another kind.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return {label: file[label] for label in json.loads(str(file["order"]))}
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
+        raise RunError(f"{path} is not a file of samples: {error}") from error
 
 
 def _enlarged(image: NDArray[np.floating], factor: int) -> Image.Image:

@@ -1,0 +1,126 @@
+"""Records without a run: made from per-item values, and written as any record is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpmc_bench.record import (
+    Cost,
+    Fingerprints,
+    PluginOrigin,
+    Record,
+    SigmaFigures,
+    items_digest,
+    write_record,
+)
+from fpmc_bench.statistics import item_means, mean_and_error
+from fpmc_bench.suite import Protocol
+
+FINGERPRINTS = Fingerprints(
+    suite="5" * 64,
+    dataset_train="a" * 64,
+    dataset_test="b" * 64,
+    source="a" * 64,
+    tuning_teacher="c" * 64,
+    evaluation_teacher="d" * 64,
+)
+EXACT_SIGMAS = (80.0, 8.0, 0.5, 0.002)
+
+
+def write_synthetic(
+    folder: Path,
+    entry: str,
+    values: Mapping[str, np.ndarray],
+    *,
+    protocol: Protocol = "denoiser-mse",
+    sigmas: tuple[float, ...] = EXACT_SIGMAS,
+    seconds_per_query: float = 0.00125,
+    **changes: Any,
+) -> Path:
+    """Write the record whose figures are those of `values`; `changes` replace its fields."""
+    known = {metric: np.asarray(array, dtype=np.float64) for metric, array in values.items()}
+    per_sigma = []
+    if protocol == "denoiser-mse":
+        per_sigma = [
+            SigmaFigures(
+                sigma=sigma,
+                figures={name: mean_and_error(array[:, level]) for name, array in known.items()},
+            )
+            for level, sigma in enumerate(sigmas)
+        ]
+    items = len(next(iter(known.values())))
+    record = Record(
+        suite="synthetic",
+        protocol=protocol,
+        entry=entry,
+        role="entry",
+        denoiser=entry,
+        params={},
+        augmentations=[],
+        reference="teacher-a" if protocol == "denoiser-mse" else "teacher_b",
+        items=items,
+        seed=0,
+        sigmas=list(sigmas),
+        figures={name: mean_and_error(item_means(array)) for name, array in known.items()},
+        per_sigma=per_sigma,
+        items_sha256=items_digest(known),
+        plugin=PluginOrigin(distribution="synthetic", version="1.0"),
+        fingerprints=FINGERPRINTS,
+        environment={},
+        cost=Cost(seconds_per_query=seconds_per_query, queries=items * len(sigmas)),
+    )
+    return write_record(folder, record.model_copy(update=changes), known)
+
+
+def write_exact_records(folder: Path) -> None:
+    """Both protocols, eight items, values that are small binary fractions.
+
+    Their sums are exact, so the figures don't depend on a machine's order of summation.
+    """
+    scales = {"optimal": (8, 0), "ls": (2, 1), "els": (2, 2), "pspc_50%": (3, 3)}
+    noise = np.array([3, -1, 2, -4, 1, 0, -3, 2])  # sums to 0
+    level = np.array([1 / 64, 1 / 2, 1 / 8, 1 / 2**20])
+    for entry, (size, shift) in {**scales, "teacher_b": (1, 4)}.items():
+        spread = np.roll(noise, shift) / 16
+        errors = (size + spread)[:, None] * level
+        _write_both(folder, entry, errors, size / 16 + spread / 16)
+
+
+def _write_both(folder: Path, entry: str, errors: np.ndarray, sample: np.ndarray) -> None:
+    ceiling = entry.startswith("teacher")
+    role = "ceiling" if ceiling else "entry"
+    write_synthetic(folder, entry, {"mse@1": errors, "r2@1": 1 - errors}, role=role)
+    write_synthetic(
+        folder,
+        "teacher-a" if ceiling else entry,
+        {"mse@1": sample, "r2@1": 1 - 4 * sample},
+        protocol="sample-mse",
+        role=role,
+        seconds_per_query=0.5,
+    )
+
+
+def write_realistic_records(folder: Path, entries: int = 7, items: int = 64) -> None:
+    """denoiser-mse as a real run looks: 18 levels, a hump near sigma 1, a teacher far below."""
+    steps = np.arange(18) / 17
+    sigmas = (80 ** (1 / 7) + steps * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7
+    random = np.random.RandomState(0)  # its stream is frozen, unlike default_rng's
+    names = ["optimal", "wiener", "ls", "els", "pspc-square", "pspc-flex", "lukoianov"]
+    names += [f"mine-{number}" for number in range(entries - len(names))]
+    for strength, name in enumerate([*names[:entries], "digits-ncsnpp"]):
+        ceiling = name == "digits-ncsnpp"
+        height = 4e-4 if ceiling else 0.09 * 0.72**strength
+        centre = np.log(0.5 + 0.12 * strength)
+        curve = height * np.exp(-((np.log(sigmas) - centre) ** 2) / 5) + 2e-6 * sigmas**0.7
+        errors = curve * np.exp(0.8 * random.standard_normal((items, 18)))
+        write_synthetic(
+            folder,
+            name,
+            {"mse@1": errors, "r2@1": 1 - errors / 0.4},
+            sigmas=tuple(map(float, sigmas)),
+            suite="digits",
+            reference="digits-ddpmpp",
+            role="ceiling" if ceiling else "entry",
+        )

@@ -1,0 +1,278 @@
+"""Tables from records: ranking, ties, the ceiling, and what must not be mixed or believed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from synthetic_records import (
+    EXACT_SIGMAS,
+    FINGERPRINTS,
+    write_exact_records,
+    write_synthetic,
+)
+
+from fpmc_bench.cli import main
+from fpmc_bench.errors import RunError
+from fpmc_bench.leaderboard import Table, build_tables
+from fpmc_bench.record import read_records
+
+LEVELS = len(EXACT_SIGMAS)
+
+
+def errors(mean: float, items: int = 8) -> np.ndarray:
+    """[items, sigmas] around `mean`, spread by a fortieth of it."""
+    wave = 1 + np.cos(np.arange(items * LEVELS).reshape(items, LEVELS)) / 40
+    return mean * wave
+
+
+def write(folder: Path, entry: str, mean: float, **changes: Any) -> Path:
+    mse = errors(mean, changes.pop("count", 8))
+    return write_synthetic(folder, entry, {"mse@1": mse, "r2@1": 1 - mse}, **changes)
+
+
+def table(folder: Path) -> Table:
+    (only,) = build_tables(read_records(folder))
+    return only
+
+
+def test_entries_are_ranked_and_the_ceiling_stands_above(tmp_path: Path) -> None:
+    write(tmp_path, "a-worst", 3.0)
+    write(tmp_path, "b-best", 1.0)
+    write(tmp_path, "c-middle", 2.0)
+    write(tmp_path, "teacher", 5.0, role="ceiling")
+    built = table(tmp_path)
+    assert [(row.rank, row.entry) for row in built.rows] == [
+        (None, "teacher"),
+        (1, "b-best"),
+        (2, "c-middle"),
+        (3, "a-worst"),
+    ]
+    assert [row.entry for row in built.rows if row.best] == ["b-best"]
+    best = built.rows[1]
+    items = errors(1.0).mean(axis=1)
+    assert best.figures["mse@1"].mean == pytest.approx(items.mean(), rel=1e-12)
+    assert best.figures["mse@1"].standard_error == pytest.approx(items.std(ddof=1) / 8**0.5)
+    assert best.by_sigma[2].mean == pytest.approx(errors(1.0)[:, 2].mean(), rel=1e-12)
+    assert best.by_sigma[2].n == 8
+
+
+def test_the_ceiling_never_takes_the_mark_from_the_best_entry(tmp_path: Path) -> None:
+    write(tmp_path, "only", 3.0)
+    write(tmp_path, "teacher", 0.1, role="ceiling")
+    assert [(row.entry, row.best) for row in table(tmp_path).rows] == [
+        ("teacher", False),
+        ("only", True),
+    ]
+
+
+def test_ties_are_found_item_by_item(tmp_path: Path) -> None:
+    """`tied` differs from `best` by noise that averages out; `shifted` by a little, always."""
+    rough = errors(1.0) + np.linspace(0, 50, 8)[:, None]
+    noise = np.array([1, -1, 2, -2, 3, -3, 1, -0.9])[:, None] / 10
+    for entry, mse in {"best": rough, "tied": rough + noise, "shifted": rough + 0.05}.items():
+        write_synthetic(tmp_path, entry, {"mse@1": mse, "r2@1": -mse})
+    rows = {row.entry: row.best for row in table(tmp_path).rows}
+    assert rows == {"best": True, "tied": True, "shifted": False}
+
+
+def test_one_entry_alone(tmp_path: Path) -> None:
+    write(tmp_path, "only", 1.0)
+    built = table(tmp_path)
+    assert [(row.rank, row.best) for row in built.rows] == [(1, True)]
+    assert "ceiling" not in " ".join(built.caption)
+
+
+def test_an_entry_that_is_not_a_number_comes_last_and_is_not_tied(tmp_path: Path) -> None:
+    broken = errors(1.0)
+    broken[3, 1] = np.nan
+    write_synthetic(tmp_path, "a-broken", {"mse@1": broken, "r2@1": broken})
+    write(tmp_path, "sound", 9.0)
+    assert [(row.entry, row.rank, row.best) for row in table(tmp_path).rows] == [
+        ("sound", 1, True),
+        ("a-broken", 2, False),
+    ]
+
+
+def test_a_failed_entry_is_absent_from_its_protocol_alone(tmp_path: Path) -> None:
+    write_exact_records(tmp_path)
+    for path in tmp_path.glob("els.sample-mse.*"):
+        path.unlink()
+    denoising, sampling = build_tables(read_records(tmp_path))
+    assert (denoising.protocol, sampling.protocol) == ("denoiser-mse", "sample-mse")
+    assert {row.entry for row in denoising.rows} - {row.entry for row in sampling.rows} == {
+        "els",
+        "teacher_b",
+    }
+    assert len(denoising.sigmas) == LEVELS
+    assert sampling.sigmas == ()
+
+
+def test_the_caption_says_what_was_measured(tmp_path: Path) -> None:
+    write(tmp_path, "only", 1.0)
+    caption = " ".join(table(tmp_path).caption)
+    for said in ("synthetic", "8 items", "mse@1", "r2@1", "teacher-a", "s/sqrt(n)", "Holm", "80"):
+        assert said in caption
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("items", {"count": 9}),
+        ("seed", {"seed": 1}),
+        ("sigmas", {"sigmas": (80.0, 8.0, 0.5, 0.003)}),
+        ("reference", {"reference": "another-teacher"}),
+        *[
+            (f"fingerprints.{name}", {"fingerprints": FINGERPRINTS.model_copy(update={name: "e"})})
+            for name in ("suite", "dataset_train", "dataset_test")
+        ],
+        *[
+            (f"fingerprints.{name}", {"fingerprints": FINGERPRINTS.model_copy(update={name: "e"})})
+            for name in ("tuning_teacher", "evaluation_teacher")
+        ],
+    ],
+)
+def test_records_that_can_not_be_compared_are_refused(
+    tmp_path: Path, field: str, changes: dict[str, Any]
+) -> None:
+    write(tmp_path, "a", 1.0)
+    write(tmp_path, "b", 2.0)
+    build_tables(read_records(tmp_path))
+    write(tmp_path, "c", 3.0, **changes)
+    with pytest.raises(RunError, match=f"their {field} differ") as refusal:
+        build_tables(read_records(tmp_path))
+    assert "b.denoiser-mse.json and c.denoiser-mse.json" in str(refusal.value)
+
+
+def test_metric_versions_are_not_mixed(tmp_path: Path) -> None:
+    write(tmp_path, "a", 1.0)
+    write_synthetic(tmp_path, "b", {"mse@1": errors(1.0), "r2@2": errors(1.0)})
+    with pytest.raises(RunError, match="metric versions differ") as refusal:
+        build_tables(read_records(tmp_path))
+    assert "'r2@1'" in str(refusal.value)
+    assert "'r2@2'" in str(refusal.value)
+
+
+def test_a_record_of_another_source_is_another_entry_and_welcome(tmp_path: Path) -> None:
+    write(tmp_path, "ls", 2.0)
+    augmented = FINGERPRINTS.model_copy(update={"source": "f" * 64})
+    write(tmp_path, "ls-hflip", 1.0, fingerprints=augmented)
+    assert [row.entry for row in table(tmp_path).rows] == ["ls-hflip", "ls"]
+
+
+def test_an_entry_stands_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "ls", 1.0)
+    for suffix in (".json", ".npz"):
+        original = path.with_suffix(suffix)
+        (tmp_path / f"copy{suffix}").write_bytes(original.read_bytes())
+    with pytest.raises(RunError, match=r"ls\.denoiser-mse"):
+        build_tables(read_records(tmp_path))
+
+
+def test_a_changed_sidecar_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "ls", 1.0)
+    with np.load(path.with_suffix(".npz")) as file:
+        values = {name: file[name] for name in file.files}
+    values["mse@1"][0, 0] *= 0.5
+    np.savez(path.with_suffix(".npz"), **values)
+    with pytest.raises(RunError, match="does not hold the values"):
+        read_records(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("where", "complaint"),
+    [
+        (("figures", "mse@1", "mean"), "mse@1 is stated as"),
+        (("figures", "r2@1", "standard_error"), "r2@1 is stated as"),
+        (("figures", "mse@1", "n"), "mse@1 is stated as"),
+        (("per_sigma", 2, "figures", "mse@1", "mean"), "mse@1 at sigma 0.5 is stated as"),
+    ],
+)
+def test_figures_that_the_items_don_t_give_are_refused(
+    tmp_path: Path, where: tuple[Any, ...], complaint: str
+) -> None:
+    path = write(tmp_path, "ls", 1.0)
+    content = json.loads(path.read_text())
+    target = content
+    for key in where[:-1]:
+        target = target[key]
+    target[where[-1]] = 7 if where[-1] == "n" else target[where[-1]] * 0.999
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match=complaint):
+        build_tables(read_records(tmp_path))
+
+
+def test_items_of_another_shape_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "ls", 1.0, items=7)
+    with pytest.raises(RunError, match=r"shape \(8, 4\), expected \(7, 4\)"):
+        build_tables(read_records(tmp_path))
+
+
+def test_records_without_the_ranking_metric_are_refused(tmp_path: Path) -> None:
+    write_synthetic(tmp_path, "ls", {"r2@1": errors(1.0)})
+    with pytest.raises(RunError, match="both need mse@1"):
+        build_tables(read_records(tmp_path))
+
+
+def test_nothing_here_imports_torch_and_only_figures_matplotlib() -> None:
+    code = """
+import sys
+import fpmc_bench.leaderboard, fpmc_bench.reports.terminal, fpmc_bench.reports.json
+import fpmc_bench.reports.markdown, fpmc_bench.reports.latex, fpmc_bench.reports.csv
+import fpmc_bench.cli.leaderboard, fpmc_bench.reports.sample_grid
+assert "matplotlib" not in sys.modules, "matplotlib"
+import fpmc_bench.reports.figures
+assert "matplotlib" in sys.modules
+assert "torch" not in sys.modules, "torch"
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def render(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["leaderboard", "render", *map(str, arguments)])
+
+
+def test_render_takes_a_run_directory_or_its_records(tmp_path: Path) -> None:
+    write_exact_records(tmp_path / "records")
+    from_run, from_records = render(tmp_path), render(tmp_path / "records")
+    assert from_run.exit_code == 0, from_run.output
+    assert from_run.stdout == from_records.stdout
+    assert "synthetic: denoiser-mse" in from_run.stdout
+    assert "synthetic: sample-mse" in from_run.stdout
+    assert not (tmp_path / "tables").exists()
+
+
+def test_render_one_protocol_as_json(tmp_path: Path) -> None:
+    write_exact_records(tmp_path)
+    asked = render(tmp_path, "--protocol", "sample-mse", "--json")
+    (only,) = json.loads(asked.stdout)
+    assert only["protocol"] == "sample-mse"
+    assert asked.stdout == render(tmp_path, "-p", "sample-mse", "-f", "json").stdout
+
+
+def test_render_write_keeps_stdout_clean(tmp_path: Path) -> None:
+    write_exact_records(tmp_path / "records")
+    written = render(tmp_path, "--json", "--write")
+    assert written.exit_code == 0, written.output
+    json.loads(written.stdout)
+    assert (tmp_path / "tables" / "sample-mse.md").is_file()
+    assert "figures/denoiser-mse.png" in written.stderr
+
+
+def test_render_says_what_is_wrong(tmp_path: Path) -> None:
+    empty = render(tmp_path)
+    assert empty.exit_code == 1
+    assert "no records" in empty.stderr
+    write(tmp_path, "a", 1.0)
+    other = render(tmp_path, "--protocol", "sample-mse")
+    assert other.exit_code == 1
+    assert "no records of sample-mse" in other.stderr
+    assert render(tmp_path, "--format", "html").exit_code == 2
+    assert render(tmp_path / "nowhere").exit_code == 2

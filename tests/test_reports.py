@@ -1,0 +1,284 @@
+"""Renderers by their whole output, figures by their pixels, and all of it the same when repeated.
+
+Where a change of output is meant, FPMC_BENCH_REWRITE_SNAPSHOTS=1 rewrites tests/snapshots (and the
+test still fails, until it is run without): read the diff.
+"""
+
+import io
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from synthetic_records import write_exact_records, write_realistic_records, write_synthetic
+
+from fpmc_bench.errors import InputError, RunError
+from fpmc_bench.leaderboard import Table, build_tables
+from fpmc_bench.record import Figure, read_records
+from fpmc_bench.reports import write_reports
+from fpmc_bench.reports.cells import compact_text, mean_and_error_text
+from fpmc_bench.reports.csv import render_csv, render_sigma_csv
+from fpmc_bench.reports.figures import COLOURS, draw_sigma_figure
+from fpmc_bench.reports.json import render_json
+from fpmc_bench.reports.latex import render_latex
+from fpmc_bench.reports.markdown import render_markdown
+from fpmc_bench.reports.sample_grid import CELL_PX, GAP_PX, write_sample_grid
+from fpmc_bench.reports.terminal import render_terminal
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, ...]:
+    folder = tmp_path_factory.mktemp("exact")
+    write_exact_records(folder)
+    return build_tables(read_records(folder))
+
+
+@pytest.fixture(scope="module")
+def realistic(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    folder = tmp_path_factory.mktemp("realistic")
+    write_realistic_records(folder)
+    return build_tables(read_records(folder))[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "renderer"),
+    [
+        ("terminal.txt", lambda tables: "\n\n".join(map(render_terminal, tables)) + "\n"),
+        ("markdown.md", lambda tables: "\n".join(map(render_markdown, tables))),
+        ("latex.tex", lambda tables: "\n".join(map(render_latex, tables))),
+        ("tables.csv", lambda tables: render_csv(*tables)),
+        ("by-sigma.csv", lambda tables: render_sigma_csv(tables[0])),
+        ("tables.json", lambda tables: render_json(*tables)),
+    ],
+)
+def test_whole_outputs(
+    exact: tuple[Table, ...], name: str, renderer: Callable[[tuple[Table, ...]], str]
+) -> None:
+    rendered, path = renderer(exact), SNAPSHOTS / name
+    known = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if os.environ.get("FPMC_BENCH_REWRITE_SNAPSHOTS"):
+        path.write_text(rendered, encoding="utf-8")
+    assert rendered == known
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "text"),
+    [
+        (0.123456, 0.00123, ("0.1235", "0.0012")),
+        (0.12, 0.0996, ("0.12", "0.10")),
+        (-0.5, 0.25, ("-0.50", "0.25")),
+        (1234.6, 123.0, ("1230", "120")),
+        (12.34, 3.21, ("12.3", "3.2")),
+        (0.00021442, 0.0000072, ("0.0002144", "0.0000072")),
+        (1.2346e-6, 4.56e-8, ("1.235e-06", "4.6e-08")),
+        (1e-9, 2e-8, ("1e-09", "2.0e-08")),
+        (0.0, 2e-9, ("0e+00", "2.0e-09")),
+        (0.25, 0.0, ("0.25", "0")),
+        (0.25, math.nan, ("0.25", "?")),
+        (math.nan, math.nan, ("nan", "?")),
+    ],
+)
+def test_as_many_digits_as_the_error_justifies(
+    mean: float, error: float, text: tuple[str, str]
+) -> None:
+    assert mean_and_error_text(Figure(mean=mean, standard_error=error, n=9)) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "text"),
+    [
+        (0.123456, 0.00001, "0.123"),
+        (0.123456, 0.02, "0.123"),
+        (0.123456, 0.2, "0.12"),
+        (0.123456, 2.0, "0.1"),
+        (9.9999, 0.001, "10.0"),
+        (1.23456e-5, 1e-7, "1.23e-05"),
+        (123456.0, 10.0, "1.23e+05"),
+        (-0.0123, 0.0001, "-0.0123"),
+        (0.0, 0.0, "0"),
+        (0.123456, math.nan, "0.123"),
+        (math.nan, math.nan, "nan"),
+    ],
+)
+def test_compact_means(mean: float, error: float, text: str) -> None:
+    assert compact_text(Figure(mean=mean, standard_error=error, n=9)) == text
+
+
+@pytest.mark.parametrize(("entries", "blocks"), [(1, 1), (7, 1), (12, 2)])
+def test_the_terminal_keeps_to_100_columns(tmp_path: Path, entries: int, blocks: int) -> None:
+    write_realistic_records(tmp_path, entries=entries, items=16)
+    (table,) = build_tables(read_records(tmp_path))
+    text = render_terminal(table)
+    assert max(map(len, text.splitlines())) <= 100
+    headers = [line for line in text.splitlines() if line.split()[:1] == ["sigma"]]
+    assert len(headers) == blocks
+    shown = [name for line in headers for name in line.split()[1:]]
+    assert shown == [row.entry for row in table.rows]
+
+
+def test_csv_keeps_every_digit(realistic: Table) -> None:
+    frame = pd.read_csv(io.StringIO(render_csv(realistic)))
+    for line, row in zip(frame.to_dict("records"), realistic.rows, strict=True):
+        assert line["entry"] == row.entry
+        assert line["mse"] == row.figures["mse@1"].mean
+        assert line["mse_se"] == row.figures["mse@1"].standard_error
+        assert line["r2"] == row.figures["r2@1"].mean
+        assert line["r2_se"] == row.figures["r2@1"].standard_error
+    levels = pd.read_csv(io.StringIO(render_sigma_csv(realistic)))
+    assert len(levels) == 8 * 18
+    assert levels["mse"].iloc[18] == realistic.rows[1].by_sigma[0].mean
+
+
+def test_json_has_null_for_what_is_not_a_number(tmp_path: Path) -> None:
+    broken = np.full((4, 4), np.nan)
+    write_synthetic(tmp_path, "broken", {"mse@1": broken, "r2@1": broken})
+    tables = build_tables(read_records(tmp_path))
+    (table,) = json.loads(render_json(*tables))
+    assert table["rows"][0]["figures"]["mse@1"] == {"mean": None, "standard_error": None, "n": 4}
+    assert "nan" in render_terminal(tables[0])
+    assert r"$\mathrm{nan} \pm \mathrm{?}$" in render_latex(tables[0])
+    draw_sigma_figure(tables[0])
+
+
+def test_latex_is_balanced_and_escaped(tmp_path: Path) -> None:
+    write_synthetic(
+        tmp_path,
+        "a_b",
+        {"mse@1": np.arange(16.0).reshape(4, 4)},
+        suite="50%_s",
+        reference=r"{x}\y~z^#&$",
+    )
+    (table,) = build_tables(read_records(tmp_path))
+    text = render_latex(table)
+    assert r"a\_b" in text
+    assert r"\{x\}\textbackslash{}y\textasciitilde{}z\textasciicircum{}\#\&\$" in text
+    body = text.replace("\\\\", "").replace(r"\{", "").replace(r"\}", "")
+    assert body.count("{") == body.count("}")
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {line.count(" & ") for line in rows} == {4, 1}
+
+
+def test_the_figure_shows_every_entry_in_its_colour(realistic: Table) -> None:
+    with Image.open(io.BytesIO(draw_sigma_figure(realistic))) as image:
+        image.load()
+        assert image.format == "PNG"
+        assert image.size == (1260, 720)
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    colours, seen = np.unique(pixels, axis=0, return_counts=True)
+    counts = {tuple(map(int, rgb)): int(n) for rgb, n in zip(colours, seen, strict=True)}
+    for colour in (*COLOURS, "#000000"):
+        rgb = tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+        assert counts.get(rgb, 0) > 100, f"{colour} is hardly to be seen"
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_figures_are_the_same_bytes_whatever_the_user_s_settings(
+    exact: tuple[Table, ...], kind: str
+) -> None:
+    first = draw_sigma_figure(exact[0], kind)  # type: ignore[arg-type]
+    with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "savefig.dpi": 20}):
+        assert draw_sigma_figure(exact[0], kind) == first  # type: ignore[arg-type]
+    assert b"Date" not in first
+    assert b"dc:date" not in first
+
+
+def samples(channels: int, side: int) -> dict[str, np.ndarray]:
+    """Three images a row, every pixel another level of the 256."""
+    ramp = np.arange(3 * channels * side * side).reshape(3, channels, side, side) % 256
+    return {"teacher": ramp / 127.5 - 1, "ls": ramp[:, :, ::-1] / 127.5 - 1}
+
+
+@pytest.mark.parametrize(("channels", "side", "factor"), [(1, 8, 8), (3, 32, 2), (3, 64, 1)])
+def test_a_sample_grid_shows_every_pixel(
+    tmp_path: Path, channels: int, side: int, factor: int
+) -> None:
+    rows = samples(channels, side)
+    write_sample_grid(tmp_path / "grid.png", rows)
+    with Image.open(tmp_path / "grid.png") as image:
+        shown = np.asarray(image.convert("RGB"))
+    step = CELL_PX + GAP_PX
+    assert shown.shape[0] == GAP_PX + 2 * step
+    left = shown.shape[1] - 3 * step
+    assert left > 20, "no room for labels"
+    assert (shown[:, :left].min(axis=(1, 2)) < 100).any(), "no label was drawn"
+    for line, images in enumerate(rows.values()):
+        for column, image in enumerate(images):
+            top, start = GAP_PX + line * step, left + column * step
+            cell = shown[top : top + CELL_PX, start : start + CELL_PX]
+            levels = np.rint((image + 1) * 127.5).astype(int).transpose(1, 2, 0)
+            for y, x in ((0, 0), (0, 1), (1, 0), (side - 1, side - 1), (2, 5)):
+                block = cell[y * factor : (y + 1) * factor, x * factor : (x + 1) * factor]
+                assert (block == levels[y, x]).all()
+
+
+def test_a_sample_grid_clamps_for_display(tmp_path: Path) -> None:
+    write_sample_grid(tmp_path / "grid.png", {"wild": np.full((1, 1, 8, 8), 3.0)})
+    with Image.open(tmp_path / "grid.png") as image:
+        assert np.asarray(image)[GAP_PX + 5, -GAP_PX - 5].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ({}, "at least one row"),
+        ({"a": np.zeros((2, 2, 8, 8))}, "C 1 or 3"),
+        ({"a": np.zeros((2, 1, 8, 8)), "b": np.zeros((3, 1, 8, 8))}, "'b' have shape"),
+        ({"a": np.full((2, 1, 8, 8), np.nan)}, "NaN"),
+    ],
+)
+def test_a_sample_grid_refuses(tmp_path: Path, rows: dict[str, np.ndarray], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        write_sample_grid(tmp_path / "grid.png", rows)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
+    write_exact_records(tmp_path / "records")
+    records = read_records(tmp_path / "records")
+    written = write_reports(tmp_path, records, samples(1, 8))
+    assert {str(path.relative_to(tmp_path)) for path in written} == {
+        "figures/denoiser-mse.png",
+        "figures/denoiser-mse.svg",
+        "figures/samples.png",
+        "tables/denoiser-mse-by-sigma.csv",
+        "tables/denoiser-mse.csv",
+        "tables/denoiser-mse.md",
+        "tables/denoiser-mse.tex",
+        "tables/sample-mse.csv",
+        "tables/sample-mse.md",
+        "tables/sample-mse.tex",
+    }
+    assert {path for path in tmp_path.rglob("*") if path.parent.name in ("tables", "figures")} == {
+        *written
+    }
+    before = {path: path.read_bytes() for path in written}
+    assert write_reports(tmp_path, records, samples(1, 8)) == written
+    assert {path: path.read_bytes() for path in written} == before
+
+
+def test_samples_beside_the_records_are_drawn_in_their_own_order(tmp_path: Path) -> None:
+    write_exact_records(tmp_path / "records")
+    records = read_records(tmp_path / "records")
+    rows = samples(3, 8)
+    write_sample_grid(tmp_path / "expected.png", rows)
+    backwards = dict(reversed(rows.items()))
+    np.savez(tmp_path / "samples.npz", order=np.array(json.dumps(list(rows))), **backwards)
+    assert write_reports(tmp_path, records)[-1] == tmp_path / "figures" / "samples.png"
+    drawn = (tmp_path / "figures" / "samples.png").read_bytes()
+    assert drawn == (tmp_path / "expected.png").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"not samples"])
+def test_a_damaged_file_of_samples_is_refused(tmp_path: Path, content: bytes) -> None:
+    write_exact_records(tmp_path / "records")
+    (tmp_path / "samples.npz").write_bytes(content)
+    with pytest.raises(RunError, match=r"samples\.npz is not a file of samples"):
+        write_reports(tmp_path, read_records(tmp_path / "records"))

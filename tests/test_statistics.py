@@ -1,0 +1,149 @@
+"""Statistics against scipy, against hand-computed cases, and where they must say "not known"."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from fpmc_bench.errors import InputError
+from fpmc_bench.statistics import (
+    holm,
+    item_means,
+    mean_and_error,
+    paired_difference,
+    tied_with_best,
+)
+
+# hundredths: differences that are either zero or far above rounding
+VALUES = st.integers(-(10**6), 10**6).map(lambda number: number / 100)
+LENGTHS = st.integers(2, 40)
+
+
+@given(LENGTHS.flatmap(lambda n: arrays(np.float64, n, elements=VALUES)))
+def test_mean_and_error_agree_with_scipy(values: np.ndarray) -> None:
+    figure = mean_and_error(values)
+    assert figure.n == values.size
+    assert figure.mean == pytest.approx(math.fsum(values) / values.size, rel=1e-9, abs=1e-9)
+    assert figure.standard_error == pytest.approx(scipy.stats.sem(values), rel=1e-9)
+
+
+def test_mean_and_error_by_hand() -> None:
+    figure = mean_and_error([1.0, 2.0, 3.0, 6.0])  # squared deviations 4 + 1 + 0 + 9, over 3
+    assert figure.mean == 3
+    assert figure.standard_error == pytest.approx(math.sqrt(14 / 3) / 2)
+
+
+def test_one_value_has_no_error_and_equal_ones_have_error_zero() -> None:
+    single = mean_and_error([0.25])
+    assert (single.mean, single.n) == (0.25, 1)
+    assert math.isnan(single.standard_error)
+    assert mean_and_error([0.25] * 5).standard_error == 0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_never_dropped(bad: float) -> None:
+    figure = mean_and_error([1.0, bad, 2.0])
+    assert math.isnan(figure.mean)
+    assert math.isnan(figure.standard_error)
+    assert figure.n == 3
+    assert math.isnan(paired_difference([1.0, bad], [1.0, 2.0]).p_value)
+
+
+@pytest.mark.parametrize("values", [[], [[1.0, 2.0]], 3.0])
+def test_mean_and_error_want_one_value_an_item(values: object) -> None:
+    with pytest.raises(InputError, match="one value an item"):
+        mean_and_error(values)  # type: ignore[arg-type]
+
+
+def test_item_means_average_over_noise_levels() -> None:
+    assert item_means([[1.0, 3.0], [5.0, 9.0]]).tolist() == [2, 7]
+    assert item_means([1.0, 3.0]).tolist() == [1, 3]
+
+
+@given(LENGTHS.flatmap(lambda n: arrays(np.float64, (2, n), elements=VALUES)))
+def test_paired_difference_agrees_with_scipy(pair: np.ndarray) -> None:
+    a, b = pair
+    assume(np.ptp(a - b) > 0.005)
+    difference = paired_difference(a, b)
+    expected = scipy.stats.ttest_rel(a, b)
+    assert difference.mean == pytest.approx(np.mean(a - b), rel=1e-9, abs=1e-9)
+    assert difference.standard_error == pytest.approx(scipy.stats.sem(a - b), rel=1e-9)
+    assert difference.p_value == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-12)
+    assert paired_difference(b, a).p_value == pytest.approx(difference.p_value, rel=1e-9)
+
+
+def test_paired_difference_by_hand() -> None:
+    difference = paired_difference([1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 1.0, 1.0])  # 1, 2, 2, 3
+    assert difference.mean == 2
+    assert difference.standard_error == pytest.approx(math.sqrt(2 / 3) / 2)
+    t = 2 / difference.standard_error
+    # Student's t of three degrees of freedom, in closed form
+    tail = math.atan(t / math.sqrt(3)) + math.sqrt(3) * t / (3 + t * t)
+    assert difference.p_value == pytest.approx(1 - 2 * tail / math.pi)
+    assert difference.n == 4
+
+
+def test_differences_without_spread() -> None:
+    assert paired_difference([1.0, 2.0], [1.0, 2.0]).p_value == 1
+    assert paired_difference([2.0, 3.0], [1.0, 2.0]).p_value == 0
+    single = paired_difference([2.0], [1.0])
+    assert (single.mean, single.p_value) == (1, 1)
+    assert math.isnan(single.standard_error)
+
+
+def test_paired_difference_wants_the_same_items() -> None:
+    with pytest.raises(InputError, match="got 3 and 2 values"):
+        paired_difference([1.0, 2.0, 3.0], [1.0, 2.0])
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_the_closure_of_bonferroni(p: list[float]) -> None:
+    """A hypothesis falls where Bonferroni rejects every intersection that contains it."""
+    indices = range(len(p))
+    subsets = [s for size in indices for s in itertools.combinations(indices, size + 1)]
+    for index, adjusted in enumerate(holm(p)):
+        expected = max(min(1, len(s) * min(p[i] for i in s)) for s in subsets if index in s)
+        assert adjusted == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1])
+def test_holm_refuses_what_is_no_probability(bad: float) -> None:
+    with pytest.raises(InputError, match=r"\[0, 1\]"):
+        holm([0.5, bad])
+
+
+def test_pairing_sees_what_overlapping_errors_hide() -> None:
+    items = np.linspace(1, 100, 50)
+    wiggle = np.cos(np.arange(50.0))
+    values = {"best": items, "close": items + 0.01 * wiggle, "worse": items + 0.5 + 0.1 * wiggle}
+    unpaired = scipy.stats.ttest_ind(values["best"], values["worse"])
+    assert unpaired.pvalue > 0.9
+    assert tied_with_best(values) == {"best", "close"}
+
+
+def test_ties_are_decided_after_correction() -> None:
+    base = np.zeros(10)
+    shift = np.array([1.6, 0.6, 2.6, -0.4, 3.6, -0.4, 2.6, 0.6, 1.6, -0.4])
+    alone = paired_difference(base + shift, base).p_value
+    assert 0.025 < alone < 0.05
+    assert tied_with_best({"best": base, "other": base + shift}) == {"best"}
+    two = {"best": base, "other": base + shift, "third": base + shift}
+    assert tied_with_best(two) == {"best", "other", "third"}
+
+
+def test_nothing_is_best_where_nothing_is_known() -> None:
+    broken = np.array([0.0, math.nan])
+    assert tied_with_best({"broken": broken}) == frozenset()
+    assert tied_with_best({"broken": broken, "sound": np.array([1.0, 2.0])}) == {"sound"}
+    assert tied_with_best({"a": np.array([1.0]), "b": np.array([9.0])}) == {"a", "b"}
