@@ -169,6 +169,15 @@ def test_another_configuration_is_refused_and_loses_nothing(finished: Path) -> N
     assert figures(finished) == before
 
 
+def test_several_processes_refuse_once(tmp_path: Path) -> None:
+    done = fpmc_bench("run", "--items", "501", "--processes", "2", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines() == [
+        "fpmc-bench: suite 'digits' asks for 501 items, but the test split of 'digits' has 500 "
+        "images; lower --items"
+    ]
+
+
 def test_a_busy_directory_is_refused(tmp_path: Path) -> None:
     from filelock import FileLock
 

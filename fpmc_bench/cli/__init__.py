@@ -5,6 +5,7 @@ Exit status: 0 done, 1 something asked for failed, 2 wrong usage.
 
 import importlib
 import os
+import time
 from typing import Any
 
 import click
@@ -21,6 +22,9 @@ COMMANDS = {
     "teacher": "fpmc_bench.cli.teacher:teacher",
     "doctor": "fpmc_bench.cli.doctor:doctor",
 }
+
+
+OTHERS_WAIT_SECONDS = 3
 
 
 class LazyGroup(click.Group):
@@ -41,9 +45,11 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except FpmcBenchError as error:
-            # every process of a distributed run meets the same error: let one of them say it
-            if os.environ.get("RANK", "0") == "0":
-                click.echo(f"fpmc-bench: {error}", err=True)
+            # All processes of a run meet most errors together, and a launcher ends the others when
+            # one is gone: the main one speaks, the others only if they are still there afterwards.
+            if os.environ.get("RANK", "0") != "0":
+                time.sleep(OTHERS_WAIT_SECONDS)
+            click.echo(f"fpmc-bench: {error}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
 
 

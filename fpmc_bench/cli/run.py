@@ -91,7 +91,8 @@ def run(
         leave_processes()
     if outcome.is_main:
         _report(outcome)
-    ctx.exit(1 if outcome.failures else 0)
+    # only the main process says that something failed: a launcher stops all at the first failure
+    ctx.exit(1 if outcome.failures and outcome.is_main else 0)
 
 
 def _changed(

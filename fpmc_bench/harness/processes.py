@@ -4,9 +4,10 @@ Work units never communicate: ranks meet only at barriers between stages, so one
 can't leave the others hanging inside a collective.
 """
 
+import logging
 import os
-import subprocess
 import sys
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,9 +71,24 @@ def leave_processes() -> None:
 
 def relaunch(processes: int, arguments: Sequence[str]) -> int:
     """Run `fpmc-bench ARGUMENTS` in that many local processes; returns the exit status."""
-    environment = dict(os.environ)
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     threads = max(1, (os.cpu_count() or 1) // processes)
-    environment.setdefault("OMP_NUM_THREADS", str(threads))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(processes), "-m", "fpmc_bench", *arguments]
-    return subprocess.run(command, env=environment, check=False).returncode
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    # the processes say themselves what went wrong
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "fpmc_bench", *arguments)
+    except ChildFailedError as error:
+        return int(error.get_first_failure()[1].exitcode)
+    return 0
