@@ -16,7 +16,7 @@ from fpmc_bench.contracts import Denoiser
 from fpmc_bench.denoise import assemble
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
-from fpmc_bench.errors import UsageError
+from fpmc_bench.errors import InputError, UsageError
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.parameters import make_plugin
 from fpmc_bench.protocols.metrics import mse_1
@@ -33,7 +33,7 @@ class Tuning:
     sigmas: tuple[float, ...]
     candidates: tuple[Any, ...]
     errors: NDArray[np.float64]
-    """MSE against the tuning teacher, [S, candidates, items]."""
+    """MSE against the tuning teacher, [S, candidates, items]; inf where undefined."""
 
     @property
     def mean_errors(self) -> NDArray[np.float64]:
@@ -81,7 +81,12 @@ def tune(
     if "sensitivity" in denoiser.needs:
         samples, seed = plan.suite.sensitivity.samples, plan.suite.seed
         sensitivity = sensitivity_maps(
-            plan.tuning, plan.dataset.train, plan.sigmas, samples=samples, seed=seed
+            plan.tuning,
+            plan.dataset.train,
+            plan.sigmas,
+            samples=samples,
+            seed=seed,
+            device=plan.device,
         )
     setting = plan.setting(plan.dataset.train, sensitivity)
     queries, targets = _validation(plan, items)
@@ -89,8 +94,13 @@ def tune(
     for column, plugin in enumerate(plugins):
         built = assemble(plugin, setting)
         for level, sigma in enumerate(plan.sigmas):
-            with torch.no_grad():
-                errors[level, column] = mse_1(built(queries[level], sigma), targets[level]).cpu()
+            try:
+                with torch.no_grad():
+                    answer = built(queries[level], sigma)
+                errors[level, column] = mse_1(answer, targets[level]).cpu()
+            except InputError:
+                # a value at which the method is undefined (masks that leave a pixel out, say)
+                errors[level, column] = np.inf
             progress()
     return Tuning(denoiser.name, parameter, is_schedule, plan.sigmas, candidates, errors)
 

@@ -13,11 +13,13 @@ from torch.nn import functional
 
 from fpmc_bench import Source, load_dataset
 from fpmc_bench.errors import CheckpointError, InputError, ParameterError
+from fpmc_bench.fpmc import FPMC, Uniform
+from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.networks.checkpoint import CARD_KEY, load_tensors, save_tensors
 from fpmc_bench.networks.config import NetworkConfig
 from fpmc_bench.networks.layers import ResampledConv2d
 from fpmc_bench.networks.preconditioning import EDMPrecond
-from fpmc_bench.networks.training import Trainer, TrainingPlan, edm_loss
+from fpmc_bench.networks.training import Trainer, TrainingPlan, edm_loss, posterior_mean
 from fpmc_bench.networks.unet import SongUNet
 
 TINY = NetworkConfig(
@@ -140,7 +142,7 @@ def test_network_input_and_target_have_unit_variance(sigma: float) -> None:
     network, seen = tiny("ddpmpp"), []
     network.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     with torch.no_grad():
-        loss = edm_loss(network, x, sigmas, noise)
+        loss = edm_loss(network, x + sigma * noise, sigmas, x)
     assert seen[0].std().item() == pytest.approx(1, abs=0.02)
     assert loss.item() == pytest.approx(1, abs=0.03)
 
@@ -207,9 +209,28 @@ def test_training_lowers_the_loss_of_the_average_too(digits: Source) -> None:
     x = digits.values()[:256]
     sigmas, noise = torch.full((256,), 1.0), torch.randn(256, 1, 8, 8)
     with torch.no_grad():
-        before = edm_loss(Trainer(TINY, PLAN, digits).average, x, sigmas, noise)
-        after = edm_loss(trainer.average, x, sigmas, noise)
+        before = edm_loss(Trainer(TINY, PLAN, digits).average, x + noise, sigmas, x)
+        after = edm_loss(trainer.average, x + noise, sigmas, x)
     assert after < 0.9 * before
+
+
+def test_stable_targets_are_those_of_the_optimal_denoiser(digits: Source) -> None:
+    model = FPMC(Uniform(digits.shape), Uniform(digits.shape))
+    z = digits.values()[:3] + 5 * torch.randn(3, 1, 8, 8)
+    for sigma in (4.0, 80.0):
+        targets = posterior_mean(digits.values(), z, torch.full((3,), sigma))
+        expected = reference_denoise(model, digits, z, sigma).float()
+        torch.testing.assert_close(targets, expected, atol=1e-4, rtol=0)
+
+
+def test_stable_targets_change_high_noise_levels_only(digits: Source) -> None:
+    """With a threshold above every draw nothing changes, to the last bit."""
+    out_of_reach = replace(PLAN, stable_target_sigma=1e9)
+    reached = replace(PLAN, stable_target_sigma=1e-3)
+    weights = [weights_after(Trainer(TINY, plan, digits), 3) for plan in (PLAN, out_of_reach)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    other = weights_after(Trainer(TINY, reached, digits), 3)
+    assert any(not torch.equal(weights[0][name], other[name]) for name in other)
 
 
 def weights_after(trainer: Trainer, until: int) -> dict[str, Tensor]:

@@ -36,6 +36,8 @@ def teacher() -> None:
 @click.option("--ema-decay", type=float, default=0.999, show_default=True)
 @click.option("--sigma-log-mean", type=float, default=0.0, show_default=True)
 @click.option("--sigma-log-std", type=float, default=1.6, show_default=True)
+@click.option("--stable-target-sigma", type=click.FloatRange(min=0, min_open=True),
+              help="From this sigma up learn the posterior mean (Xu et al. 2023).")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--model-channels", type=int, default=32, show_default=True)
 @click.option("--channel-mult", type=_integers, default="1,2", show_default=True)

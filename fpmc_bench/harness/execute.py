@@ -111,7 +111,12 @@ class Workbench:
     def _sensitivity(self, sigma: float) -> Tensor:
         suite, dataset = self.plan.suite, self.plan.dataset
         return sensitivity_map(
-            self.plan.tuning, dataset.train, sigma, suite.sensitivity.samples, suite.seed
+            self.plan.tuning,
+            dataset.train,
+            sigma,
+            suite.sensitivity.samples,
+            suite.seed,
+            device=self.plan.device,
         )
 
     def _mine(self, units: Sequence[WorkUnit]) -> list[WorkUnit]:

@@ -37,7 +37,8 @@ class Ledger:
     def read(self, key: str) -> Arrays | None:
         """The arrays of a unit, or None where it is not (or not readably) there."""
         try:
-            with np.load(self._path(key), allow_pickle=False) as file:
+            content = io.BytesIO(self._path(key).read_bytes())
+            with np.load(content, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError, zipfile.BadZipFile, EOFError):
             return None

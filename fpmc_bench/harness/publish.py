@@ -22,7 +22,7 @@ from fpmc_bench.record import (
     write_atomically,
     write_record,
 )
-from fpmc_bench.statistics import mean_and_error
+from fpmc_bench.statistics import item_means, mean_and_error
 from fpmc_bench.suite import Protocol
 
 GRID_SAMPLES = 12
@@ -84,7 +84,7 @@ def _record(
         items=plan.suite.items,
         seed=plan.suite.seed,
         sigmas=list(plan.sigmas),
-        figures={metric: mean_and_error(_per_item(values[metric])) for metric in METRICS},
+        figures={metric: mean_and_error(item_means(values[metric])) for metric in METRICS},
         per_sigma=per_sigma,
         items_sha256=items_digest(values),
         plugin=contestant.origin,
@@ -100,11 +100,6 @@ def _record(
         cost=Cost(seconds_per_query=float(np.median(rates)), queries=sum(counts)),
     )
     return record, values
-
-
-def _per_item(values: np.ndarray) -> np.ndarray:
-    """[items] from [items] or, averaged over noise levels, from [items, sigmas]."""
-    return values if values.ndim == 1 else values.mean(axis=1)
 
 
 def _write_samples(plan: Plan, directory: RunDirectory) -> None:
