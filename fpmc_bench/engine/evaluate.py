@@ -23,6 +23,9 @@ from fpmc_bench.source import Source
 DEFAULT_BUDGET_BYTES = 16 * 2**20
 """Working memory beside the source. Larger chunks leave the processor's cache and are slower."""
 
+MOST_QUERIES = 64
+"""Evaluated together: more would share each chunk of the source, but crowd it out of the cache."""
+
 SMALL_SIGMA = 1.0
 """Below this noise level distances are summed in float64.
 
@@ -52,13 +55,16 @@ def fpmc_denoise(
         raise InputError(f"the source has {source.shape} images, the model is for {model.shape}")
     _check_covered(model)
     dtype = torch.float64 if sigma < SMALL_SIGMA else torch.float32
-    batch = batch_queries or min(len(z), 64)
-    chunk = chunk_images or _chunk_images(model, batch, budget_bytes, dtype)
+    if not len(z):
+        return torch.empty_like(z)
+    pairs = max(1, budget_bytes // _bytes_per_pair(model, dtype))
+    batch = batch_queries or min(len(z), MOST_QUERIES, pairs)
+    chunk = chunk_images or max(1, pairs // batch)
     evaluate = _denoise if model.translations is None else denoise_translated
     outputs = [
         evaluate(model, source, queries.to(dtype), sigma, chunk) for queries in z.split(batch)
     ]
-    return torch.cat(outputs).to(z.dtype) if outputs else torch.empty_like(z)
+    return torch.cat(outputs).to(z.dtype)
 
 
 def check_query(z: Tensor, sigma: float, shape: ImageShape) -> None:
@@ -83,14 +89,15 @@ def _check_covered(model: FPMC) -> None:
         )
 
 
-def _chunk_images(model: FPMC, batch: int, budget_bytes: int, dtype: torch.dtype) -> int:
-    """How many source images fit the budget: distances, their temporaries, logits and weights."""
-    estimators = model.estimators
+def _bytes_per_pair(model: FPMC, dtype: torch.dtype) -> int:
+    """Working memory of one (query, image): distances, their temporaries, logits and weights."""
+    logits = model.estimators
     if model.translations is not None:
-        side = max(model.shape.height_px - 2 * model.translations.radius_px, 1)
-        estimators = side**4
-    per_pair = (2 * model.shape.dimensions + 3 * estimators) * dtype.itemsize
-    return max(1, budget_bytes // (batch * per_pair))
+        _, height, width = model.shape
+        border = 2 * model.translations.radius_px
+        # of the interior pixels each is compared with each
+        logits = (max(height - border, 1) * max(width - border, 1)) ** 2
+    return (2 * model.shape.dimensions + 3 * logits) * dtype.itemsize
 
 
 def squared_differences(filter_: Filter, z: Tensor, images: Tensor) -> Tensor:
