@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import to_json
 
 from fpmc_bench.errors import SuiteError, UnknownNameError
 
@@ -16,7 +17,7 @@ PROTOCOLS: tuple[Protocol, ...] = ("denoiser-mse", "sample-mse")
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DatasetChoice(_Frozen):
@@ -79,7 +80,7 @@ class Suite(_Frozen):
     items: int = Field(ge=2, le=100_000)
     block_items: int = Field(default=50, ge=1)
     seed: int = Field(default=0, ge=0)
-    protocols: tuple[Protocol, ...] = PROTOCOLS
+    protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, min_length=1)
     entries: tuple[Entry, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -125,7 +126,8 @@ def read_suite(path: Path) -> Suite:
 def validated_suite(content: Mapping[str, Any], origin: str) -> Suite:
     """A Suite from plain data; SuiteError lists every fault at once."""
     try:
-        return Suite.model_validate(content)
+        # as JSON, where strictness means types and lists still stand for tuples
+        return Suite.model_validate_json(to_json(content, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
         faults = [
             f"  {'.'.join(str(part) for part in fault['loc']) or 'suite'}: {fault['msg']}"

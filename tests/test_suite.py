@@ -65,6 +65,9 @@ def test_every_fault_is_listed_at_once(tmp_path: Path) -> None:
     [
         ("items = 20", "items = 2.5", "items"),
         ("items = 20", "items = 20\nprotocols = ['fid']", "protocols.0"),
+        ("items = 20", "items = 20\nprotocols = []", "protocols"),
+        ("items = 20", "items = '20'", "items"),
+        ("items = 20", "items = 20\nseed = true", "seed"),
         ("items = 20", "items = 20\nschema_version = 2", "schema_version"),
         ("items = 20", "items = 20\nseed = -1", "seed"),
         ("items = 20", "items = 20\nblock_items = 0", "block_items"),
@@ -167,7 +170,7 @@ suites = st.fixed_dictionaries(
         "block_items": st.integers(1, 64),
         "sigmas": st.fixed_dictionaries({"steps": st.integers(2, 64), "rho": st.floats(1, 9)}),
         "sensitivity": st.fixed_dictionaries({"samples": st.integers(1, 64)}),
-        "protocols": st.lists(st.sampled_from(PROTOCOLS), unique=True),
+        "protocols": st.lists(st.sampled_from(PROTOCOLS), min_size=1, unique=True),
     },
 )
 

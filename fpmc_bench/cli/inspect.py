@@ -44,7 +44,7 @@ def info(name: str, as_json: bool) -> None:
     registry = registry_with_warnings()
     found = [_details(kind, named[name]) for kind, named in registry.items.items() if name in named]
     if not found:
-        known = [known for named in registry.items.values() for known in named]
+        known = {known for named in registry.items.values() for known in named}
         raise UnknownNameError("name", name, known)
     if as_json:
         print_json(found)

@@ -2,9 +2,11 @@
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -39,7 +41,7 @@ class Contestant:
     origin: PluginOrigin
     entry: Entry
     code: str
-    """Hash of the plugin's own module, so that an edited plugin is never mixed with old units."""
+    """Hash of the plugin's package, so that an edited plugin is never mixed with old units."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -178,9 +180,19 @@ def _contestant(
     denoiser.check(dataset.shape, sigmas)
     source = augmented(dataset.train, entry.augmentations, seed, registry)
     origin = PluginOrigin(distribution=registered.distribution, version=registered.version)
-    text = inspect.getsource(inspect.getmodule(registered.item) or registered.item)
-    code = hashlib.sha256(text.encode()).hexdigest()
+    code = _code_fingerprint(registered.item)
     return Contestant(entry.name, "entry", denoiser, source, origin, entry, code)
+
+
+def _code_fingerprint(cls: type) -> str:
+    """sha256 over the source of a plugin's whole top-level package, or of its one module."""
+    top = sys.modules[cls.__module__.partition(".")[0]]
+    file = Path(inspect.getfile(top))
+    paths = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.relative_to(file.parent).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def augmented(
@@ -195,6 +207,14 @@ def augmented(
         parts.append(plugin.augment(source, choice.rate, seed))
     if len(parts) == 1:
         return source
-    if all(part.images.dtype == source.images.dtype for part in parts):
-        return replace(source, images=torch.cat([part.images for part in parts]))
-    return Source(torch.cat([part.values() for part in parts]))
+    weights = None
+    if any(part.log_weights is not None for part in parts):
+        weights = torch.cat([_log_weights(part) for part in parts])
+    if all((p.images.dtype, p.scale) == (source.images.dtype, source.scale) for p in parts):
+        return Source(torch.cat([part.images for part in parts]), weights, source.scale)
+    return Source(torch.cat([part.values() for part in parts]), weights)
+
+
+def _log_weights(source: Source) -> torch.Tensor:
+    """[N], zeros where the source is uniform."""
+    return torch.zeros(len(source)) if source.log_weights is None else source.log_weights
