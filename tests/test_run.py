@@ -105,6 +105,28 @@ def test_two_processes_give_identical_records(finished: Path, tmp_path: Path) ->
     assert record["environment"]["processes"] == 2
 
 
+LAUNCHERS = {
+    "torchrun": ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"),
+    "accelerate": ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1"),
+}
+
+
+@pytest.mark.parametrize("launcher", sorted(LAUNCHERS))
+def test_launchers_give_identical_records(finished: Path, tmp_path: Path, launcher: str) -> None:
+    run = tmp_path / "run"
+    arguments = ["-m", "fpmc_bench", "run", str(write_suite(tmp_path)), "--run-dir", str(run)]
+    done = subprocess.run(
+        [sys.executable, *LAUNCHERS[launcher], *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert figures(run) == figures(finished)
+
+
 def test_killed_and_repeated_gives_the_uninterrupted_records(
     finished: Path, tmp_path: Path
 ) -> None:
