@@ -1,7 +1,7 @@
-"""Shape names used in signatures, in one place.
+"""The shape of an image, and the letters that docstrings use for the axes of tensors.
 
 N source images, B queries, M estimators, C channels, H x W pixels, D = C*H*W dimensions,
-S noise levels (sigmas). Checked at run time in the tests (jaxtyping with beartype).
+S noise levels (sigmas).
 """
 
 from typing import TYPE_CHECKING, NamedTuple
