@@ -1,10 +1,10 @@
 """From a denoiser plugin and its setting to a function (z, sigma) -> image."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from fpmc_bench.contracts import (
@@ -43,6 +43,15 @@ class BuiltDenoiser:
     def name(self) -> str:
         return self.plugin.name
 
+    @property
+    def params(self) -> dict[str, Any]:
+        """All parameters by name, defaults among them."""
+        return {f.name: getattr(self.plugin, f.name) for f in fields(cast(Any, self.plugin))}
+
+    @property
+    def source(self) -> Source:
+        return self.setting.source
+
     def fpmc(self, sigma: float) -> FPMC:
         """The collection at one noise level; PluginError where the method is not an FPMC."""
         if not isinstance(self.plugin, FPMCDenoiser):
@@ -56,7 +65,7 @@ class BuiltDenoiser:
         check_query(z, sigma, self.setting.shape)
         if self._function is not None:
             return self._function(z, sigma)
-        return fpmc_denoise(self.fpmc(sigma), self.setting.source, z, sigma)
+        return fpmc_denoise(self.fpmc(sigma), self.source, z, sigma)
 
 
 def assemble(plugin: Denoiser, setting: Setting) -> BuiltDenoiser:
@@ -96,7 +105,7 @@ def build_denoiser(
     plugin.check(source.shape, grid)
     model = load_teacher(teacher, device) if isinstance(teacher, str) else teacher
     if "sensitivity" in plugin.needs:
-        sensitivity = _sensitivity(plugin, source, grid, model, sensitivity)
+        sensitivity = _sensitivity(plugin, source, grid, model, sensitivity, device)
     return assemble(plugin, Setting(source, grid, model, sensitivity, device))
 
 
@@ -106,6 +115,7 @@ def _sensitivity(
     sigmas: tuple[float, ...],
     teacher: TeacherModel | None,
     given: Tensor | None,
+    device: str,
 ) -> Tensor:
     _, height, width = source.shape
     expected = (len(sigmas), height, width, height, width)
@@ -114,10 +124,16 @@ def _sensitivity(
             raise InputError(
                 f"sensitivity must be [S,H,W,H,W] = {list(expected)}, got {list(given.shape)}"
             )
-        return torch.as_tensor(given)
+        low, high = given.aminmax()
+        if not (low >= 0 and high < math.inf):  # also catches NaN
+            raise InputError(
+                f"sensitivity maps must be finite and non-negative, got values from "
+                f"{float(low):.4g} to {float(high):.4g}"
+            )
+        return given
     if teacher is None:
         raise UsageError(
             f"denoiser '{plugin.name}' needs sensitivity maps: pass teacher=... to compute them, "
             f"or sensitivity=..."
         )
-    return sensitivity_maps(teacher, source, sigmas)
+    return sensitivity_maps(teacher, source, sigmas, device=device)

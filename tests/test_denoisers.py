@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fpmc_bench import Source, build_denoiser
+from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher, sensitivity_maps
 from fpmc_bench.errors import (
     InputError,
     ParameterError,
@@ -362,6 +362,40 @@ def test_what_a_method_needs_is_asked_for() -> None:
     with pytest.raises(InputError, match="sensitivity must be"):
         build_denoiser("pspc-flex", smooth(0), sigmas=SIGMAS, params=PARAMS["pspc-flex"],
                        sensitivity=maps((3, 5, 6), 3))  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", [float("nan"), float("inf"), -0.1])
+def test_sensitivity_that_is_none_is_refused(fault: float) -> None:
+    broken = maps((3, 5, 6), 4)
+    broken[2, 1, 1, 0, 0] = fault
+    with pytest.raises(InputError, match="sensitivity maps must be finite and non-negative"):
+        build_denoiser("pspc-flex", smooth(0), sigmas=SIGMAS, params=PARAMS["pspc-flex"],
+                       sensitivity=broken)  # fmt: skip
+
+
+def test_sensitivity_comes_from_the_teacher_where_it_is_not_given() -> None:
+    digits, sigma = load_dataset("digits"), 0.5
+    params = {"thresholds": [0.6]}
+    asked = build_denoiser(
+        "pspc-flex", digits.train, sigmas=[sigma], params=params, teacher="digits-ddpmpp"
+    )
+    own_maps = sensitivity_maps(load_teacher("digits-ddpmpp"), digits.train, [sigma], samples=32)
+    given = build_denoiser(
+        "pspc-flex", digits.train, sigmas=[sigma], params=params, sensitivity=own_maps
+    )
+    z = digits.test.values()[:2]
+    assert torch.equal(asked(z, sigma), given(z, sigma))
+    optimal = build_denoiser("optimal", digits.train, sigmas=[sigma])
+    assert not torch.allclose(asked(z, sigma), optimal(z, sigma), atol=1e-3)
+
+
+def test_a_built_denoiser_says_what_it_is() -> None:
+    source = Source(smooth(0))
+    built = build_denoiser("lukoianov", source, sigmas=SIGMAS, params={"threshold": 0.1})
+    assert built.name == "lukoianov"
+    assert built.params == {"threshold": 0.1, "orientation": "rows"}
+    assert built.source is source
+    assert built.fpmc(1.5) is built.fpmc(1.5)
 
 
 def test_only_collections_have_an_fpmc() -> None:

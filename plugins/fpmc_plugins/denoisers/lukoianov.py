@@ -62,7 +62,7 @@ class Lukoianov(FPMCDenoiser):
 
     @classmethod
     def candidates(cls, shape: ImageShape) -> Mapping[str, tuple[Any, ...]]:
-        return {"threshold": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)}
+        return {"threshold": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)}
 
     def fpmc(self, setting: Setting, sigma: float) -> FPMC:
         _, eigenvalues, eigenvectors = spectrum(setting.source, ddof=1)

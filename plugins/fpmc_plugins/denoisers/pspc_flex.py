@@ -30,7 +30,7 @@ def sensitivity_masks(maps: Tensor, threshold: float) -> Tensor:
     before = ordered.cumsum(1) - ordered
     kept = before < threshold * flat.sum(1, keepdim=True)
     masks = torch.zeros_like(flat, dtype=torch.bool).scatter(1, order, kept)
-    return masks.unflatten(1, (height, width))
+    return masks.reshape(-1, height, width)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,6 @@ class Wiener(FunctionDenoiser):
             gain = values / (values + sigma**2)
             centred = z.double().flatten(1) - mean
             denoised = mean + (centred @ vectors * gain) @ vectors.T
-            return denoised.to(z.dtype).unflatten(1, setting.shape)
+            return denoised.to(z.dtype).reshape(z.shape)
 
         return denoise
