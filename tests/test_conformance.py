@@ -1,0 +1,96 @@
+"""The conformance kit catches every kind of denoiser that breaks a promise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from fpmc_bench import FPMC
+from fpmc_bench.contracts import DenoiseFunction, FPMCDenoiser, FunctionDenoiser, Setting
+from fpmc_bench.fpmc import PixelMasks, Uniform
+from fpmc_bench.testing import check_denoiser
+
+Fault = Literal["none", "shape", "dtype", "always float32", "nan", "batch"]
+
+FAULTS: dict[Fault, Callable[[Tensor], Tensor]] = {
+    "none": lambda z: z.clamp(-1, 1),
+    "shape": lambda z: z.flatten(1),
+    "dtype": lambda z: z.double(),
+    "always float32": lambda z: z.float(),
+    "nan": lambda z: (1 - z / 4).sqrt(),
+    "batch": lambda z: z - z.mean(0, keepdim=True),
+}
+
+
+@dataclass(frozen=True)
+class Faulty(FunctionDenoiser):
+    """A function of z alone with one fault, or none."""
+
+    name: ClassVar[str] = "faulty"
+    citation: ClassVar[str] = "none"
+
+    fault: Fault
+
+    def build(self, setting: Setting) -> DenoiseFunction:
+        return lambda z, sigma: FAULTS[self.fault](z)
+
+
+class Misreported(Uniform):
+    """A filter whose fast path is not the matrix it says it is."""
+
+    def apply_planes(self, planes: Tensor) -> Tensor:
+        return super().apply_planes(planes) / 2
+
+
+@dataclass(frozen=True)
+class Inexact(FPMCDenoiser):
+    """A collection of which the engine and the oracle see different filters."""
+
+    name: ClassVar[str] = "inexact"
+    citation: ClassVar[str] = "none"
+
+    def fpmc(self, setting: Setting, sigma: float) -> FPMC:
+        return FPMC(Misreported(setting.shape), Uniform(setting.shape))
+
+
+@dataclass(frozen=True)
+class Gaussian(FPMCDenoiser):
+    """A sound method that is none of the built-in ones: soft windows, needs nothing."""
+
+    name: ClassVar[str] = "gaussian"
+    citation: ClassVar[str] = "none"
+
+    def fpmc(self, setting: Setting, sigma: float) -> FPMC:
+        _, height, width = setting.shape
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        pixels = torch.stack([y, x], dim=-1).reshape(-1, 2).double()
+        windows = (-torch.cdist(pixels, pixels).square() / 4).exp().unflatten(1, (height, width))
+        return FPMC(PixelMasks(setting.shape, windows), PixelMasks(setting.shape, windows))
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("shape", r"faulty at sigma 80: shape \[5, 90\], not \[5, 3, 6, 5\]"),
+        ("dtype", "faulty at sigma 80: dtype torch.float64, not torch.float32"),
+        ("always float32", "faulty at sigma 80: dtype torch.float32, not torch.float64"),
+        ("nan", "faulty at sigma .*: NaN or infinite values"),
+        ("batch", "faulty at sigma 80: batching moves the output by"),
+    ],
+)
+def test_a_broken_promise_is_named(fault: Fault, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_denoiser(Faulty, {"fault": fault})
+
+
+def test_a_collection_that_is_not_its_matrix_is_caught() -> None:
+    with pytest.raises(AssertionError, match=r"inexact at sigma .* differs from the oracle by"):
+        check_denoiser(Inexact)
+
+
+def test_sound_denoisers_pass_and_come_back_built() -> None:
+    assert check_denoiser(Faulty, {"fault": "none"}).params == {"fault": "none"}
+    assert check_denoiser(Gaussian, shape=(1, 4, 5)).fpmc(1.0).estimators == 20
