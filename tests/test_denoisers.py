@@ -272,6 +272,18 @@ def test_lukoianov_leaves_a_constant_pixel_to_itself() -> None:
     assert np.abs(built(z, sigma)[0].numpy() - expected).max() < 1e-4
 
 
+def test_lukoianov_keeps_a_nearly_constant_pixel_out_of_the_maximum() -> None:
+    """Its row divided by its own tiny gain would outweigh every other, and empty their masks."""
+    x, z, sigma = smooth(0), smooth(9, 1), 0.5
+    x[:, 1, 2, 3] = 0.25 + 5e-4 * x[:, 1, 2, 2]
+    built = build_denoiser("lukoianov", x, sigmas=[sigma], params={"threshold": 0.1})
+    masks = built.fpmc(sigma).precision.dense()
+    assert masks[1 * 30 + 2 * 6 + 3].sum() == 1
+    assert masks.sum(1).max() > 1
+    expected = numpy_lukoianov(x.double().numpy(), z[0].double().numpy(), sigma, 0.1)
+    assert np.abs(built(z, sigma)[0].numpy() - expected).max() < 1e-4
+
+
 def test_masks_stop_where_the_share_first_reaches_the_threshold() -> None:
     sensitivity = torch.ones(1, 4, 1, 4)
     sensitivity[0, 0, 0] = torch.tensor([1.0, 8.0, 2.0, 5.0]) / 16

@@ -1,6 +1,7 @@
 """What several commands share: warning of broken plugins, and printing JSON."""
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,11 +13,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def registry_with_warnings() -> "Registry":
-    """The installed registry; each broken plugin is one line on stderr."""
+    """The installed registry; each broken plugin is one line on stderr, from the main process."""
     from fpmc_bench.registry import installed_registry
 
     registry = installed_registry()
-    for broken in registry.broken:
+    for broken in registry.broken if os.environ.get("RANK", "0") == "0" else ():
         click.echo(f"fpmc-bench: {broken}", err=True)
     return registry
 

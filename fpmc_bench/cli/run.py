@@ -71,11 +71,7 @@ def run(
 
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         ctx.exit(relaunch(processes, sys.argv[1:]))
-    registry = registry_with_warnings() if os.environ.get("RANK", "0") == "0" else None
-    if registry is None:
-        from fpmc_bench.registry import installed_registry
-
-        registry = installed_registry()
+    registry = registry_with_warnings()
     chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)
     chosen = _changed(chosen, items, seed, protocols)
     try:

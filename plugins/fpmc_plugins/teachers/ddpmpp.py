@@ -22,7 +22,7 @@ class DigitsDDPMpp(PackagedTeacher):
 
 @dataclass(frozen=True)
 class PhotosDDPMpp(PackagedTeacher):
-    """A small DDPM++, trained on the 2000 training crops of 16x16 pixels."""
+    """A DDPM++ of 0.7 M parameters, trained on the 2000 training crops of 16x16 pixels."""
 
     name: ClassVar[str] = "photos-ddpmpp"
     citation: ClassVar[str] = CITATION
