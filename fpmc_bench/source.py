@@ -60,13 +60,17 @@ class Source:
         self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         """Images [n,C,H,W] in [-1,1] and log weights [n] of rows start..stop."""
-        images = self.images[start:stop].to(device)
-        if images.dtype == torch.uint8:
-            images = images.to(dtype) * self.scale - 1
+        images = self.to_values(self.images[start:stop].to(device), dtype)
         weights = (
             torch.zeros(stop - start) if self.log_weights is None else self.log_weights[start:stop]
         )
-        return images.to(dtype), weights.to(device, dtype)
+        return images, weights.to(device, dtype)
+
+    def to_values(self, stored: Tensor, dtype: torch.dtype) -> Tensor:
+        """Values in [-1,1] of any part of the images as they are stored."""
+        if stored.dtype == torch.uint8:
+            return stored.to(dtype).mul_(self.scale).sub_(1)
+        return stored.to(dtype)
 
     def chunks(
         self, size: int, device: torch.device | str, dtype: torch.dtype

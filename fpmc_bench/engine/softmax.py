@@ -1,51 +1,55 @@
-"""The running state of a softmax whose logits arrive a chunk at a time."""
+"""The running state of a softmax whose energies arrive a chunk of the source at a time.
+
+Energies are negative logits, E / 2 sigma^2 - log p, so the smallest has the largest weight.
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-NEGLIGIBLE = -80.0
+FURTHEST = 80.0
 """exp(-80) = 2e-35 of the largest weight: nothing beside it, but still a normal float32 number.
 Anything lower would be a denormal, which processors multiply a hundred times more slowly."""
 
 
-def relative_weights(logits: Tensor, reference: Tensor) -> Tensor:
-    """exp(logits - reference) as float32: logits [B,n,M], reference [B,M].
+def relative_weights(energies: Tensor, reference: Tensor) -> Tensor:
+    """exp(reference - energies) as float32: energies [M,b,n], reference [M,b].
 
-    The difference is taken in the dtype of the logits, which holds it exactly enough.
+    float32 energies are overwritten; the difference of float64 ones is taken before rounding.
     """
-    weights = torch.empty(logits.shape, dtype=torch.float32, device=logits.device)
-    torch.sub(logits, reference[:, None], out=weights)
-    return weights.clamp_(min=NEGLIGIBLE).exp_()
+    single = energies.dtype == torch.float32
+    out = energies if single else torch.empty_like(energies, dtype=torch.float32)
+    torch.sub(reference[..., None], energies, out=out)
+    return out.clamp_(min=-FURTHEST).exp_()
 
 
 @dataclass
 class RunningSoftmax:
-    """Maximum and total weight so far, per query and estimator: [B,M] each.
+    """Smallest energy and total weight so far, per estimator and query: [M,b] each.
 
-    `maximum` keeps the dtype of the logits (float64 at low noise, where they are huge);
-    weights relative to it lie in [0, 1] and need no more than float32.
+    `minimum` keeps the dtype of the energies (float64 where they are huge); weights relative to
+    it lie in [0, 1] and need no more than float32.
     """
 
-    maximum: Tensor
+    minimum: Tensor
     total: Tensor
 
     @classmethod
-    def start(cls, queries: int, estimators: int, like: Tensor) -> "RunningSoftmax":
-        floor = torch.finfo(like.dtype).min
-        maximum = torch.full((queries, estimators), floor, dtype=like.dtype, device=like.device)
-        return cls(maximum, torch.zeros_like(maximum, dtype=torch.float32))
+    def start(cls, estimators: int, queries: int, like: Tensor) -> "RunningSoftmax":
+        ceiling = torch.finfo(like.dtype).max
+        minimum = like.new_full((estimators, queries), ceiling)
+        return cls(minimum, torch.zeros_like(minimum, dtype=torch.float32))
 
-    def update(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Take logits [B,n,M]; returns (weights [B,n,M], factor [B,M] on what came before)."""
-        maximum = torch.maximum(self.maximum, logits.amax(1))
-        factor = (self.maximum - maximum).exp_().float()
-        weights = relative_weights(logits, maximum)
-        self.maximum = maximum
-        self.total = self.total * factor + weights.sum(1)
+    def update(self, energies: Tensor) -> tuple[Tensor, Tensor]:
+        """Take energies [M,b,n]: (weights [M,b,n], factor [M,b] on whatever came before)."""
+        minimum = torch.minimum(self.minimum, energies.amin(-1))
+        factor = (minimum - self.minimum).exp_().float()
+        weights = relative_weights(energies, minimum)
+        self.minimum = minimum
+        self.total = self.total * factor + weights.sum(-1)
         return weights, factor
 
     def log_normaliser(self) -> Tensor:
-        """log sum exp of all logits so far, [B,M], in the dtype of the logits."""
-        return self.maximum + self.total.to(self.maximum.dtype).log()
+        """-log sum exp(-E) of all energies so far, [M,b], in their dtype."""
+        return self.minimum - self.total.to(self.minimum.dtype).log()

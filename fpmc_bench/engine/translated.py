@@ -1,90 +1,213 @@
 """Evaluation where each pixel's source holds every image at many translations (`els`).
 
-Pixels that share a translation set share their candidates: every patch of every image around the
-pixels of the set. So a group of I pixels against T candidates is one product of I x P query
-patches with T x P candidate patches, and the value that a candidate votes for is its own centre.
+Pixels whose squares lie inside the image search one another's: pixel (y,x) of the query meets
+pixel (y',x') of every image. Those nearer to the top or bottom search along their row, those
+nearer to the left or right along their column, and the corners stay, which is plain `ls`.
+
+A square's inner product is a sum over its rows of the products of rows. All pairs of rows meet in
+one matrix product, and the square at (y,x) against that at (y',x') sums them along the diagonal
+(y+j, y'+j): a side_px-th of the arithmetic of comparing whole squares.
 """
+
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.exact import stream_exactly
+from fpmc_bench.engine.maps.bags import Bags
+from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.softmax import RunningSoftmax
-from fpmc_bench.fpmc import FPMC, Separable
+from fpmc_bench.fpmc import Separable
 from fpmc_bench.source import Source
 
-
-def denoise_translated(model: FPMC, source: Source, z: Tensor, sigma: float, chunk: int) -> Tensor:
-    """z [B,C,H,W] -> [B,C,H,W] float32; `chunk` source images at a time."""
-    assert model.translations is not None
-    assert isinstance(model.precision, Separable)
-    _, height, width = model.shape
-    result = torch.zeros(z.shape, dtype=torch.float32, device=z.device)
-    for rows, row_targets in model.translations.groups(height):
-        for columns, column_targets in model.translations.groups(width):
-            assert (rows, columns) == (row_targets, column_targets)
-            values = _denoise_group(model.precision, source, z, sigma, chunk, rows, columns)
-            result[:, :, rows.start : rows.stop, columns.start : columns.stop] = values
-    return result
+CACHED_VALUES = 2**20
+"""Products of rows in one working array on a processor."""
+GPU_VALUES = 2**27
 
 
-def _denoise_group(
-    precision: Separable,
+@dataclass(frozen=True, eq=False)
+class Search:
+    """Some pixels of the query in `groups`, each with candidates of its own in every image.
+
+    Image rows are products of rows `window` wide at every column that has one, weighted by
+    `rows`. Offers, for row patches a [H,I,K] of a query and b [n,H,I,K] of n images:
+
+        energies(a, b) -> [G,R,n*T]    of R query pixels and T candidates an image, in G groups
+        votes(images) -> [G,C,n*T]     the values that candidates stand for
+    """
+
+    rows: Tensor
+    """[H,H]: the weights of image rows around each."""
+    window: Tensor
+    """[side]: the weights of columns around one that is not near the border."""
+    targets: range
+    """Of image rows: those that are searched."""
+
+    @property
+    def radius_px(self) -> int:
+        return len(self.window) // 2
+
+
+class InteriorSearch(Search):
+    """Every pixel of the interior against every pixel of the interior: one group."""
+
+    def values_per_image(self, width: int) -> int:
+        return (len(self.rows) * width) ** 2
+
+    def energies(self, a: Tensor, b: Tensor) -> Tensor:
+        height, width, _ = a.shape
+        images = len(b)
+        products = a.flatten(0, 1) @ b.flatten(0, 2).T
+        table = products.reshape(height * width * images * height, width)
+        sums = self._diagonals(images, width, a.device).sum(table)
+        return sums.reshape(1, len(self.targets) * width, -1)
+
+    def votes(self, images: Tensor) -> Tensor:
+        k = self.radius_px
+        inner = images[:, :, self.targets.start : self.targets.stop, k : images.shape[3] - k]
+        return inner.permute(1, 0, 2, 3).reshape(1, images.shape[1], -1)
+
+    def _diagonals(self, images: int, width: int, device: torch.device) -> Bags:
+        """Rows (y+j, x, n, y'+j) of the products for all j, in bags (y, x, n, y')."""
+        height, k = len(self.rows), self.radius_px
+        weights = self.rows[self.targets.start, self.targets.start - k :][: 2 * k + 1]
+        steps = [torch.arange(size, device=device) for size in (len(self.targets), width, images)]
+        y, x, n = torch.meshgrid(*steps, indexing="ij")
+        first = ((y * width + x) * images + n) * height
+        bags = first[..., None] + torch.arange(len(self.targets), device=device)
+        along = torch.arange(len(weights), device=device) * (width * images * height + 1)
+        indices = (bags[..., None] + along).flatten()
+        counts = torch.full((bags.numel(),), len(weights), device=device)
+        return Bags.ragged(indices, counts, weights.to(device).repeat(bags.numel()))
+
+
+class EdgeSearch(Search):
+    """Pixels of each target row against those of the same row: one group a row."""
+
+    def values_per_image(self, width: int) -> int:
+        return len(self.rows) * width**2
+
+    def energies(self, a: Tensor, b: Tensor) -> Tensor:
+        height, width, _ = a.shape
+        same_row = a @ b.permute(1, 3, 0, 2).flatten(2)  # [H,I,n*I]
+        weights = self.rows[list(self.targets)].to(same_row)
+        return (weights @ same_row.flatten(1)).reshape(len(self.targets), width, -1)
+
+    def votes(self, images: Tensor) -> Tensor:
+        k = self.radius_px
+        rows = images[:, :, list(self.targets), k : images.shape[3] - k]
+        return rows.permute(2, 1, 0, 3).flatten(2)
+
+
+def denoise_translated(
+    prepared: PreparedModel,
     source: Source,
     z: Tensor,
     sigma: float,
-    chunk: int,
-    rows: range,
-    columns: range,
+    budget_bytes: int,
+    chunk_images: int | None = None,
 ) -> Tensor:
-    """D at the pixels rows x columns, which search one another's patches: [B,C,I_rows,I_cols]."""
-    row_offsets, row_weights = _window(precision.rows[rows.start], rows)
-    column_offsets, column_weights = _window(precision.columns[columns.start], columns)
-    window = torch.outer(row_weights, column_weights)
-    dtype = _product_dtype(window.numel() * z.shape[1], sigma)
-    root = window.sqrt().to(z.device, dtype)
-
-    def patches(images: Tensor) -> Tensor:
-        """[n,C,H,W] -> [n,I,P]: the window around every pixel of the group."""
-        windows = images[
-            :,
-            :,
-            rows.start + row_offsets.start : rows.stop + row_offsets.stop - 1,
-            columns.start + column_offsets.start : columns.stop + column_offsets.stop - 1,
-        ]
-        windows = windows.unfold(2, len(row_offsets), 1).unfold(3, len(column_offsets), 1)
-        weighted = windows * root
-        return weighted.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
-
-    # -|q - c|^2 / 2 sigma^2 up to |q|^2, which is the same for all candidates: the softmax drops it
-    queries = patches((z.double() / sigma**2).to(dtype))
-    batch, pixels, _ = queries.shape
-    flat_queries = queries.flatten(0, 1)
-    state = RunningSoftmax.start(batch * pixels, 1, flat_queries)
-    total = torch.zeros(batch * pixels, z.shape[1], device=z.device)
-    for images, log_weights in source.chunks(chunk, z.device, dtype):
-        candidates = patches(images).flatten(0, 1)
-        prior = log_weights.repeat_interleave(pixels)
-        prior -= candidates.square().sum(1) / (2 * sigma**2)
-        logits = torch.addmm(prior, flat_queries, candidates.T)
-        centres = images[:, :, rows.start : rows.stop, columns.start : columns.stop]
-        votes = centres.float().flatten(2).transpose(1, 2).flatten(0, 1)
-        weights, factor = state.update(logits.unsqueeze(2))
-        total = total * factor + weights[..., 0] @ votes
-    mean = total / state.total
-    return mean.reshape(batch, len(rows), len(columns), -1).permute(0, 3, 1, 2)
+    """z [B,C,H,W] -> [B,C,H,W] float32."""
+    model = prepared.model
+    assert model.translations is not None
+    assert isinstance(model.precision, Separable)
+    _, height, width = model.shape
+    k = model.translations.radius_px
+    rows, columns = model.precision.rows, model.precision.columns
+    inner_y, inner_x = range(k, max(height - k, k)), range(k, max(width - k, k))
+    dtype = product_dtype(model.shape.channels * (2 * k + 1) ** 2, sigma)
+    search = partial(_search, dtype=dtype, budget_bytes=budget_bytes, chunk_images=chunk_images)
+    # corners stay where they are; all else is overwritten
+    result = stream_exactly(prepared, source, z, sigma, budget_bytes, chunk_images)
+    if inner_x:
+        window = columns[k, : 2 * k + 1]
+        for part in (range(k), range(height - k, height)) if inner_y else (range(height),):
+            if part:
+                edge = search(EdgeSearch(rows, window, part), source, z, sigma)
+                result[:, :, part.start : part.stop, k : width - k] = edge
+        if inner_y:
+            interior = search(InteriorSearch(rows, window, inner_y), source, z, sigma)
+            result[:, :, k : height - k, k : width - k] = interior
+    if inner_y:
+        window = rows[k, : 2 * k + 1]
+        turned = Source(source.images.transpose(2, 3), source.log_weights, source.scale)
+        for part in (range(k), range(width - k, width)) if inner_x else (range(width),):
+            if part:
+                edge = search(
+                    EdgeSearch(columns, window, part), turned, z.transpose(2, 3), sigma
+                )
+                result[:, :, k : height - k, part.start : part.stop] = edge.transpose(2, 3)
+    return result
 
 
-def _product_dtype(dimensions: int, sigma: float) -> torch.dtype:
+def _search(
+    search: InteriorSearch | EdgeSearch,
+    source: Source,
+    z: Tensor,
+    sigma: float,
+    *,
+    dtype: torch.dtype,
+    budget_bytes: int,
+    chunk_images: int | None,
+) -> Tensor:
+    """The posterior means of a search's pixels: [B,C,target rows,I]."""
+    channels, width = z.shape[1], z.shape[3] - 2 * search.radius_px
+    values = GPU_VALUES if z.is_cuda else CACHED_VALUES
+    # products, their sums, weights, and what rounding to float32 needs
+    values = min(values, budget_bytes // 8 // dtype.itemsize)
+    images = chunk_images or max(1, values // search.values_per_image(width))
+    queries = _query_rows(search, z.to(dtype), sigma)
+    states: list[RunningSoftmax | None] = [None] * len(z)
+    totals: list[Tensor] = []
+    for block, log_weights in source.chunks(min(images, len(source)), z.device, dtype):
+        candidates = _candidate_rows(search, block, sigma)
+        votes = search.votes(block.float())
+        for index, query in enumerate(queries):
+            energies = search.energies(query, candidates)
+            if source.log_weights is not None:
+                energies -= log_weights.repeat_interleave(energies.shape[2] // len(block))
+            state = states[index]
+            if state is None:
+                state = RunningSoftmax.start(*energies.shape[:2], energies)
+                states[index] = state
+                totals.append(torch.zeros(len(votes), channels, energies.shape[1], device=z.device))
+            weights, factor = state.update(energies)
+            totals[index] *= factor[:, None]
+            totals[index] += votes @ weights.transpose(1, 2)
+    means = [
+        total / state.total[:, None]
+        for total, state in zip(totals, states, strict=True)
+        if state is not None
+    ]
+    grid = torch.stack(means).transpose(1, 2)  # [B,C,G,R]
+    return grid.reshape(len(z), channels, len(search.targets), width)
+
+
+def _row_patches(images: Tensor, side_px: int) -> Tensor:
+    """[n,C,H,W] -> [n,H,I,C*side]: what lies beside every pixel that has a whole window."""
+    return images.unfold(3, side_px, 1).permute(0, 2, 3, 1, 4).flatten(3)
+
+
+def _query_rows(search: Search, z: Tensor, sigma: float) -> Tensor:
+    """-w z / sigma^2 and a one, whose product with `_candidate_rows` is an energy: [B,H,I,K]."""
+    weights = search.window.to(z) / -(sigma**2)
+    rows = _row_patches(z, len(weights)) * weights.repeat(z.shape[1])
+    return torch.cat([rows, torch.ones_like(rows[..., :1])], dim=-1)
+
+
+def _candidate_rows(search: Search, x: Tensor, sigma: float) -> Tensor:
+    """x and w |x|^2 / 2 sigma^2: [n,H,I,K]. |z|^2 is the same for all, so that softmax drops it."""
+    rows = _row_patches(x, len(search.window))
+    weights = search.window.to(x).repeat(x.shape[1]) / (2 * sigma**2)
+    return torch.cat([rows, (rows.square() @ weights)[..., None]], dim=-1)
+
+
+def product_dtype(dimensions: int, sigma: float) -> torch.dtype:
     """float64 where the expanded square would cost float32 its digits.
 
     Products of `dimensions` terms are wrong by about 1e-7 of their number; over sigma^2 that must
     stay below 1e-3 of a logit.
     """
     return torch.float32 if sigma**2 >= 5e-4 * dimensions else torch.float64
-
-
-def _window(weights: Tensor, group: range) -> tuple[range, Tensor]:
-    """Where the window of a group's first coordinate is non-zero, relative to it; its values."""
-    support = weights.nonzero().flatten()
-    start, stop = int(support[0]), int(support[-1]) + 1
-    return range(start - group.start, stop - group.start), weights[start:stop]

@@ -1,13 +1,13 @@
 """Filters: M x D matrices of non-negative precisions or responses, kept in their structure.
 
-Each family offers two linear maps and the matrix they stand for:
+A filter says which matrix it is, and nothing of how to multiply by it: `fpmc_bench.engine` picks
+a fast product for each family. What a family must offer is
 
-    apply(images [...,C,H,W]) -> [...,M]       Q s: filtered sums, for squared differences s
-    adjoint(weights [...,M]) -> [...,C,H,W]    R^T w: each estimator's weight spread over pixels
-    dense() -> [M,D] float64                   the matrix itself, for the oracle
+    dense() -> [M,D] float64       the matrix itself, for the oracle and as a last resort
+    planes() -> [M,H*W] float64    the same for one channel, where all channels are alike
 
-Families whose vectors don't depend on the channel do both on planes [...,H,W], summed or repeated
-over channels, which is a third of the work for RGB images.
+Filters that don't depend on the channel work on planes [H*W], summed or repeated over channels,
+which is a third of the work for RGB images.
 
 A filter is a value: frozen, equal to nothing but itself, valid from construction on.
 """
@@ -44,44 +44,19 @@ class Filter(ABC):
         return False
 
     @abstractmethod
-    def apply(self, images: Tensor) -> Tensor:
-        """[...,C,H,W] -> [...,M]."""
-
-    @abstractmethod
-    def adjoint(self, weights: Tensor) -> Tensor:
-        """[...,M] -> [...,C,H,W], possibly as a view that repeats values."""
-
     def dense(self) -> Tensor:
         """[M,D] float64."""
-        return self.adjoint(torch.eye(self.estimators, dtype=torch.float64)).flatten(1)
-
-    def accumulate(self, weights: Tensor, images: Tensor) -> Tensor:
-        """sum_n x_n * (R^T w_n): weights [B,n,M], images [n,C,H,W] -> [B,C,H,W]."""
-        return (self.adjoint(weights) * images).sum(1)
 
 
 class SharedByChannels(Filter):
     """A filter that treats all channels of a pixel alike."""
 
     @abstractmethod
-    def apply_planes(self, planes: Tensor) -> Tensor:
-        """[...,H,W], already summed over channels -> [...,M]."""
+    def planes(self) -> Tensor:
+        """[M,H*W] float64."""
 
-    @abstractmethod
-    def adjoint_planes(self, weights: Tensor) -> Tensor:
-        """[...,M] -> [...,H,W], the same for every channel."""
-
-    def apply(self, images: Tensor) -> Tensor:
-        return self.apply_planes(images.sum(-3))
-
-    def adjoint(self, weights: Tensor) -> Tensor:
-        planes = self.adjoint_planes(weights).unsqueeze(-3)
-        return planes.expand(*weights.shape[:-1], *self.shape)
-
-    def accumulate(self, weights: Tensor, images: Tensor) -> Tensor:
-        planes = self.adjoint_planes(weights)
-        # a multiply and a sum a channel: einsum would permute its operands, and copy them to do so
-        return torch.stack([(planes * channel).sum(1) for channel in images.unbind(1)], dim=1)
+    def dense(self) -> Tensor:
+        return self.planes().repeat(1, self.shape.channels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +71,8 @@ class Uniform(SharedByChannels):
     def partitions(self) -> bool:
         return True
 
-    def apply_planes(self, planes: Tensor) -> Tensor:
-        return planes.flatten(-2).sum(-1, keepdim=True)
-
-    def adjoint_planes(self, weights: Tensor) -> Tensor:
-        return weights[..., None].expand(*weights.shape[:-1], *self.shape[1:])
-
-    def accumulate(self, weights: Tensor, images: Tensor) -> Tensor:
-        return (weights[..., 0] @ images.flatten(1)).reshape(-1, *self.shape)
+    def planes(self) -> Tensor:
+        return torch.ones(1, self.shape.pixels, dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +87,8 @@ class PixelOneHot(SharedByChannels):
     def partitions(self) -> bool:
         return True
 
-    def apply_planes(self, planes: Tensor) -> Tensor:
-        return planes.flatten(-2)
-
-    def adjoint_planes(self, weights: Tensor) -> Tensor:
-        return weights.reshape(*weights.shape[:-1], *self.shape[1:])
+    def planes(self) -> Tensor:
+        return torch.eye(self.shape.pixels, dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +103,8 @@ class DimensionOneHot(Filter):
     def partitions(self) -> bool:
         return True
 
-    def apply(self, images: Tensor) -> Tensor:
-        return images.flatten(-3)
-
-    def adjoint(self, weights: Tensor) -> Tensor:
-        return weights.reshape(*weights.shape[:-1], *self.shape)
+    def dense(self) -> Tensor:
+        return torch.eye(self.shape.dimensions, dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,13 +129,8 @@ class Separable(SharedByChannels):
     def estimators(self) -> int:
         return len(self.rows) * len(self.columns)
 
-    def apply_planes(self, planes: Tensor) -> Tensor:
-        columns = planes @ self.columns.to(planes).T
-        return (self.rows.to(planes) @ columns).flatten(-2)
-
-    def adjoint_planes(self, weights: Tensor) -> Tensor:
-        grid = weights.reshape(*weights.shape[:-1], len(self.rows), len(self.columns))
-        return self.rows.to(grid).T @ (grid @ self.columns.to(grid))
+    def planes(self) -> Tensor:
+        return torch.kron(self.rows.double(), self.columns.double())
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,13 +151,8 @@ class PixelMasks(SharedByChannels):
     def estimators(self) -> int:
         return len(self.masks)
 
-    def apply_planes(self, planes: Tensor) -> Tensor:
-        flat = planes.flatten(-2)
-        return flat @ self.masks.flatten(1).to(flat).T
-
-    def adjoint_planes(self, weights: Tensor) -> Tensor:
-        planes = weights @ self.masks.flatten(1).to(weights)
-        return planes.reshape(*weights.shape[:-1], *self.shape[1:])
+    def planes(self) -> Tensor:
+        return self.masks.flatten(1).double()
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,10 +172,5 @@ class Dense(Filter):
     def estimators(self) -> int:
         return len(self.matrix)
 
-    def apply(self, images: Tensor) -> Tensor:
-        flat = images.flatten(-3)
-        return flat @ self.matrix.to(flat).T
-
-    def adjoint(self, weights: Tensor) -> Tensor:
-        flat = weights @ self.matrix.to(weights)
-        return flat.reshape(*weights.shape[:-1], *self.shape)
+    def dense(self) -> Tensor:
+        return self.matrix.double()

@@ -1,0 +1,36 @@
+"""LinearMap: one filter made ready to multiply, for one device and one kind of arithmetic.
+
+Values have one row a pixel (or a dimension) and one column a (query, source image) pair:
+
+    apply(values [K,P]) -> [M,P]       filtered sums, Q S^T; keeps float32 and float64 apart
+    adjoint(weights [M,P]) -> [K,P]    each estimator's weight spread over pixels, R^T W, float32
+
+Rows lie one after another in memory, so that every product here is a sum of long vectors.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+
+class LinearMap(ABC):
+    """A matrix [M,K] with its two fast products."""
+
+    path: ClassVar[str]
+    """The name of the way it is multiplied, for reports."""
+
+    estimators: int
+    columns: int
+    terms: float
+    """The longest chain of additions that one sum goes through: what its rounding grows with."""
+    operations: int
+    """Additions and multiplications that one column of `apply` takes."""
+
+    @abstractmethod
+    def apply(self, values: Tensor) -> Tensor:
+        """[K,P] -> [M,P], in the dtype of `values`."""
+
+    @abstractmethod
+    def adjoint(self, weights: Tensor) -> Tensor:
+        """[M,P] float32 -> [K,P], possibly as a view that repeats rows."""

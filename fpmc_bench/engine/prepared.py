@@ -1,0 +1,77 @@
+"""An FPMC made ready for one device: its two linear maps, and what every pixel's responses add to.
+
+Prepared once per model and device and kept as long as the model lives.
+"""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.engine.arithmetic import Arithmetic, current_arithmetic
+from fpmc_bench.engine.maps.base import LinearMap
+from fpmc_bench.engine.maps.choose import linear_map
+from fpmc_bench.errors import InputError
+from fpmc_bench.fpmc import FPMC, SharedByChannels
+from fpmc_bench.fpmc.filters import Filter
+
+_prepared: "WeakKeyDictionary[FPMC, dict[tuple[str, Arithmetic], PreparedModel]]"
+_prepared = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedModel:
+    """Maps of Q and R over `planes` pixels (K = H*W) or, channel by channel, dimensions (K = D).
+
+    `precision_channels` and `response_channels` say how many planes share one row of the map.
+    """
+
+    model: FPMC
+    precision: LinearMap
+    response: LinearMap
+    coverage: Tensor
+    """R^T 1: the responses that each row of the response's map adds up, [K]."""
+
+    @property
+    def precision_channels(self) -> int:
+        return _sharing(self.model.precision)
+
+    @property
+    def response_channels(self) -> int:
+        return _sharing(self.model.response)
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether each pixel has a single normaliser."""
+        return self.model.response.partitions
+
+
+def prepare(model: FPMC, device: torch.device | str) -> PreparedModel:
+    """The maps of a model; InputError where some dimension gets no response at all."""
+    arithmetic = current_arithmetic(device)
+    kept = _prepared.setdefault(model, {})
+    key = (str(device), arithmetic)
+    if key not in kept:
+        kept[key] = _prepare(model, device, arithmetic)
+    return kept[key]
+
+
+def _prepare(model: FPMC, device: torch.device | str, arithmetic: Arithmetic) -> PreparedModel:
+    precision = linear_map(model.precision, device, arithmetic)
+    response = precision
+    if model.response is not model.precision:
+        response = linear_map(model.response, device, arithmetic)
+    coverage = response.adjoint(torch.ones(model.estimators, 1, device=device))[:, 0]
+    uncovered = int((coverage <= 0).sum()) * _sharing(model.response)
+    if uncovered:
+        raise InputError(
+            f"{uncovered} of {model.shape.dimensions} dimensions get no response from any "
+            f"estimator, so their value is undefined"
+        )
+    return PreparedModel(model, precision, response, coverage)
+
+
+def _sharing(filter_: Filter) -> int:
+    """Channels that one row of a filter's map stands for."""
+    return filter_.shape.channels if isinstance(filter_, SharedByChannels) else 1

@@ -1,0 +1,52 @@
+"""How much is worked on at a time: from a memory budget, and from what the caches hold."""
+
+from dataclasses import dataclass
+
+import torch
+
+from fpmc_bench.engine.prepared import PreparedModel
+
+DEFAULT_BUDGET_BYTES = 2**30
+"""Working memory beside the source."""
+
+CACHED_VALUES = 2**18
+"""Numbers in one working array on a processor: 1 MiB of float32, a core's second-level cache."""
+GPU_VALUES = 2**26
+"""On a GPU: enough for every multiprocessor, with kernels far longer than their launch."""
+FEWEST_KEPT = 4
+"""Weights are kept between two passes for this many queries at a time, or not at all: for fewer,
+reading the source again costs as much as what is saved."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """`images` of the source and `queries` in one working array; queries whose weights are kept
+    between two passes (0: weights are computed again)."""
+
+    images: int
+    queries: int
+    kept_queries: int
+
+
+def sizes_for(
+    prepared: PreparedModel,
+    source_images: int,
+    queries: int,
+    dtype: torch.dtype,
+    budget_bytes: int,
+    *,
+    on_gpu: bool,
+    chunk_images: int | None = None,
+    batch_queries: int | None = None,
+) -> Sizes:
+    """Half of the budget is for working arrays, half for weights kept between passes."""
+    rows = max(prepared.precision.columns, prepared.response.columns, prepared.model.estimators)
+    values = GPU_VALUES if on_gpu else CACHED_VALUES
+    # differences and their squares, energies, weights, and weights spread over pixels
+    affordable = budget_bytes // 2 // (5 * rows * dtype.itemsize)
+    pairs = max(1, min(values // rows, affordable))
+    images = chunk_images or min(source_images, pairs)
+    together = batch_queries or max(1, min(queries, pairs // images))
+    kept_bytes = source_images * prepared.model.estimators * torch.float32.itemsize
+    kept = min(queries, budget_bytes // 2 // kept_bytes)
+    return Sizes(images, together, kept if kept >= min(queries, FEWEST_KEPT) else 0)
