@@ -12,6 +12,9 @@ from torch import Tensor
 from fpmc_bench.errors import InputError
 from fpmc_bench.shapes import ImageShape, image_shape
 
+NORM_IMAGES = 64
+"""Images taken at a time for their norms: few enough for the cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -56,6 +59,20 @@ class Source:
     def shape(self) -> ImageShape:
         return image_shape(self.images)
 
+    @property
+    def is_levels(self) -> bool:
+        """Whether images are stored as levels, which stand for levels * scale - 1."""
+        return self.images.dtype == torch.uint8
+
+    @cached_property
+    def squared_norms(self) -> Tensor:
+        """|x|^2 of every image, [N] float64."""
+        norms = [
+            values.flatten(1).square().sum(1)
+            for values, _ in self.chunks(NORM_IMAGES, "cpu", torch.float64)
+        ]
+        return torch.cat(norms)
+
     def chunk(
         self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
@@ -68,7 +85,7 @@ class Source:
 
     def to_values(self, stored: Tensor, dtype: torch.dtype) -> Tensor:
         """Values in [-1,1] of any part of the images as they are stored."""
-        if stored.dtype == torch.uint8:
+        if self.is_levels:
             return stored.to(dtype).mul_(self.scale).sub_(1)
         return stored.to(dtype)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from runs import environment, fpmc_bench, write_suite
 
-COMMANDS = ("run", "list", "info", "leaderboard", "tune", "teacher", "doctor")
+COMMANDS = ("run", "list", "info", "leaderboard", "tune", "bench", "teacher", "doctor")
 
 
 def test_help_is_quick_and_names_every_command(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ class Faulty(FunctionDenoiser):
 
 
 class Misreported(Uniform):
-    """A filter whose fast path is not the matrix it says it is."""
+    """A filter that says another matrix than the one it is taken for."""
 
-    def apply_planes(self, planes: Tensor) -> Tensor:
-        return super().apply_planes(planes) / 2
+    def dense(self) -> Tensor:
+        return super().dense() / 2
 
 
 @dataclass(frozen=True)

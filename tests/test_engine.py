@@ -12,7 +12,6 @@ from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import (
     Dense,
     DimensionOneHot,
-    Filter,
     PixelMasks,
     PixelOneHot,
     Separable,
@@ -169,26 +168,6 @@ def test_a_source_of_one_image_answers_with_it(family: str, sigma: float) -> Non
     else:
         expected = source.values().expand(3, *shape)
     torch.testing.assert_close(output, expected, atol=1e-6, rtol=0)
-
-
-def filters(shape: ImageShape) -> list[Filter]:
-    models = [model_of(family, shape, 0) for family in FAMILIES]
-    return [side for model in models for side in (model.precision, model.response)]
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-def test_filters_are_their_matrix(shape: ImageShape) -> None:
-    for filter_ in filters(shape):
-        matrix = filter_.dense()
-        images = rand(1, 2, 3, *shape).double()
-        weights = rand(2, 2, 3, filter_.estimators).double()
-        assert matrix.shape == (filter_.estimators, shape.dimensions)
-        torch.testing.assert_close(filter_.apply(images), images.flatten(-3) @ matrix.T)
-        torch.testing.assert_close(filter_.adjoint(weights).flatten(-3), weights @ matrix)
-        accumulated = (filter_.adjoint(weights) * images[0]).sum(1)
-        torch.testing.assert_close(filter_.accumulate(weights, images[0]), accumulated)
-        one_each = bool(((matrix != 0).sum(0) == 1).all())
-        assert filter_.partitions is one_each or not filter_.partitions
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf")])

@@ -21,7 +21,7 @@ LAYERS = (
     {"datasets", "suites", "selection", "teachers", "sensitivity", "denoise"},
     {"protocols", "finetune"},
     {"harness"},
-    {"tuning", "leaderboard", "reports"},
+    {"tuning", "speed", "leaderboard", "reports"},
     {"testing"},
     {"cli", "__main__"},
 )

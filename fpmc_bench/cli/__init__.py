@@ -19,6 +19,7 @@ COMMANDS = {
     "info": "fpmc_bench.cli.inspect:info",
     "leaderboard": "fpmc_bench.cli.leaderboard:leaderboard",
     "tune": "fpmc_bench.cli.tune:tune",
+    "bench": "fpmc_bench.cli.bench:bench",
     "teacher": "fpmc_bench.cli.teacher:teacher",
     "doctor": "fpmc_bench.cli.doctor:doctor",
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,37 @@ import click
 if TYPE_CHECKING:
     from fpmc_bench.registry import Registry
 
+UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+class Bytes(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
+    """A size such as 512MiB or 2GiB; without a unit, bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B?|B)?\s*", value, re.IGNORECASE)
+        if match is None:
+            self.fail(f"'{value}' is not a size; expected a number with a unit, as 512MiB or 2GiB")
+        prefix = (match[2] or "B")[0].upper()
+        factor = UNITS[prefix if prefix == "B" else f"{prefix}iB"]
+        size = int(float(match[1]) * factor)
+        if size < LEAST_BUDGET_BYTES:
+            self.fail(f"{value} is too little to work in; the least is 1MiB")
+        return size
+
+
+LEAST_BUDGET_BYTES = 2**20
+
+memory_budget_option = click.option(
+    "--memory-budget",
+    type=Bytes(),
+    default="1GiB",
+    show_default=True,
+    help="Working memory of the engine beside the source images, in each process.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpmc_bench.cli.common import registry_with_warnings
+from fpmc_bench.cli.common import memory_budget_option, registry_with_warnings
 
 if TYPE_CHECKING:
     from fpmc_bench.harness.run import RunOutcome
@@ -45,6 +45,7 @@ PROTOCOLS = click.Choice(["denoiser-mse", "sample-mse"])
     show_default=True,
     help="Local processes to share the work.",
 )
+@memory_budget_option
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def run(
@@ -58,6 +59,7 @@ def run(
     run_dir: Path | None,
     fresh: bool,
     processes: int,
+    memory_budget: int,
     quiet: bool,
 ) -> None:
     """Run SUITE (a name or the path of a .toml file) and show its leaderboard.
@@ -81,6 +83,7 @@ def run(
             device=device,
             fresh=fresh,
             progress=not quiet,
+            memory_budget=memory_budget,
             registry=registry,
         )
     finally:

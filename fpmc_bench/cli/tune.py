@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.common import (
+    json_option,
+    memory_budget_option,
+    print_json,
+    registry_with_warnings,
+)
 
 if TYPE_CHECKING:
     from fpmc_bench.tuning import Tuning
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--values", help="Candidate values, comma-separated, instead of the denoiser's own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the validation items.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@memory_budget_option
 @json_option
 def tune(
     suite: str,
@@ -39,6 +45,7 @@ def tune(
     values: str | None,
     seed: int | None,
     device: str,
+    memory_budget: int,
     as_json: bool,
 ) -> None:
     """For each sigma of SUITE find the parameter value nearest to the tuning teacher.
@@ -47,6 +54,7 @@ def tune(
     """
     from tqdm import tqdm
 
+    from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.plan import make_plan
     from fpmc_bench.harness.processes import join_processes
     from fpmc_bench.suites import load_suite
@@ -64,7 +72,10 @@ def tune(
     candidates = json.loads(f"[{values}]") if values else None
     results = []
     for cls in classes:
-        with tqdm(desc=f"tune {cls.name}", unit="sigma", leave=False) as bar:
+        with (
+            using(EngineSettings(memory_budget)),
+            tqdm(desc=f"tune {cls.name}", unit="sigma", leave=False) as bar,
+        ):
             tuning = tune_denoiser(
                 plan,
                 cls,

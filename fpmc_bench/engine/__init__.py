@@ -1,6 +1,19 @@
 """Exact streaming evaluation of FPMCs: two linear maps around a softmax over the source."""
 
+from fpmc_bench.engine.arithmetic import Arithmetic
 from fpmc_bench.engine.evaluate import fpmc_denoise
-from fpmc_bench.engine.sizes import DEFAULT_BUDGET_BYTES
+from fpmc_bench.engine.settings import (
+    DEFAULT_BUDGET_BYTES,
+    EngineSettings,
+    current_settings,
+    using,
+)
 
-__all__ = ["DEFAULT_BUDGET_BYTES", "fpmc_denoise"]
+__all__ = [
+    "DEFAULT_BUDGET_BYTES",
+    "Arithmetic",
+    "EngineSettings",
+    "current_settings",
+    "fpmc_denoise",
+    "using",
+]

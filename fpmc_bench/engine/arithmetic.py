@@ -5,14 +5,12 @@ on bfloat16 units. Which is fastest depends on the processor, and on how full th
 first two numbers that decide it are measured on a matrix of typical size; the last is counted.
 """
 
+import math
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
-from statistics import median
 from typing import Any
 
 import torch
@@ -23,8 +21,6 @@ from fpmc_bench.errors import UsageError
 
 VARIABLE = "FPMC_BENCH_ARITHMETIC"
 PATHS = (Product.path, SubsetSums.path, SplitProduct.path)
-
-_chosen: ContextVar["Arithmetic | None"] = ContextVar("arithmetic", default=None)
 
 
 @dataclass(frozen=True)
@@ -56,21 +52,6 @@ class Arithmetic:
         return min(costs, key=lambda path: costs[path])
 
 
-def current_arithmetic(device: torch.device | str) -> Arithmetic:
-    """What `using` says, or else this machine's, measured at the first call."""
-    return _chosen.get() or measured_arithmetic(str(device))
-
-
-@contextmanager
-def using(arithmetic: Arithmetic) -> Iterator[None]:
-    """Use the given numbers: a run and all its processes decide alike."""
-    token = _chosen.set(arithmetic)
-    try:
-        yield
-    finally:
-        _chosen.reset(token)
-
-
 @cache
 def measured_arithmetic(device: str) -> Arithmetic:
     """Time the three ways on a 1024 x 1024 matrix, an eighth full, with 64 columns.
@@ -87,25 +68,30 @@ def measured_arithmetic(device: str) -> Arithmetic:
     values = torch.rand(size, columns, generator=draw).to(device)
     sums = SubsetSums(matrix, torch.arange(size, device=device))
     product, split = Product(matrix), SplitProduct(matrix)
-    plain = _seconds(lambda: product.apply(values), device) / matrix.numel()
-    addition = _seconds(lambda: sums.apply(values), device) / sums.operations
-    split_time = _seconds(lambda: split.apply(values), device) / matrix.numel()
+    plain, add, split_up = _fastest(
+        [lambda: product.apply(values), lambda: sums.apply(values), lambda: split.apply(values)],
+        device,
+    )
+    multiply_add = plain / matrix.numel()
     return Arithmetic(
-        addition=round(addition / plain, 2),
-        split_multiply_add=round(split_time / plain, 2),
+        addition=round(add / sums.operations / multiply_add, 2),
+        split_multiply_add=round(split_up / plain, 2),
         forced=None if forced == "auto" else forced,
     )
 
 
-def _seconds(work: Callable[[], object], device: str, repetitions: int = 7) -> float:
-    """The median time of a call, after one to warm up."""
+def _fastest(ways: list[Callable[[], object]], device: str, repetitions: int = 12) -> list[float]:
+    """The shortest time of each, taken in turns after one call to warm up.
 
-    def once() -> float:
-        started = time.perf_counter()
-        work()
-        if device.startswith("cuda"):
-            torch.cuda.synchronize(device)
-        return time.perf_counter() - started
-
-    once()
-    return median(once() for _ in range(repetitions))
+    The shortest, because whatever else the machine does can only add to it.
+    """
+    best = [math.inf] * len(ways)
+    for turn in range(repetitions + 1):
+        for index, way in enumerate(ways):
+            started = time.perf_counter()
+            way()
+            if device.startswith("cuda"):
+                torch.cuda.synchronize(device)
+            elapsed = time.perf_counter() - started
+            best[index] = min(best[index], elapsed) if turn else math.inf
+    return best

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fpmc_bench.engine.exact import stream_exactly
 from fpmc_bench.engine.prepared import PreparedModel, prepare
-from fpmc_bench.engine.sizes import DEFAULT_BUDGET_BYTES
+from fpmc_bench.engine.settings import current_settings
 from fpmc_bench.engine.translated import denoise_translated
 from fpmc_bench.engine.whole import denoise_whole
 from fpmc_bench.errors import InputError
@@ -28,13 +28,14 @@ def fpmc_denoise(
     z: Tensor,
     sigma: float,
     *,
-    budget_bytes: int = DEFAULT_BUDGET_BYTES,
+    budget_bytes: int | None = None,
     chunk_images: int | None = None,
     batch_queries: int | None = None,
 ) -> Tensor:
     """Evaluate `model` over `source` at noisy images z [B,C,H,W]; returns [B,C,H,W] like z.
 
-    `budget_bytes` bounds the working memory beside the source. `chunk_images` and `batch_queries`
+    `budget_bytes` bounds the working memory beside the source (default: as `using` set it).
+    `chunk_images` and `batch_queries`
     override the sizes that follow from it; all three change the speed, and the result only in its
     last bits. Where a GPU runs out of memory, half of the budget is tried, and so on. Raises
     InputError for a sigma that is not positive and finite, for a z with NaN or infinite values,
@@ -46,6 +47,7 @@ def fpmc_denoise(
     prepared = prepare(model, z.device)
     if not len(z):
         return torch.empty_like(z)
+    budget_bytes = budget_bytes or current_settings().budget_bytes
     while True:
         try:
             mean = _denoise(prepared, source, z, sigma, budget_bytes, chunk_images, batch_queries)
@@ -84,6 +86,4 @@ def _denoise(
         return denoise_translated(prepared, source, z, sigma, budget_bytes, chunk_images)
     if type(model.precision) is type(model.response) is Uniform:
         return denoise_whole(source, z, sigma, budget_bytes, chunk_images)
-    return stream_exactly(
-        prepared, source, z, sigma, budget_bytes, chunk_images, batch_queries
-    )
+    return stream_exactly(prepared, source, z, sigma, budget_bytes, chunk_images, batch_queries)

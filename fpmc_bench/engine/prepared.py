@@ -9,11 +9,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.arithmetic import Arithmetic, current_arithmetic
+from fpmc_bench.engine.arithmetic import Arithmetic
 from fpmc_bench.engine.maps.base import LinearMap
 from fpmc_bench.engine.maps.choose import linear_map
+from fpmc_bench.engine.settings import current_settings
 from fpmc_bench.errors import InputError
-from fpmc_bench.fpmc import FPMC, SharedByChannels
+from fpmc_bench.fpmc import FPMC, SharedByChannels, Uniform
 from fpmc_bench.fpmc.filters import Filter
 
 _prepared: "WeakKeyDictionary[FPMC, dict[tuple[str, Arithmetic], PreparedModel]]"
@@ -42,6 +43,22 @@ class PreparedModel:
         return _sharing(self.model.response)
 
     @property
+    def searches(self) -> bool:
+        """Whether any pixel's source holds more than one translation."""
+        translations, shape = self.model.translations, self.model.shape
+        sides = (shape.height_px, shape.width_px)
+        return translations is not None and 2 * translations.radius_px < max(sides)
+
+    @property
+    def path(self) -> str:
+        """How it is evaluated, for reports: the products of Q and of R."""
+        if self.searches:
+            return "row-products"
+        if type(self.model.precision) is type(self.model.response) is Uniform:
+            return "whole-images"
+        return f"{self.precision.path} / {self.response.path}"
+
+    @property
     def one_pass(self) -> bool:
         """Whether each pixel has a single normaliser."""
         return self.model.response.partitions
@@ -49,7 +66,7 @@ class PreparedModel:
 
 def prepare(model: FPMC, device: torch.device | str) -> PreparedModel:
     """The maps of a model; InputError where some dimension gets no response at all."""
-    arithmetic = current_arithmetic(device)
+    arithmetic = current_settings().arithmetic_on(device)
     kept = _prepared.setdefault(model, {})
     key = (str(device), arithmetic)
     if key not in kept:

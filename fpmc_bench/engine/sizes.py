@@ -6,13 +6,12 @@ import torch
 
 from fpmc_bench.engine.prepared import PreparedModel
 
-DEFAULT_BUDGET_BYTES = 2**30
-"""Working memory beside the source."""
-
 CACHED_VALUES = 2**18
 """Numbers in one working array on a processor: 1 MiB of float32, a core's second-level cache."""
 GPU_VALUES = 2**26
 """On a GPU: enough for every multiprocessor, with kernels far longer than their launch."""
+VECTOR = 64
+"""Rows of a multiple of this many numbers are summed with whole vectors."""
 FEWEST_KEPT = 4
 """Weights are kept between two passes for this many queries at a time, or not at all: for fewer,
 reading the source again costs as much as what is saved."""
@@ -45,6 +44,8 @@ def sizes_for(
     # differences and their squares, energies, weights, and weights spread over pixels
     affordable = budget_bytes // 2 // (5 * rows * dtype.itemsize)
     pairs = max(1, min(values // rows, affordable))
+    if pairs > VECTOR:
+        pairs -= pairs % VECTOR
     images = chunk_images or min(source_images, pairs)
     together = batch_queries or max(1, min(queries, pairs // images))
     kept_bytes = source_images * prepared.model.estimators * torch.float32.itemsize

@@ -124,9 +124,7 @@ def _squared_differences(channels: int, z: Tensor, x: Tensor) -> Tensor:
     total: Tensor | None = None
     for query, images in zip(z, x, strict=True):
         difference = query - images
-        total = (
-            difference.square_() if total is None else total.addcmul_(difference, difference)
-        )
+        total = difference.square_() if total is None else total.addcmul_(difference, difference)
     assert total is not None
     return total
 
@@ -143,4 +141,3 @@ def _collect(prepared: PreparedModel, groups: list[_Group], z: Tensor) -> Poster
     mean = torch.cat(list(means), dim=-1).permute(2, 0, 1).reshape(z.shape)
     energy = torch.cat([group.softmax.minimum.abs().amax(0) for group in groups])
     return Posterior(mean, energy)
-

@@ -10,13 +10,14 @@ one matrix product, and the square at (y,x) against that at (y',x') sums them al
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
 
 from fpmc_bench.engine.exact import stream_exactly
 from fpmc_bench.engine.maps.bags import Bags
+from fpmc_bench.engine.maps.choose import is_binary
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.fpmc import Separable
@@ -58,29 +59,39 @@ class InteriorSearch(Search):
 
     def energies(self, a: Tensor, b: Tensor) -> Tensor:
         height, width, _ = a.shape
-        images = len(b)
         products = a.flatten(0, 1) @ b.flatten(0, 2).T
-        table = products.reshape(height * width * images * height, width)
-        sums = self._diagonals(images, width, a.device).sum(table)
-        return sums.reshape(1, len(self.targets) * width, -1)
+        table = products.reshape(height, width, len(b), height, width)
+        return self._diagonal_sums(table).reshape(1, len(self.targets) * width, -1)
+
+    def _diagonal_sums(self, products: Tensor) -> Tensor:
+        """[y,x,n,y',x'] summed over (y+j, y'+j), j along a square: [Y,I,n,Y,I]."""
+        k, size = self.radius_px, len(self.targets)
+        weights = self.rows[self.targets.start, self.targets.start - k :][: 2 * k + 1]
+        if products.dtype == torch.float32 and is_binary(weights):
+            bags = _diagonals(len(self.rows), size, *products.shape[1:3], products.device)
+            return bags.sum(products.flatten(0, 3))
+        total = torch.zeros_like(products[:size, :, :, :size])
+        for j, weight in enumerate(weights.tolist()):
+            total.add_(products[j : j + size, :, :, j : j + size], alpha=weight)
+        return total
 
     def votes(self, images: Tensor) -> Tensor:
         k = self.radius_px
         inner = images[:, :, self.targets.start : self.targets.stop, k : images.shape[3] - k]
         return inner.permute(1, 0, 2, 3).reshape(1, images.shape[1], -1)
 
-    def _diagonals(self, images: int, width: int, device: torch.device) -> Bags:
-        """Rows (y+j, x, n, y'+j) of the products for all j, in bags (y, x, n, y')."""
-        height, k = len(self.rows), self.radius_px
-        weights = self.rows[self.targets.start, self.targets.start - k :][: 2 * k + 1]
-        steps = [torch.arange(size, device=device) for size in (len(self.targets), width, images)]
-        y, x, n = torch.meshgrid(*steps, indexing="ij")
-        first = ((y * width + x) * images + n) * height
-        bags = first[..., None] + torch.arange(len(self.targets), device=device)
-        along = torch.arange(len(weights), device=device) * (width * images * height + 1)
-        indices = (bags[..., None] + along).flatten()
-        counts = torch.full((bags.numel(),), len(weights), device=device)
-        return Bags.ragged(indices, counts, weights.to(device).repeat(bags.numel()))
+
+@lru_cache(maxsize=2)
+def _diagonals(height: int, size: int, width: int, images: int, device: torch.device) -> Bags:
+    """Rows (y+j, x, n, y'+j) of a table of products, for all j, in bags (y, x, n, y')."""
+    steps = [torch.arange(length, device=device) for length in (size, width, images)]
+    y, x, n = torch.meshgrid(*steps, indexing="ij")
+    first = ((y * width + x) * images + n) * height
+    bags = first[..., None] + torch.arange(size, device=device)
+    side_px = height - size + 1
+    along = torch.arange(side_px, device=device) * (width * images * height + 1)
+    indices = (bags[..., None] + along).flatten()
+    return Bags.ragged(indices, torch.full((bags.numel(),), side_px, device=device))
 
 
 class EdgeSearch(Search):
@@ -90,7 +101,7 @@ class EdgeSearch(Search):
         return len(self.rows) * width**2
 
     def energies(self, a: Tensor, b: Tensor) -> Tensor:
-        height, width, _ = a.shape
+        width = a.shape[1]
         same_row = a @ b.permute(1, 3, 0, 2).flatten(2)  # [H,I,n*I]
         weights = self.rows[list(self.targets)].to(same_row)
         return (weights @ same_row.flatten(1)).reshape(len(self.targets), width, -1)
@@ -135,9 +146,7 @@ def denoise_translated(
         turned = Source(source.images.transpose(2, 3), source.log_weights, source.scale)
         for part in (range(k), range(width - k, width)) if inner_x else (range(width),):
             if part:
-                edge = search(
-                    EdgeSearch(columns, window, part), turned, z.transpose(2, 3), sigma
-                )
+                edge = search(EdgeSearch(columns, window, part), turned, z.transpose(2, 3), sigma)
                 result[:, :, k : height - k, part.start : part.stop] = edge.transpose(2, 3)
     return result
 
@@ -170,7 +179,7 @@ def _search(
                 energies -= log_weights.repeat_interleave(energies.shape[2] // len(block))
             state = states[index]
             if state is None:
-                state = RunningSoftmax.start(*energies.shape[:2], energies)
+                state = RunningSoftmax.start(len(votes), energies.shape[1], energies)
                 states[index] = state
                 totals.append(torch.zeros(len(votes), channels, energies.shape[1], device=z.device))
             weights, factor = state.update(energies)

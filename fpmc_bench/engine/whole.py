@@ -7,9 +7,10 @@ difference of large products loses digits, so it is taken in float64 wherever fl
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.sizes import CACHED_VALUES, GPU_VALUES
+from fpmc_bench.engine.softmax import FURTHEST
 from fpmc_bench.source import Source
 
-MOST_IMAGES = 1024
 FLOAT32_SIGMA = 2.5e-4
 """float32 products of D terms are used from sigma = 2.5e-4 D up. Their rounding is about 4e-7 of
 |z| |x| / sigma^2 <= D / 2 sigma there, which stays below 1e-3 of a logit."""
@@ -21,22 +22,29 @@ def denoise_whole(
     """z [B,C,H,W] -> [B,C,H,W] float32."""
     dimensions = source.shape.dimensions
     dtype = torch.float32 if sigma >= FLOAT32_SIGMA * dimensions else torch.float64
-    affordable = budget_bytes // (3 * dimensions * dtype.itemsize)
-    images = chunk_images or max(1, min(MOST_IMAGES, affordable))
-    queries = (z.double() / sigma**2).to(dtype).flatten(1)
-    maximum = queries.new_full((len(z),), -torch.inf)
-    weight = torch.zeros(len(z), device=z.device)
-    total = torch.zeros(len(z), dimensions, device=z.device)
-    for block, log_weights in source.chunks(images, z.device, dtype):
-        flat = block.flatten(1)
-        prior = log_weights - flat.square().sum(1) / (2 * sigma**2)
-        logits = torch.addmm(prior, queries, flat.T)
+    values = min(GPU_VALUES if z.is_cuda else CACHED_VALUES, budget_bytes // 4 // dtype.itemsize)
+    images = chunk_images or max(1, values // dimensions)
+    # stored levels are used as they are, so that the factor goes to the few queries instead
+    scale, centre = (source.scale, 1 / source.scale) if source.is_levels else (1.0, 0.0)
+    queries = (z.double().flatten(1) * (scale / sigma**2)).to(dtype)
+    priors = source.squared_norms / (-2 * sigma**2)
+    if source.log_weights is not None:
+        priors = priors + source.log_weights
+    maximum = queries.new_full((len(z),), torch.finfo(dtype).min)
+    weight = torch.zeros(len(z), dtype=dtype, device=z.device)
+    total = torch.zeros(len(z), dimensions, dtype=dtype, device=z.device)
+    for start in range(0, len(source), images):
+        stop = min(start + images, len(source))
+        levels = source.images[start:stop].to(z.device).flatten(1).to(dtype) - centre
+        prior = priors[start:stop].to(z.device, dtype)
+        logits = torch.addmm(prior, queries, levels.T)
         largest = torch.maximum(maximum, logits.amax(1))
-        # while every image so far has no weight, nothing has been gathered either
-        shift = torch.where(largest.isfinite(), largest, 0.0)
-        factor = (maximum - shift).exp().float()
-        weights = (logits - shift[:, None]).float().exp_()
-        weight = weight * factor + weights.sum(1)
-        total = total * factor[:, None] + weights @ flat.float()
+        logits -= largest[:, None]
+        factor = (maximum - largest).exp_()
         maximum = largest
-    return (total / weight[:, None]).reshape(z.shape)
+        if bool(logits.amax() < -FURTHEST):  # nothing here weighs anything for any query
+            continue
+        weights = logits.exp_()
+        weight = weight * factor + weights.sum(1)
+        total = torch.addmm(total * factor[:, None], weights, levels)
+    return (total / weight[:, None] * scale).float().reshape(z.shape)

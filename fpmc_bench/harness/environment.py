@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 import fpmc_bench
+from fpmc_bench.engine import EngineSettings
 from fpmc_bench.harness.processes import Processes
 
 
-def describe_environment(processes: Processes) -> dict[str, Any]:
-    """Versions, device, threads and processes: plain data for a record."""
+def describe_environment(processes: Processes, settings: EngineSettings) -> dict[str, Any]:
+    """Versions, device, threads, processes and how the engine worked: plain data for a record."""
     device = processes.device
     return {
         "fpmc_bench": fpmc_bench.__version__,
@@ -25,4 +26,6 @@ def describe_environment(processes: Processes) -> dict[str, Any]:
         "cpu_count": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "processes": processes.world,
+        "memory_budget_bytes": settings.budget_bytes,
+        "arithmetic": settings.arithmetic_on(device).describe(),
     }

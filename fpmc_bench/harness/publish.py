@@ -2,9 +2,11 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 
+from fpmc_bench.engine import EngineSettings
 from fpmc_bench.harness.environment import describe_environment
 from fpmc_bench.harness.execute import evaluations
 from fpmc_bench.harness.ledger import Arrays
@@ -29,9 +31,12 @@ GRID_SAMPLES = 12
 """How many samples per row are kept for the sample grid."""
 
 
-def publish(plan: Plan, directory: RunDirectory, processes: Processes) -> list[Record]:
+def publish(
+    plan: Plan, directory: RunDirectory, processes: Processes, settings: EngineSettings
+) -> list[Record]:
     """Write a record for every contestant all of whose units are in the ledger."""
     records = []
+    environment = describe_environment(processes, settings)
     for protocol in plan.suite.protocols:
         units = plan.units(protocol)
         rows: dict[str, list[WorkUnit]] = {}
@@ -42,7 +47,7 @@ def publish(plan: Plan, directory: RunDirectory, processes: Processes) -> list[R
             if any(block is None for block in blocks):
                 continue
             known = [block for block in blocks if block is not None]
-            record, values = _record(plan, protocol, row[0].contestant, known, processes)
+            record, values = _record(plan, protocol, row[0].contestant, known, environment)
             write_record(directory.records, record, values)
             records.append(record)
     if "sample-mse" in plan.suite.protocols:
@@ -55,7 +60,7 @@ def _record(
     protocol: Protocol,
     contestant: Contestant,
     blocks: list[Arrays],
-    processes: Processes,
+    environment: dict[str, Any],
 ) -> tuple[Record, ItemValues]:
     values: ItemValues = {
         metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS
@@ -96,7 +101,7 @@ def _record(
             tuning_teacher=plan.tuning.fingerprint,
             evaluation_teacher=plan.evaluation.fingerprint,
         ),
-        environment=describe_environment(processes),
+        environment=environment,
         cost=Cost(seconds_per_query=float(np.median(rates)), queries=sum(counts)),
     )
     return record, values

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.execute import Progress, Workbench
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
@@ -36,13 +37,15 @@ def run_suite(
     device: str = "auto",
     fresh: bool = False,
     progress: bool = True,
+    memory_budget: int = DEFAULT_BUDGET_BYTES,
     registry: Registry | None = None,
 ) -> RunOutcome:
     """Run a suite and write its records; continue where an earlier run of it stopped.
 
     Everything is loaded and checked before the first unit of work (UsageError and its kin). A
     denoiser that raises fails its own row; the others complete. In a process started by
-    accelerate or torchrun this computes one share; rank 0 writes the records.
+    accelerate or torchrun this computes one share; rank 0 writes the records. `memory_budget` is
+    what the engine may use beside the source, in bytes.
     """
     registry = registry or installed_registry()
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
@@ -51,12 +54,14 @@ def run_suite(
     directory = RunDirectory(run_dir or default_run_directory(chosen))
     with directory.locked() if processes.is_main else nullcontext():
         if processes.is_main:
-            directory.open(chosen, fresh=fresh)
+            directory.open(chosen, processes.device, fresh=fresh)
         processes.wait()
-        _execute(plan, directory, processes, progress)
+        settings = EngineSettings(memory_budget, directory.arithmetic)
+        with using(settings):
+            _execute(plan, directory, processes, progress)
         records: Sequence[Record] = ()
         if processes.is_main:
-            records = publish(plan, directory, processes)
+            records = publish(plan, directory, processes, settings)
         processes.wait()
     failures = directory.ledger.failures()
     return RunOutcome(directory.path, tuple(records), failures, processes.is_main)

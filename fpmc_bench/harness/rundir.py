@@ -5,6 +5,8 @@ ledger/           finished work units and failures
 records/          one JSON and one npz per entry and protocol
 tables/ figures/  rendered from the records
 samples.npz       the first few samples of every entry
+arithmetic.json   what products cost on the machine where the run began: all its processes, and
+                  those that continue it, choose between equal ways alike
 """
 
 import json
@@ -16,12 +18,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from fpmc_bench.engine.arithmetic import Arithmetic, measured_arithmetic
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.record import write_atomically
 from fpmc_bench.suite import Suite
 
-CONTENTS = ("run.json", "samples.npz", "ledger", "records", "tables", "figures")
+ARITHMETIC = "arithmetic.json"
+CONTENTS = ("run.json", ARITHMETIC, "samples.npz", "ledger", "records", "tables", "figures")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class RunDirectory:
         return self.path / "samples.npz"
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """The one the run began with."""
+        return Arithmetic(**json.loads((self.path / ARITHMETIC).read_text()))
+
+    @property
     def manifest(self) -> Path:
         return self.path / "run.json"
 
@@ -59,8 +68,11 @@ class RunDirectory:
                 f"{self.path} is in use by another run; wait for it, or choose another --run-dir"
             ) from error
 
-    def open(self, suite: Suite, *, fresh: bool) -> None:
-        """Claim the directory for `suite`; `fresh` discards what an earlier run left there."""
+    def open(self, suite: Suite, device: str, *, fresh: bool) -> None:
+        """Claim the directory for a run of `suite` on `device`.
+
+        `fresh` discards what an earlier run left there.
+        """
         if fresh:
             for name in CONTENTS:
                 target = self.path / name
@@ -76,6 +88,13 @@ class RunDirectory:
         content = {"fingerprint": suite.fingerprint, "suite": suite.model_dump(mode="json")}
         write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
         self.ledger.forget_failures()
+        self._keep_arithmetic(device)
+
+    def _keep_arithmetic(self, device: str) -> None:
+        target = self.path / ARITHMETIC
+        if not target.is_file():
+            measured = measured_arithmetic(device).describe()
+            write_atomically(target, (json.dumps(measured, indent=2) + "\n").encode())
 
 
 def default_run_directory(suite: Suite) -> Path:

@@ -17,14 +17,10 @@ FLOAT32_BITS = 24
 
 @dataclass(frozen=True, eq=False)
 class Bags:
-    """For each of M sums the rows it adds up, as int32 `indices`, cut at `offsets` [M+1].
-
-    `weights` multiply the rows; None where all are 1.
-    """
+    """For each of M sums the rows it adds up, as int32 `indices`, cut at `offsets` [M+1]."""
 
     indices: Tensor
     offsets: Tensor
-    weights: Tensor | None = None
 
     @classmethod
     def of(cls, matrix: Tensor) -> "Bags":
@@ -32,13 +28,11 @@ class Bags:
         return cls.ragged(matrix.nonzero()[:, 1], matrix.sum(1))
 
     @classmethod
-    def ragged(cls, indices: Tensor, counts: Tensor, weights: Tensor | None = None) -> "Bags":
+    def ragged(cls, indices: Tensor, counts: Tensor) -> "Bags":
         """Consecutive runs of `indices`, `counts` [M] of them a bag."""
         offsets = torch.zeros(len(counts) + 1, dtype=torch.int32, device=counts.device)
         torch.cumsum(counts, 0, dtype=torch.int32, out=offsets[1:])
-        if weights is not None:
-            weights = None if bool((weights == 1).all()) else weights.float()
-        return cls(indices.int(), offsets, weights)
+        return cls(indices.int(), offsets)
 
     @property
     def additions(self) -> int:
@@ -59,7 +53,6 @@ class Bags:
             self.offsets,
             mode="sum",
             include_last_offset=True,
-            per_sample_weights=self.weights,
         )
 
     def _wide_sum(self, rows: Tensor) -> Tensor:
@@ -68,8 +61,6 @@ class Bags:
         Rows are split into a part so coarse that float32 adds it up without rounding, and the
         rest, which is 2^-23 of it or smaller times the number of rows.
         """
-        if self.weights is not None:  # then products round too
-            return self._wide_weighted_sum(rows)
         largest = float(rows.abs().max()) if rows.numel() else 0.0
         if largest == 0:
             return torch.zeros_like(rows[:1]).expand(len(self.offsets) - 1, -1).clone()
@@ -77,8 +68,3 @@ class Bags:
         coarse = (rows / step).round_().mul_(step)
         fine = (rows - coarse).float()
         return self.sum(coarse.float()).double().add_(self.sum(fine))
-
-    def _wide_weighted_sum(self, rows: Tensor) -> Tensor:
-        assert self.weights is not None
-        terms = rows[self.indices.long()] * self.weights.double()[:, None]
-        return torch.segment_reduce(terms, "sum", offsets=self.offsets.long(), axis=0)

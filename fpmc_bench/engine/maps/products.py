@@ -1,6 +1,6 @@
 """Products with a matrix that has no structure, in float32 or in parts that bfloat16 can hold."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -90,8 +90,9 @@ class _bfloat16_units:  # noqa: N801 - used like a function
     """Let oneDNN read float32 operands as bfloat16: no rounding, where they are such numbers."""
 
     def __enter__(self) -> None:
-        self._before = torch.backends.mkldnn.matmul.fp32_precision
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        self._settings: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        self._before = self._settings.fp32_precision
+        self._settings.fp32_precision = "bf16"
 
     def __exit__(self, *_: object) -> None:
-        torch.backends.mkldnn.matmul.fp32_precision = self._before
+        self._settings.fp32_precision = self._before

@@ -17,14 +17,12 @@ class BoxSums(LinearMap):
 
     def __init__(self, filter_: Separable, device: torch.device | str) -> None:
         rows, columns = filter_.rows.bool().to(device), filter_.columns.bool().to(device)
-        (out_rows, self._height), (out_columns, self._width) = rows.shape, columns.shape
+        out_rows, self._height, self._width = *rows.shape, columns.shape[1]
         self.estimators, self.columns = filter_.estimators, self._height * self._width
         self._over_rows, self._over_columns = Bags.of(rows), _for_each_row(columns, out_rows)
         self._back_columns, self._back_rows = _for_each_row(columns.T, out_rows), Bags.of(rows.T)
         self._out_rows = out_rows
-        self.operations = (
-            self._over_rows.additions * self._width + self._over_columns.additions
-        )
+        self.operations = self._over_rows.additions * self._width + self._over_columns.additions
         self.terms = self._over_rows.longest + self._over_columns.longest
 
     def apply(self, values: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ times fewer for the blobs that masks are, and never more than the matrix has one
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import torch
@@ -57,7 +58,7 @@ def _sums(blocks: list[_Block], values: Tensor) -> Tensor:
 
 def _plan(matrix: Tensor, order: Tensor | None) -> list[_Block]:
     """Cut the columns into tiles, and the tiles into blocks of at most TABLE_ROWS patterns."""
-    rows, columns = matrix.shape
+    columns = matrix.shape[1]
     padding = -columns % TILE
     order = torch.arange(columns, device=matrix.device) if order is None else order
     # a column that is not there belongs to no pattern; its index is never used
@@ -72,9 +73,7 @@ def _plan(matrix: Tensor, order: Tensor | None) -> list[_Block]:
     cuts = [0, *block_of_tile.bincount().cumsum(0).tolist()]
     members = order.reshape(-1, TILE)
     return [
-        _block(codes[:, a:b], used[a:b], members[a:b], bits)
-        for a, b in zip(cuts, cuts[1:], strict=False)
-        if b > a
+        _block(codes[:, a:b], used[a:b], members[a:b], bits) for a, b in pairwise(cuts) if b > a
     ]
 
 

@@ -1,0 +1,181 @@
+"""`fpmc-bench bench`: how fast the denoisers of a suite are here, and how fast they could be."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from fpmc_bench.cli.common import (
+    json_option,
+    memory_budget_option,
+    print_json,
+    registry_with_warnings,
+)
+
+if TYPE_CHECKING:
+    from fpmc_bench.engine import Arithmetic
+    from fpmc_bench.speed import Ceilings, Speed
+
+
+@click.command()
+@click.argument("suite", default="digits")
+@click.option(
+    "-d",
+    "--denoiser",
+    "denoisers",
+    multiple=True,
+    metavar="ENTRY",
+    help="Only this entry of the suite, or any denoiser: NAME[param=value,...].",
+)
+@click.option(
+    "--levels",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Noise levels of the suite, from the highest to the lowest.",
+)
+@click.option(
+    "--queries", type=click.IntRange(min=1), default=16, show_default=True, help="Asked at once."
+)
+@click.option(
+    "--repetitions",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Timed calls, of which the median is shown.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@memory_budget_option
+@json_option
+def bench(
+    suite: str,
+    denoisers: tuple[str, ...],
+    levels: int,
+    queries: int,
+    repetitions: int,
+    device: str,
+    memory_budget: int,
+    as_json: bool,
+) -> None:
+    """Time the denoisers of SUITE on its training images.
+
+    For each entry and noise level: microseconds per (query, source image) pair, queries per
+    second, peak working memory, and the shares of this machine's own ceilings, a large float32
+    matrix product and a large copy, that its counted operations and bytes reach.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from fpmc_bench.contracts import Denoiser
+    from fpmc_bench.denoise import assemble
+    from fpmc_bench.engine import EngineSettings, using
+    from fpmc_bench.harness.plan import make_plan
+    from fpmc_bench.harness.processes import join_processes
+    from fpmc_bench.selection import select_entries
+    from fpmc_bench.sensitivity import sensitivity_maps
+    from fpmc_bench.speed import measure_ceilings, measure_speed, spread_levels
+    from fpmc_bench.suites import load_suite
+
+    registry = registry_with_warnings()
+    chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)
+    plan = make_plan(chosen, registry, join_processes(device).device)
+    sigmas = spread_levels(plan.sigmas, levels)
+    settings = EngineSettings(memory_budget)
+    ceilings = measure_ceilings(plan.device)
+    speeds = []
+    total = len(plan.contestants) * len(sigmas)
+    with using(settings), tqdm(total=total, desc="bench", leave=False) as bar:
+        for contestant in plan.contestants:
+            sensitivity = None
+            if "sensitivity" in contestant.needs:
+                sensitivity = sensitivity_maps(
+                    plan.tuning,
+                    plan.dataset.train,
+                    plan.sigmas,
+                    samples=chosen.sensitivity.samples,
+                    seed=chosen.seed,
+                    device=plan.device,
+                )
+            assert isinstance(contestant.denoiser, Denoiser), "entries are, teachers are not"
+            setting = plan.setting(contestant.source, sensitivity)
+            built = assemble(contestant.denoiser, setting)
+            for sigma in sigmas:
+                speed = measure_speed(
+                    built,
+                    contestant.name,
+                    sigma,
+                    ceilings,
+                    queries=queries,
+                    repetitions=repetitions,
+                )
+                speeds.append(speed)
+                bar.update()
+    arithmetic = settings.arithmetic_on(plan.device)
+    if as_json:
+        print_json(_as_json(speeds, ceilings, arithmetic, plan.device, torch.get_num_threads()))
+        return
+    click.echo(_table(speeds))
+    click.echo(
+        f"\n{queries} queries at once, {speeds[0].source_images} source images, {plan.device}, "
+        f"{torch.get_num_threads()} threads. Ceilings: {ceilings.product_gflops:.0f} GFLOP/s in "
+        f"float32 products, {ceilings.bandwidth_gbytes:.0f} GB/s in copies. Beside one multiply-"
+        f"add of such a product, adding rows costs {arithmetic.addition:g} and an exact bfloat16 "
+        f"product {arithmetic.split_multiply_add:g}."
+    )
+
+
+def _table(speeds: "list[Speed]") -> str:
+    from tabulate import tabulate
+
+    headers = [
+        "denoiser",
+        "sigma",
+        "path",
+        "us per pair",
+        "queries/s",
+        "peak MiB",
+        "of product",
+        "of copy",
+    ]
+    rows = [
+        [
+            speed.denoiser,
+            f"{speed.sigma:.3g}",
+            speed.path,
+            f"{speed.microseconds_per_pair:.3g}",
+            f"{speed.queries_per_second:.3g}",
+            f"{speed.peak_memory_bytes / 2**20:.0f}",
+            _percent(speed.product_fraction),
+            _percent(speed.bandwidth_fraction),
+        ]
+        for speed in speeds
+    ]
+    alignment = ("left", "right", "left", *["right"] * 5)
+    return str(
+        tabulate(
+            rows, headers=headers, tablefmt="simple", disable_numparse=True, colalign=alignment
+        )
+    )
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.0f}%"
+
+
+def _as_json(
+    speeds: "list[Speed]", ceilings: "Ceilings", arithmetic: "Arithmetic", device: str, threads: int
+) -> dict[str, object]:
+    return {
+        "device": device,
+        "threads": threads,
+        "ceilings": asdict(ceilings),
+        "arithmetic": arithmetic.describe(),
+        "speeds": [
+            asdict(speed)
+            | {
+                "microseconds_per_pair": speed.microseconds_per_pair,
+                "queries_per_second": speed.queries_per_second,
+            }
+            for speed in speeds
+        ],
+    }

@@ -1,0 +1,144 @@
+"""Memory budgets, kept weights and precision: they change how, never what."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from fpmc_bench import FPMC, Source
+from fpmc_bench.engine import EngineSettings, current_settings, evaluate, fpmc_denoise, using
+from fpmc_bench.engine.exact import TOLERANCE, logit_error
+from fpmc_bench.engine.prepared import PreparedModel, prepare
+from fpmc_bench.engine.sizes import FEWEST_KEPT, VECTOR, sizes_for
+from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Separable, Translations, Uniform
+from fpmc_bench.fpmc.reference import reference_denoise
+from fpmc_bench.shapes import ImageShape
+from fpmc_plugins.denoisers.geometry import inner_windows
+from fpmc_plugins.denoisers.ls import squares
+
+SHAPE = ImageShape(3, 6, 5)
+INNER = Separable(SHAPE, inner_windows(6, 3), inner_windows(5, 3))
+MODELS = {
+    "optimal": FPMC(Uniform(SHAPE), Uniform(SHAPE)),
+    "ls": FPMC(squares(SHAPE, 3), PixelOneHot(SHAPE)),
+    "els": FPMC(squares(SHAPE, 3), PixelOneHot(SHAPE), Translations(3)),
+    "pspc-square": FPMC(INNER, INNER),
+}
+
+
+def source(images: int = 40) -> Source:
+    draw = torch.Generator().manual_seed(0)
+    return Source(torch.randint(256, (images, *SHAPE), dtype=torch.uint8, generator=draw))
+
+
+def queries(sigma: float, count: int = 7) -> Tensor:
+    noise = torch.randn(count, *SHAPE, generator=torch.Generator().manual_seed(1))
+    return source().values()[:count] + sigma * noise
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("sigma", [0.02, 2.0])
+def test_any_budget_gives_the_same_answer(name: str, sigma: float) -> None:
+    z, model = queries(sigma), MODELS[name]
+    expected = reference_denoise(model, source(), z, sigma)
+    for budget_bytes in (1, 2**12, 2**16, 2**20, 2**30):
+        output = fpmc_denoise(model, source(), z, sigma, budget_bytes=budget_bytes)
+        assert float((output - expected).abs().max()) < 1e-4, budget_bytes
+
+
+def test_weights_are_kept_between_passes_as_far_as_the_budget_goes() -> None:
+    prepared = prepare(MODELS["pspc-square"], "cpu")
+    one_query_bytes = 40 * prepared.model.estimators * 4
+
+    def kept(queries: int, budget_bytes: int) -> int:
+        return sizes_for(
+            prepared, 40, queries, torch.float32, budget_bytes, on_gpu=False
+        ).kept_queries
+
+    assert kept(100, 2 * 100 * one_query_bytes) == 100
+    assert kept(100, 2 * 10 * one_query_bytes) == 10
+    assert kept(100, 2 * (FEWEST_KEPT - 1) * one_query_bytes) == 0
+    assert kept(2, 2 * 2 * one_query_bytes) == 2
+
+
+def test_working_arrays_follow_the_budget_and_hold_whole_vectors() -> None:
+    prepared = prepare(MODELS["ls"], "cpu")
+    rows = SHAPE.pixels
+    for budget_bytes in (2**16, 2**20, 2**30):
+        sizes = sizes_for(prepared, 10**6, 50, torch.float32, budget_bytes, on_gpu=False)
+        assert 5 * rows * 4 * sizes.images * sizes.queries <= budget_bytes / 2
+        assert sizes.images % VECTOR == 0 or sizes.images < VECTOR
+    few = sizes_for(prepared, 40, 1000, torch.float32, 2**30, on_gpu=False)
+    assert few.images == 40
+    assert few.queries > 1, "queries share the array that few images leave empty"
+
+
+def test_using_sets_the_budget_inside_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    real = evaluate._denoise
+
+    def spy(prepared: PreparedModel, *args: object) -> Tensor:
+        seen.append(args[3])
+        return real(prepared, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluate, "_denoise", spy)
+    z = queries(1.0)
+    with using(EngineSettings(budget_bytes=2**21)):
+        fpmc_denoise(MODELS["ls"], source(), z, 1.0)
+    fpmc_denoise(MODELS["ls"], source(), z, 1.0)
+    fpmc_denoise(MODELS["ls"], source(), z, 1.0, budget_bytes=2**22)
+    assert seen == [2**21, current_settings().budget_bytes, 2**22]
+
+
+def test_out_of_memory_halves_the_budget_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = []
+    real = evaluate._denoise
+
+    def limited(prepared: PreparedModel, *args: object) -> Tensor:
+        tried.append(args[3])
+        if args[3] > 2**24:  # type: ignore[operator]
+            raise torch.OutOfMemoryError("a GPU's allocator says this")
+        return real(prepared, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluate, "_denoise", limited)
+    z = queries(1.0)
+    output = fpmc_denoise(MODELS["ls"], source(), z, 1.0, budget_bytes=2**26)
+    assert tried == [2**26, 2**25, 2**24]
+    assert "going on with a budget of 16 MiB" in caplog.text
+    expected = reference_denoise(MODELS["ls"], source(), z, 1.0)
+    assert float((output - expected).abs().max()) < 1e-4
+
+
+def test_no_memory_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> Tensor:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(evaluate, "_denoise", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        fpmc_denoise(MODELS["ls"], source(), queries(1.0), 1.0)
+
+
+def test_float64_is_used_exactly_where_float32_could_show() -> None:
+    """Near the data float32 decides; far from it at low noise its distances are too coarse."""
+    prepared = prepare(MODELS["ls"], "cpu")
+    near = torch.tensor([SHAPE.dimensions / 2.0])  # what noise alone leaves
+    far = torch.tensor([SHAPE.dimensions * 1.0 / (2 * 0.002**2)])
+    assert (
+        float(logit_error(prepared, near, 0.1))
+        < TOLERANCE
+        < float(logit_error(prepared, far, 0.002))
+    )
+
+
+@pytest.mark.parametrize("sigma", [0.002, 0.01])
+def test_queries_that_need_float64_do_not_slow_the_others_answers(sigma: float) -> None:
+    """A batch in which one query is far away: each answer is what it is alone."""
+    z = queries(sigma)
+    z[3] += 2.5
+    model = FPMC(Dense(SHAPE, torch.ones(90, 90)), DimensionOneHot(SHAPE))
+    together = fpmc_denoise(model, source(), z, sigma)
+    alone = torch.cat([fpmc_denoise(model, source(), one, sigma) for one in z.split(1)])
+    expected = reference_denoise(model, source(), z, sigma)
+    assert float((together - alone).abs().max()) < 1e-6
+    assert float((together - expected).abs().max()) < 1e-4
