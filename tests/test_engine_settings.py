@@ -5,8 +5,15 @@ import torch
 from torch import Tensor
 
 from fpmc_bench import FPMC, Source
-from fpmc_bench.engine import EngineSettings, current_settings, evaluate, fpmc_denoise, using
-from fpmc_bench.engine.exact import TOLERANCE, logit_error
+from fpmc_bench.engine import (
+    EngineSettings,
+    current_settings,
+    evaluate,
+    exact,
+    fpmc_denoise,
+    streaming,
+    using,
+)
 from fpmc_bench.engine.prepared import PreparedModel, prepare
 from fpmc_bench.engine.sizes import FEWEST_KEPT, VECTOR, sizes_for
 from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Separable, Translations, Uniform
@@ -119,16 +126,24 @@ def test_no_memory_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         fpmc_denoise(MODELS["ls"], source(), queries(1.0), 1.0)
 
 
-def test_float64_is_used_exactly_where_float32_could_show() -> None:
+def test_float64_is_used_where_float32_could_show_and_only_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Near the data float32 decides; far from it at low noise its distances are too coarse."""
-    prepared = prepare(MODELS["ls"], "cpu")
-    near = torch.tensor([SHAPE.dimensions / 2.0])  # what noise alone leaves
-    far = torch.tensor([SHAPE.dimensions * 1.0 / (2 * 0.002**2)])
-    assert (
-        float(logit_error(prepared, near, 0.1))
-        < TOLERANCE
-        < float(logit_error(prepared, far, 0.002))
-    )
+    seen: list[torch.dtype] = []
+
+    def spy(prepared: PreparedModel, source_: Source, z: Tensor, *rest: object) -> object:
+        seen.append(z.dtype)
+        return streaming.stream(prepared, source_, z, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(exact, "stream", spy)
+    for sigma in (0.05, 0.6, 3.0, 80.0):
+        fpmc_denoise(MODELS["ls"], source(), queries(sigma), sigma)
+    assert set(seen) == {torch.float32}
+    z = queries(0.002)
+    z[2] += 2
+    fpmc_denoise(MODELS["ls"], source(), z, 0.002)
+    assert seen[-1] == torch.float64
 
 
 @pytest.mark.parametrize("sigma", [0.002, 0.01])

@@ -7,6 +7,7 @@ are read, so that a sum of squared differences is an energy, with no further pas
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -22,6 +23,11 @@ class Block:
     values: Tensor
     log_weights: Tensor | None
     """[n], or None for equal weights."""
+
+    @cached_property
+    def squares(self) -> Tensor:
+        """values^2 summed over channels: [H*W,n]."""
+        return self.values.square().sum(0)
 
 
 def distance_scale(sigma: float) -> float:

@@ -12,12 +12,14 @@ from torch import Tensor
 
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.sizes import sizes_for
-from fpmc_bench.engine.streaming import stream
+from fpmc_bench.engine.streaming import Posterior, stream
 from fpmc_bench.source import Source
 
-TOLERANCE = 2e-3
-"""Of a logit, and so of a weight. Images of like weight are alike, and errors have both signs, so
-that the mean is off by a tenth of that at most."""
+TOLERANCE = 7e-5
+"""Of the mean, as `mean_error` reckons it."""
+
+LARGEST_LOGIT_ERROR = 0.3
+"""Beyond this the weights found are themselves no guide to how wrong they are."""
 
 
 def stream_exactly(
@@ -31,7 +33,7 @@ def stream_exactly(
 ) -> Tensor:
     """float32 for all queries, and float64 for those that need it: [B,C,H,W] float32."""
 
-    def run(queries: Tensor) -> tuple[Tensor, Tensor]:
+    def run(queries: Tensor) -> Posterior:
         sizes = sizes_for(
             prepared,
             len(source),
@@ -42,23 +44,38 @@ def stream_exactly(
             chunk_images=chunk_images,
             batch_queries=batch_queries,
         )
-        posterior = stream(prepared, source, queries, sigma, sizes)
-        return posterior.mean, logit_error(prepared, posterior.energy, sigma)
+        return stream(prepared, source, queries, sigma, sizes)
 
-    mean, error = run(z.float())
-    unsure = error > TOLERANCE
+    found = run(z.float())
+    logits = logit_error(prepared, found, sigma)
+    unsure = (logits > LARGEST_LOGIT_ERROR).any(0)
+    unsure |= (mean_error(prepared, found, logits) > TOLERANCE).any(0)
     if bool(unsure.any()):
-        mean[unsure], _ = run(z[unsure].double())
-    return mean
+        found.mean[unsure] = run(z[unsure].double()).mean
+    return found.mean
 
 
-def logit_error(prepared: PreparedModel, energy: Tensor, sigma: float) -> Tensor:
-    """How far float32 logits near the largest can be off, for energies [B] of the best images.
+def logit_error(prepared: PreparedModel, found: Posterior, sigma: float) -> Tensor:
+    """How far float32 logits near the largest are off, [M,B].
 
-    Sums of positive terms are wrong by a part of themselves, which grows like the root of their
-    number; differences by the rounding of z and x, both in units of sqrt(2) sigma.
+    Sums are wrong by a part of themselves that grows like the root of their number of terms. Each
+    term is wrong by a part of itself, and the more there are the more of that averages out. z and
+    x, in units of sqrt(2) sigma, are themselves rounded.
     """
     unit = torch.finfo(torch.float32).eps / 2
-    sums = unit * (2 + math.sqrt(prepared.precision.terms) / 4) * energy
-    differences = 2 * unit / sigma * (2 * energy).sqrt()
-    return sums + differences
+    full = found.full.abs()
+    sums = (1.5 + math.sqrt(prepared.precision.terms) / 3) * found.minimum.abs()
+    terms = 3 * full / prepared.mass[:, None].sqrt()
+    return unit * (sums + terms + (8 * full).sqrt() / sigma)
+
+
+def mean_error(prepared: PreparedModel, found: Posterior, logit_error: Tensor) -> Tensor:
+    """How far the means are off for logits that are off by `logit_error` [M,B]: [K,B].
+
+    sum_n w_n delta_n (x_n - mean) for independent errors delta_n is their size times the spread
+    of what is averaged, times the root of the largest weight where many share it, or of what is
+    left for the others where one has almost all.
+    """
+    share = torch.minimum(found.total.rsqrt(), (1 - 1 / found.total).sqrt())
+    error = prepared.response.adjoint(logit_error.float() * share)
+    return error / prepared.coverage[:, None] * found.spread

@@ -33,6 +33,8 @@ class PreparedModel:
     response: LinearMap
     coverage: Tensor
     """R^T 1: the responses that each row of the response's map adds up, [K]."""
+    mass: Tensor
+    """Q 1: about how many dimensions each estimator looks at, [M], at least 1."""
 
     @property
     def precision_channels(self) -> int:
@@ -86,7 +88,9 @@ def _prepare(model: FPMC, device: torch.device | str, arithmetic: Arithmetic) ->
             f"{uncovered} of {model.shape.dimensions} dimensions get no response from any "
             f"estimator, so their value is undefined"
         )
-    return PreparedModel(model, precision, response, coverage)
+    ones = torch.ones(precision.columns, 1, device=device)
+    mass = precision.apply(ones)[:, 0] * _sharing(model.precision)
+    return PreparedModel(model, precision, response, coverage, mass.clamp(min=1))
 
 
 def _sharing(filter_: Filter) -> int:

@@ -49,7 +49,3 @@ class RunningSoftmax:
         self.minimum = minimum
         self.total = self.total * factor + weights.sum(-1)
         return weights, factor
-
-    def log_normaliser(self) -> Tensor:
-        """-log sum exp(-E) of all energies so far, [M,b], in their dtype."""
-        return self.minimum - self.total.to(self.minimum.dtype).log()

@@ -22,8 +22,8 @@ class LinearMap(ABC):
 
     estimators: int
     columns: int
-    terms: float
-    """The longest chain of additions that one sum goes through: what its rounding grows with."""
+    terms: int
+    """The longest chain of additions in a sum: what its rounding grows with, as its root."""
     operations: int
     """Additions and multiplications that one column of `apply` takes."""
 

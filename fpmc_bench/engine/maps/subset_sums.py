@@ -17,16 +17,29 @@ from fpmc_bench.engine.maps.bags import Bags
 from fpmc_bench.engine.maps.base import LinearMap
 
 TILE = 4
-TABLE_ROWS = 4096
-"""Patterns summed at a time: with 64 columns a table of 1 MiB, which stays in the cache."""
+TABLE_ROWS = 3072
+"""Patterns summed at a time: with 64 columns a table of 768 KiB, which stays in the cache."""
+WORTHWHILE = 1.5
+"""Partial sums are shared where there are this many times fewer additions: two stages also write
+and read a table."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Some tiles: the sums of their patterns, and each row's choice among those."""
+    """Some tiles: the sums of their patterns, and each row's choice among those.
 
-    patterns: Bags
+    `patterns` None: rows are sums of columns as they are.
+    """
+
+    patterns: Bags | None
     rows: Bags
+
+    @property
+    def additions(self) -> int:
+        return self.rows.additions + (self.patterns.additions if self.patterns else 0)
+
+    def sum(self, values: Tensor) -> Tensor:
+        return self.rows.sum(self.patterns.sum(values) if self.patterns else values)
 
 
 class SubsetSums(LinearMap):
@@ -38,8 +51,9 @@ class SubsetSums(LinearMap):
         self.estimators, self.columns = matrix.shape
         self._apply = _plan(matrix, order)
         self._adjoint = _plan(matrix.T, order if len(order) == len(matrix) else None)
-        self.operations = sum(b.patterns.additions + b.rows.additions for b in self._apply)
-        self.terms = sum(b.rows.longest for b in self._apply)
+        self.operations = sum(block.additions for block in self._apply)
+        longest = max(block.rows.longest for block in self._apply)
+        self.terms = longest // len(self._apply)  # the blocks' errors are independent
 
     def apply(self, values: Tensor) -> Tensor:
         return _sums(self._apply, values)
@@ -50,9 +64,9 @@ class SubsetSums(LinearMap):
 
 def _sums(blocks: list[_Block], values: Tensor) -> Tensor:
     first, *others = blocks
-    total = first.rows.sum(first.patterns.sum(values))
+    total = first.sum(values)
     for block in others:
-        total += block.rows.sum(block.patterns.sum(values))
+        total += block.sum(values)
     return total
 
 
@@ -72,9 +86,12 @@ def _plan(matrix: Tensor, order: Tensor | None) -> list[_Block]:
     block_of_tile = (used.sum(1).cumsum(0) - 1).clamp(min=0) // TABLE_ROWS
     cuts = [0, *block_of_tile.bincount().cumsum(0).tolist()]
     members = order.reshape(-1, TILE)
-    return [
+    blocks = [
         _block(codes[:, a:b], used[a:b], members[a:b], bits) for a, b in pairwise(cuts) if b > a
     ]
+    direct = _Block(None, Bags.of(matrix))
+    shared = sum(block.additions for block in blocks)
+    return blocks if direct.additions > WORTHWHILE * shared else [direct]
 
 
 def _block(codes: Tensor, used: Tensor, members: Tensor, bits: Tensor) -> _Block:
