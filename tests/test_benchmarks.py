@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -93,3 +94,37 @@ def test_bad_input_is_refused_before_any_work(arguments: list[str], message: str
     assert message in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def checkout_of_pspc(folder: Path, offset: str) -> Path:
+    """A stand-in for the peer: the posterior mean over whole images, off by `offset`."""
+    (folder / "pspc").mkdir(parents=True)
+    (folder / "pspc" / "denoisers.py").write_text(
+        textwrap.dedent(f"""
+            import numpy as np
+            import torch
+
+            class EmpiricalDenoiser:
+                def __init__(self, images):
+                    levels = torch.from_numpy(np.stack([image for image, _ in images]))
+                    self.images = levels.double() / 127.5 - 1
+
+                def __call__(self, z, sigma):
+                    squares = (z.double()[:, None] - self.images).square().sum((2, 3, 4))
+                    weights = (-squares / (2 * sigma[:, None] ** 2)).softmax(1)
+                    mean = torch.einsum("bn,nchw->bchw", weights, self.images)
+                    return mean.to(z.dtype) + {offset}
+        """)
+    )
+    return folder
+
+
+@pytest.mark.parametrize(("offset", "status"), [("0", 0), ("0.1", 1), ("torch.nan", 1)])
+def test_status_says_whether_a_peer_agrees(tmp_path: Path, offset: str, status: int) -> None:
+    peer = checkout_of_pspc(tmp_path / "peer", offset)
+    done = compare(
+        *("--only", "optimal", "--images", "20", "--side", "12", "--peer", f"pspc={peer}")
+    )
+    assert done.returncode == status, done.stderr
+    assert ("NO" in done.stdout) == bool(status)
+    assert "Traceback" not in done.stderr

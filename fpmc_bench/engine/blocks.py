@@ -1,13 +1,12 @@
 """The source, a block of images at a time, laid out for sums of long vectors.
 
-A block holds one row a pixel and one column an image. Values are divided by sqrt(2) sigma as they
-are read, so that a sum of squared differences is an energy, with no further pass over it.
+A block holds one row a pixel and one column an image. What distances are taken of is divided by
+sqrt(2) sigma as it is read, so that a sum of squares is an energy, with no further pass over it.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -17,17 +16,18 @@ from fpmc_bench.source import Source
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """`scaled` [C,H*W,n] = x / (sqrt(2) sigma) in the dtype of the distances; `values` float32."""
+    """Some images as columns: what distances are taken of, and what is averaged.
+
+    Images stored as levels are averaged as levels, less their middle, so that nothing is rounded
+    before the sums; `value_unit` turns them into values.
+    """
 
     scaled: Tensor
-    values: Tensor
+    """x / (sqrt(2) sigma), [C,H*W,n] in the dtype of the distances."""
+    moments: Tensor
+    """Values, and last their squares summed over the channels that share a row: [C+1,K,n]."""
     log_weights: Tensor | None
     """[n], or None for equal weights."""
-
-    @cached_property
-    def squares(self) -> Tensor:
-        """values^2 summed over channels: [H*W,n]."""
-        return self.values.square().sum(0)
 
 
 def distance_scale(sigma: float) -> float:
@@ -35,11 +35,24 @@ def distance_scale(sigma: float) -> float:
     return 1 / (math.sqrt(2) * sigma)
 
 
+def value_unit(source: Source) -> float:
+    """What a block's values are to be multiplied by to lie in [-1,1]."""
+    return source.scale if source.is_levels else 1.0
+
+
 def source_blocks(
-    source: Source, images: int, device: torch.device | str, dtype: torch.dtype, sigma: float
+    source: Source,
+    images: int,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    sigma: float,
+    channels: int,
 ) -> Iterator[Block]:
-    """The whole source in order, `images` at a time; images of no weight are left out."""
-    scale = distance_scale(sigma)
+    """The whole source in order, `images` at a time; images of no weight are left out.
+
+    `channels` share a row of what is averaged: all of them, or 1.
+    """
+    unit = value_unit(source)
     for start in range(0, len(source), images):
         stop = min(start + images, len(source))
         raw = source.images[start:stop]
@@ -48,12 +61,17 @@ def source_blocks(
             raw, weights = raw[weights > -math.inf], weights[weights > -math.inf]
             if not len(raw):
                 continue
-        # one byte a value is moved and transposed; only then do they become floats
-        columns = raw.to(device).flatten(2).permute(1, 2, 0).contiguous()
-        if columns.dtype == torch.uint8:
-            scaled = columns.to(dtype).mul_(source.scale * scale).sub_(scale)
-        else:
-            scaled = columns.to(dtype) * scale
-        # sigma is not in the values: times scale and back would round them
-        values = source.to_values(columns, torch.float32)
-        yield Block(scaled, values, None if weights is None else weights.to(device, dtype))
+        # transposed as a matrix, which torch does in tiles, and as bytes where images are bytes
+        columns = raw.to(device).flatten(1).T.contiguous()
+        moments = torch.empty(channels + 1, len(columns) // channels, len(raw), device=device)
+        values = moments[:channels]
+        values.copy_(columns.view_as(values))
+        if source.is_levels:
+            values.sub_(1 / source.scale)
+        torch.mul(values[0], values[0], out=moments[channels])
+        for channel in values[1:]:
+            moments[channels].addcmul_(channel, channel)
+        scaled = (
+            values.to(dtype).mul(unit * distance_scale(sigma)).reshape(len(raw[0]), -1, len(raw))
+        )
+        yield Block(scaled, moments, None if weights is None else weights.to(device, dtype))

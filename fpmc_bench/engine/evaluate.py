@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine.exact import stream_exactly
+from fpmc_bench.engine.placement import placed
 from fpmc_bench.engine.prepared import PreparedModel, prepare
 from fpmc_bench.engine.settings import current_settings
 from fpmc_bench.engine.translated import denoise_translated
@@ -22,6 +23,7 @@ from fpmc_bench.source import Source
 log = logging.getLogger(__name__)
 
 
+@torch.no_grad()
 def fpmc_denoise(
     model: FPMC,
     source: Source,
@@ -45,6 +47,7 @@ def fpmc_denoise(
     if source.shape != model.shape:
         raise InputError(f"the source has {source.shape} images, the model is for {model.shape}")
     prepared = prepare(model, z.device)
+    source = placed(source, z.device)
     if not len(z):
         return torch.empty_like(z)
     budget_bytes = budget_bytes or current_settings().budget_bytes

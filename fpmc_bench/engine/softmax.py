@@ -8,20 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-FURTHEST = 80.0
-"""exp(-80) = 2e-35 of the largest weight: nothing beside it, but still a normal float32 number.
-Anything lower would be a denormal, which processors multiply a hundred times more slowly."""
-
-
-def relative_weights(energies: Tensor, reference: Tensor) -> Tensor:
-    """exp(reference - energies) as float32: energies [M,b,n], reference [M,b].
-
-    float32 energies are overwritten; the difference of float64 ones is taken before rounding.
-    """
-    single = energies.dtype == torch.float32
-    out = energies if single else torch.empty_like(energies, dtype=torch.float32)
-    torch.sub(reference[..., None], energies, out=out)
-    return out.clamp_(min=-FURTHEST).exp_()
+from fpmc_bench.engine.elementwise import relative_weights
 
 
 @dataclass

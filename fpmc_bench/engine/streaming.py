@@ -7,15 +7,17 @@ pass with a running minimum is enough. Otherwise a first pass finds the normalis
 accumulates; the weights are kept in between where the budget has room, or else computed again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.blocks import Block, distance_scale, source_blocks
+from fpmc_bench.engine.blocks import Block, distance_scale, source_blocks, value_unit
+from fpmc_bench.engine.elementwise import relative_weights, squared_differences
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.sizes import Sizes
-from fpmc_bench.engine.softmax import RunningSoftmax, relative_weights
+from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.source import Source
 
 CENTRED_SIGMA = 1.0
@@ -41,6 +43,18 @@ class Posterior:
     spread: Tensor
 
 
+class _Workspace:
+    """Two working arrays used again and again: new memory costs as much as what is put there."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+
+    def pair(self, shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
+        if shape not in self._arrays:
+            self._arrays[shape] = (like.new_empty(shape), like.new_empty(shape))
+        return self._arrays[shape]
+
+
 @dataclass(eq=False)
 class _Group:
     """A few queries that are compared with a block at once, and what they have gathered."""
@@ -49,11 +63,10 @@ class _Group:
     """[C,K,b,1]"""
     softmax: RunningSoftmax
     total: Tensor
-    """Weighted sums of images, [C,K,b] float32."""
-    squares: Tensor
-    """Weighted sums of their squares, [K,b] float32."""
+    """Weighted sums of values, and last of their squares: [C+1,K,b] float32."""
     offset: Tensor | None
     """What is taken off every squared difference, [K,b,1]: nothing that a softmax could see."""
+    workspace: "_Workspace"
     kept: list[tuple[Tensor, Tensor]]
     """Weights [M,b,n] of each block, with the minimum [M,b] that they are relative to."""
 
@@ -63,9 +76,9 @@ def stream(
 ) -> Posterior:
     """z [B,C,H,W], in the dtype that distances are to be computed in."""
     if prepared.one_pass:
-        return _collect(prepared, _one_pass(prepared, source, z, sigma, sizes), z)
+        return _collect(prepared, source, _one_pass(prepared, source, z, sigma, sizes), z)
     parts = [
-        _collect(prepared, _two_passes(prepared, source, part, sigma, sizes), part)
+        _collect(prepared, source, _two_passes(prepared, source, part, sigma, sizes), part)
         for part in z.split(sizes.kept_queries or len(z))
     ]
     return Posterior(
@@ -81,17 +94,15 @@ def _one_pass(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, sizes: Sizes
 ) -> list[_Group]:
     groups = _groups(prepared, source, z, sigma, sizes)
-    for block in source_blocks(source, sizes.images, z.device, z.dtype, sigma):
-        for group in groups:
-            weights, factor = group.softmax.update(_energies(prepared, group, block))
-            factor = prepared.response.adjoint(factor)
-            group.total *= factor
-            group.squares *= factor
-            _gather(prepared, group, weights, block)
+
+    def step(group: _Group, block: Block) -> None:
+        weights, factor = group.softmax.update(_energies(prepared, group, block))
+        group.total *= prepared.response.adjoint(factor)
+        _gather(prepared, group, weights, block)
+
+    _for_all(groups, step, prepared, source, z, sigma, sizes)
     for group in groups:
-        weight = prepared.response.adjoint(group.softmax.total)
-        group.total /= weight
-        group.squares /= weight
+        group.total /= prepared.response.adjoint(group.softmax.total)
     return groups
 
 
@@ -100,26 +111,42 @@ def _two_passes(
 ) -> list[_Group]:
     groups = _groups(prepared, source, z, sigma, sizes)
     keep = sizes.kept_queries > 0
-    for block in source_blocks(source, sizes.images, z.device, z.dtype, sigma):
-        for group in groups:
-            weights, _ = group.softmax.update(_energies(prepared, group, block))
-            if keep:
-                group.kept.append((weights, group.softmax.minimum))
-    blocks = source_blocks(source, sizes.images, z.device, z.dtype, sigma)
-    for index, block in enumerate(blocks):
-        for group in groups:
-            reference = group.softmax.minimum
-            if keep:
-                weights, minimum = group.kept[index]
-                share = (reference - minimum).exp().float() / group.softmax.total
-            else:
-                weights = relative_weights(_energies(prepared, group, block), reference)
-                share = 1 / group.softmax.total
-            _gather(prepared, group, weights.mul_(share[..., None]), block)
+
+    def normalise(group: _Group, block: Block) -> None:
+        weights, _ = group.softmax.update(_energies(prepared, group, block))
+        if keep:
+            group.kept.append((weights, group.softmax.minimum))
+
+    def accumulate(group: _Group, block: Block) -> None:
+        share = 1 / group.softmax.total
+        if keep:
+            weights, minimum = group.kept.pop(0)
+            share *= (group.softmax.minimum - minimum).exp().float()
+        else:
+            weights = relative_weights(_energies(prepared, group, block), group.softmax.minimum)
+        _gather(prepared, group, weights.mul_(share[..., None]), block)
+
+    for step in (normalise, accumulate):
+        _for_all(groups, step, prepared, source, z, sigma, sizes)
     for group in groups:
         group.total /= prepared.coverage[:, None]
-        group.squares /= prepared.coverage[:, None]
     return groups
+
+
+def _for_all(
+    groups: list[_Group],
+    step: Callable[[_Group, Block], None],
+    prepared: PreparedModel,
+    source: Source,
+    z: Tensor,
+    sigma: float,
+    sizes: Sizes,
+) -> None:
+    """Every group with every block of the source in order."""
+    channels = prepared.response_channels
+    for block in source_blocks(source, sizes.images, z.device, z.dtype, sigma, channels):
+        for group in groups:
+            step(group, block)
 
 
 def _groups(
@@ -127,15 +154,16 @@ def _groups(
 ) -> list[_Group]:
     """Queries as columns: [B,C,H,W] -> a list of [C,K,b,1]."""
     columns = z.flatten(2).permute(1, 2, 0) * distance_scale(sigma)
-    shape = (prepared.response_channels, prepared.response.columns)
+    shape = (prepared.response_channels + 1, prepared.response.columns)
     parts = [part[..., None].contiguous() for part in columns.split(sizes.queries, dim=-1)]
+    workspace = _Workspace()
     return [
         _Group(
             part,
             RunningSoftmax.start(prepared.model.estimators, part.shape[2], z),
             torch.zeros(*shape, part.shape[2], device=z.device),
-            torch.zeros(shape[1], part.shape[2], device=z.device),
             _offset(prepared, source, part, sigma),
+            workspace,
             [],
         )
         for part in parts
@@ -152,46 +180,36 @@ def _offset(prepared: PreparedModel, source: Source, z: Tensor, sigma: float) ->
         return None
     sample, _ = source.chunk(0, min(len(source), CENTRE_IMAGES), z.device, z.dtype)
     mean = sample.mean(0).flatten(1) * distance_scale(sigma)
-    return _squared_differences(prepared.precision_channels, z, mean[..., None], None)
+    channels = prepared.precision_channels
+    shape = (prepared.precision.columns, z.shape[2], 1)
+    return squared_differences(z, mean[..., None], channels, None, _Workspace().pair(shape, z))
 
 
 def _energies(prepared: PreparedModel, group: _Group, block: Block) -> Tensor:
     """E / 2 sigma^2 - log p: [M,b,n]."""
-    squares = _squared_differences(
-        prepared.precision_channels, group.scaled, block.scaled, group.offset
+    channels, images = prepared.precision_channels, block.scaled
+    shape = (prepared.precision.columns, group.scaled.shape[2], images.shape[2])
+    squares = squared_differences(
+        group.scaled, images, channels, group.offset, group.workspace.pair(shape, images)
     )
-    energies = prepared.precision.apply(squares.flatten(1)).reshape(-1, *squares.shape[1:])
+    energies = prepared.precision.apply(squares.flatten(1)).reshape(-1, *shape[1:])
+    if energies.data_ptr() == squares.data_ptr():
+        energies = energies.clone()  # the next group's differences go where these are
     return energies if block.log_weights is None else energies - block.log_weights
 
 
-def _squared_differences(channels: int, z: Tensor, x: Tensor, offset: Tensor | None) -> Tensor:
-    """(z - x)^2 summed over the channels that share a row: [C,K,b,1], [C,K,n] -> [K,b,n]."""
-    z = z.reshape(channels, -1, z.shape[2], 1)
-    x = x.reshape(channels, z.shape[1], 1, -1)
-    difference = z[0] - x[0]
-    if offset is None:
-        total = difference.square_()
-    else:
-        total = torch.addcmul(-offset, difference, difference)
-    for query, images in zip(z[1:], x[1:], strict=True):
-        difference = query - images
-        total.addcmul_(difference, difference)
-    return total
-
-
 def _gather(prepared: PreparedModel, group: _Group, weights: Tensor, block: Block) -> None:
-    """Add sum_n x_n (R^T w_n), and the same of x_n^2: weights [M,b,n]."""
+    """Add sum_n x_n (R^T w_n), and the same of squares: weights [M,b,n]."""
     spread = prepared.response.adjoint(weights.flatten(1)).reshape(-1, *weights.shape[1:])
-    images = block.values.reshape(prepared.response_channels, len(spread), -1)
-    group.total += torch.einsum("kbn,ckn->ckb", spread, images)
-    squares = block.squares if prepared.response_channels > 1 else images[0].square()
-    group.squares += torch.einsum("kbn,kn->kb", spread, squares)
+    group.total += torch.einsum("kbn,ckn->ckb", spread, block.moments)
 
 
-def _collect(prepared: PreparedModel, groups: list[_Group], z: Tensor) -> Posterior:
-    means = (group.total.reshape(z.shape[1], -1, group.total.shape[-1]) for group in groups)
-    mean = torch.cat(list(means), dim=-1).permute(2, 0, 1).reshape(z.shape)
-    variances = [group.squares - group.total.square().sum(0) for group in groups]
+def _collect(prepared: PreparedModel, source: Source, groups: list[_Group], z: Tensor) -> Posterior:
+    unit = value_unit(source)
+    *values, squares = torch.cat([group.total for group in groups], dim=-1)
+    means = torch.stack(values)
+    variance = squares - means.square().sum(0)
+    mean = means.permute(2, 0, 1).reshape(z.shape) * unit
     minimum = torch.cat([group.softmax.minimum for group in groups], dim=1)
     full = minimum
     offsets = [group.offset for group in groups if group.offset is not None]
@@ -202,5 +220,5 @@ def _collect(prepared: PreparedModel, groups: list[_Group], z: Tensor) -> Poster
         minimum,
         full,
         torch.cat([group.softmax.total for group in groups], dim=1),
-        torch.cat(variances, dim=1).clamp(min=0).sqrt(),
+        variance.clamp(min=0).sqrt() * unit,
     )

@@ -9,7 +9,7 @@ one matrix product, and the square at (y,x) against that at (y',x') sums them al
 (y+j, y'+j): a side_px-th of the arithmetic of comparing whole squares.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 import torch
@@ -51,17 +51,27 @@ class Search:
         return len(self.window) // 2
 
 
+@dataclass(frozen=True, eq=False)
 class InteriorSearch(Search):
     """Every pixel of the interior against every pixel of the interior: one group."""
+
+    buffers: dict[tuple[int, int], Tensor] = field(default_factory=dict)
 
     def values_per_image(self, width: int) -> int:
         return (len(self.rows) * width) ** 2
 
     def energies(self, a: Tensor, b: Tensor) -> Tensor:
         height, width, _ = a.shape
-        products = a.flatten(0, 1) @ b.flatten(0, 2).T
+        products = self._products(a.flatten(0, 1), b.flatten(0, 2).T)
         table = products.reshape(height, width, len(b), height, width)
         return self._diagonal_sums(table).reshape(1, len(self.targets) * width, -1)
+
+    def _products(self, a: Tensor, b: Tensor) -> Tensor:
+        """a @ b where the last products were: new memory would cost as much as the product."""
+        shape = (len(a), b.shape[1])
+        if shape not in self.buffers:
+            self.buffers[shape] = a.new_empty(shape)
+        return torch.mm(a, b, out=self.buffers[shape])
 
     def _diagonal_sums(self, products: Tensor) -> Tensor:
         """[y,x,n,y',x'] summed over (y+j, y'+j), j along a square: [Y,I,n,Y,I]."""

@@ -7,8 +7,8 @@ difference of large products loses digits, so it is taken in float64 wherever fl
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.elementwise import FURTHEST
 from fpmc_bench.engine.sizes import CACHED_VALUES, GPU_VALUES
-from fpmc_bench.engine.softmax import FURTHEST
 from fpmc_bench.source import Source
 
 FLOAT32_SIGMA = 2.5e-4

@@ -1,0 +1,46 @@
+"""The two chains of elementwise operations that everything else is built around."""
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.engine.fused import fused_on_gpu
+
+FURTHEST = 80.0
+"""exp(-80) = 2e-35 of the largest weight: nothing beside it, but still a normal float32 number.
+Anything lower would be a denormal, which processors multiply a hundred times more slowly."""
+
+
+@fused_on_gpu
+def squared_differences(
+    z: Tensor,
+    x: Tensor,
+    channels: int,
+    offset: Tensor | None,
+    workspace: tuple[Tensor, Tensor],
+) -> Tensor:
+    """(z - x)^2 summed over the `channels` that share a row, less `offset` [K,b,1].
+
+    z [C,H*W,b,1] and x [C,H*W,n] -> [K,b,n], K = C*H*W / channels, in the first of two arrays of
+    that shape.
+    """
+    total, difference = workspace
+    z = z.reshape(channels, -1, z.shape[2], 1)
+    x = x.reshape(channels, z.shape[1], 1, -1)
+    torch.sub(z[0], x[0], out=total)
+    torch.mul(total, total, out=total)
+    for channel in range(1, channels):
+        torch.sub(z[channel], x[channel], out=difference)
+        total.addcmul_(difference, difference)
+    return total if offset is None else total.sub_(offset)
+
+
+@fused_on_gpu
+def relative_weights(energies: Tensor, reference: Tensor) -> Tensor:
+    """exp(reference - energies) as float32: energies [M,b,n], reference [M,b].
+
+    float32 energies may be overwritten; the difference of float64 ones is taken before rounding.
+    """
+    single = energies.dtype == torch.float32
+    out = energies if single else torch.empty_like(energies, dtype=torch.float32)
+    torch.sub(reference[..., None], energies, out=out)
+    return out.clamp_(min=-FURTHEST).exp_()
