@@ -61,10 +61,10 @@ def test_weights_are_kept_between_passes_as_far_as_the_budget_goes() -> None:
             prepared, 40, queries, torch.float32, budget_bytes, on_gpu=False
         ).kept_queries
 
-    assert kept(100, 2 * 100 * one_query_bytes) == 100
-    assert kept(100, 2 * 10 * one_query_bytes) == 10
-    assert kept(100, 2 * (FEWEST_KEPT - 1) * one_query_bytes) == 0
-    assert kept(2, 2 * 2 * one_query_bytes) == 2
+    assert kept(100, 8 * 100 * one_query_bytes // 3) == 100
+    assert kept(100, 8 * 10 * one_query_bytes // 3 + 1) == 10
+    assert kept(100, 8 * (FEWEST_KEPT - 1) * one_query_bytes // 3) == 0
+    assert kept(2, 8 * 2 * one_query_bytes // 3 + 1) == 2
 
 
 def test_working_arrays_follow_the_budget_and_hold_whole_vectors() -> None:

@@ -21,6 +21,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
     import fpmc_bench
     from fpmc_bench.cache import cache_directory
+    from fpmc_bench.engine.arithmetic import measured_arithmetic
 
     registry = registry_with_warnings()
     facts: dict[str, Any] = {
@@ -32,6 +33,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
             torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
         ],
         "cache": str(cache_directory()),
+        "arithmetic": measured_arithmetic("cpu").describe(),
         "plugins": {kind: list(named) for kind, named in registry.items.items()},
         "broken plugins": [str(broken) for broken in registry.broken],
     }
@@ -40,6 +42,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     else:
         flat = {key: value for key, value in facts.items() if key != "plugins"}
         flat |= {kind: ", ".join(names) for kind, names in facts["plugins"].items()}
+        flat["arithmetic"] = "; ".join(
+            f"{key} {value}" for key, value in facts["arithmetic"].items()
+        )
         flat["cuda devices"] = ", ".join(facts["cuda devices"]) or "none"
         flat["broken plugins"] = "; ".join(facts["broken plugins"]) or "none"
         click.echo(tabulate(flat.items(), tablefmt="plain", maxcolwidths=[None, 80]))

@@ -30,6 +30,9 @@ class Block:
     """[n], or None for equal weights."""
 
 
+FLOAT_BYTES = 4
+
+
 def distance_scale(sigma: float) -> float:
     """What differences are multiplied by, so that their squares sum to E / 2 sigma^2."""
     return 1 / (math.sqrt(2) * sigma)
@@ -40,38 +43,70 @@ def value_unit(source: Source) -> float:
     return source.scale if source.is_levels else 1.0
 
 
-def source_blocks(
-    source: Source,
-    images: int,
-    device: torch.device | str,
-    dtype: torch.dtype,
-    sigma: float,
-    channels: int,
-) -> Iterator[Block]:
-    """The whole source in order, `images` at a time; images of no weight are left out.
+@dataclass(frozen=True, eq=False)
+class BlockReader:
+    """Reads a source as blocks of `images` for one noise level.
 
     `channels` share a row of what is averaged: all of them, or 1.
     """
-    unit = value_unit(source)
-    for start in range(0, len(source), images):
-        stop = min(start + images, len(source))
-        raw = source.images[start:stop]
-        weights = None if source.log_weights is None else source.log_weights[start:stop]
-        if weights is not None and bool((weights == -math.inf).any()):
-            raw, weights = raw[weights > -math.inf], weights[weights > -math.inf]
+
+    source: Source
+    images: int
+    device: torch.device
+    dtype: torch.dtype
+    sigma: float
+    channels: int
+
+    @property
+    def total_bytes(self) -> int:
+        """What all blocks take that are kept."""
+        rows = self.source.shape.dimensions // self.channels
+        moments_bytes = (self.channels + 1) * rows * FLOAT_BYTES
+        scaled_bytes = self.source.shape.dimensions * self.dtype.itemsize
+        return len(self.source) * (moments_bytes + scaled_bytes)
+
+    def blocks(self, *, keep: bool = False) -> Iterator[Block]:
+        """The whole source in order; images of no weight are left out.
+
+        A block is overwritten by the next, unless blocks are to be kept: new memory costs more
+        time than what is put there.
+        """
+        buffers: tuple[Tensor, Tensor] | None = None
+        for start in range(0, len(self.source), self.images):
+            raw, weights = self._rows(start)
             if not len(raw):
                 continue
-        # transposed as a matrix, which torch does in tiles, and as bytes where images are bytes
-        columns = raw.to(device).flatten(1).T.contiguous()
-        moments = torch.empty(channels + 1, len(columns) // channels, len(raw), device=device)
-        values = moments[:channels]
-        values.copy_(columns.view_as(values))
-        if source.is_levels:
-            values.sub_(1 / source.scale)
-        torch.mul(values[0], values[0], out=moments[channels])
-        for channel in values[1:]:
-            moments[channels].addcmul_(channel, channel)
-        scaled = (
-            values.to(dtype).mul(unit * distance_scale(sigma)).reshape(len(raw[0]), -1, len(raw))
-        )
-        yield Block(scaled, moments, None if weights is None else weights.to(device, dtype))
+            if keep or buffers is None or buffers[0].shape[-1] != len(raw):
+                buffers = self._buffers(len(raw))
+            moments, scaled = buffers
+            # transposed as a matrix, which torch does in tiles, and as bytes if images are bytes
+            columns = raw.to(self.device).flatten(1).T.contiguous()
+            values = moments[: self.channels]
+            values.copy_(columns.view_as(values))
+            if self.source.is_levels:
+                values.sub_(1 / self.source.scale)
+            torch.mul(values[0], values[0], out=moments[self.channels])
+            for channel in values[1:]:
+                moments[self.channels].addcmul_(channel, channel)
+            factor = value_unit(self.source) * distance_scale(self.sigma)
+            scaled.copy_(values.view_as(scaled)).mul_(factor)
+            if weights is not None:
+                weights = weights.to(self.device, self.dtype)
+            yield Block(scaled, moments, weights)
+
+    def _rows(self, start: int) -> tuple[Tensor, Tensor | None]:
+        """Images as stored, with log weights above -inf."""
+        rows = slice(start, min(start + self.images, len(self.source)))
+        raw, weights = self.source.images[rows], self.source.log_weights
+        if weights is None:
+            return raw, None
+        there = weights[rows] > -math.inf
+        return (raw, weights[rows]) if bool(there.all()) else (raw[there], weights[rows][there])
+
+    def _buffers(self, images: int) -> tuple[Tensor, Tensor]:
+        """Moments [C+1,K,n] and scaled images [C,H*W,n]."""
+        shape = self.source.shape
+        rows = shape.dimensions // self.channels
+        moments = torch.empty(self.channels + 1, rows, images, device=self.device)
+        scaled = moments.new_empty(shape.channels, shape.pixels, images, dtype=self.dtype)
+        return moments, scaled

@@ -20,11 +20,13 @@ reading the source again costs as much as what is saved."""
 @dataclass(frozen=True)
 class Sizes:
     """`images` of the source and `queries` in one working array; queries whose weights are kept
-    between two passes (0: weights are computed again)."""
+    between two passes (0: weights are computed again); and the largest source whose blocks are
+    kept then too."""
 
     images: int
     queries: int
     kept_queries: int
+    kept_blocks_bytes: int
 
 
 def sizes_for(
@@ -38,7 +40,7 @@ def sizes_for(
     chunk_images: int | None = None,
     batch_queries: int | None = None,
 ) -> Sizes:
-    """Half of the budget is for working arrays, half for weights kept between passes."""
+    """Half of the budget is for working arrays, the rest for what is kept between passes."""
     rows = max(prepared.precision.columns, prepared.response.columns, prepared.model.estimators)
     values = GPU_VALUES if on_gpu else CACHED_VALUES
     # differences and their squares, energies, weights, and weights spread over pixels
@@ -49,5 +51,7 @@ def sizes_for(
     images = chunk_images or min(source_images, pairs)
     together = batch_queries or max(1, min(queries, pairs // images))
     kept_bytes = source_images * prepared.model.estimators * torch.float32.itemsize
-    kept = min(queries, budget_bytes // 2 // kept_bytes)
-    return Sizes(images, together, kept if kept >= min(queries, FEWEST_KEPT) else 0)
+    kept = min(queries, 3 * budget_bytes // 8 // kept_bytes)
+    if kept < min(queries, FEWEST_KEPT):
+        kept = 0
+    return Sizes(images, together, kept, budget_bytes // 8)

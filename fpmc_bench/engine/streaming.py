@@ -7,13 +7,12 @@ pass with a running minimum is enough. Otherwise a first pass finds the normalis
 accumulates; the weights are kept in between where the budget has room, or else computed again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.blocks import Block, distance_scale, source_blocks, value_unit
+from fpmc_bench.engine.blocks import Block, BlockReader, distance_scale, value_unit
 from fpmc_bench.engine.elementwise import relative_weights, squared_differences
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.sizes import Sizes
@@ -100,7 +99,9 @@ def _one_pass(
         group.total *= prepared.response.adjoint(factor)
         _gather(prepared, group, weights, block)
 
-    _for_all(groups, step, prepared, source, z, sigma, sizes)
+    for block in _reader(prepared, source, z, sigma, sizes).blocks():
+        for group in groups:
+            step(group, block)
     for group in groups:
         group.total /= prepared.response.adjoint(group.softmax.total)
     return groups
@@ -126,27 +127,22 @@ def _two_passes(
             weights = relative_weights(_energies(prepared, group, block), group.softmax.minimum)
         _gather(prepared, group, weights.mul_(share[..., None]), block)
 
+    reader = _reader(prepared, source, z, sigma, sizes)
+    read_once = reader.total_bytes <= sizes.kept_blocks_bytes
+    kept_blocks = list(reader.blocks(keep=True)) if read_once else None
     for step in (normalise, accumulate):
-        _for_all(groups, step, prepared, source, z, sigma, sizes)
+        for block in kept_blocks or reader.blocks():
+            for group in groups:
+                step(group, block)
     for group in groups:
         group.total /= prepared.coverage[:, None]
     return groups
 
 
-def _for_all(
-    groups: list[_Group],
-    step: Callable[[_Group, Block], None],
-    prepared: PreparedModel,
-    source: Source,
-    z: Tensor,
-    sigma: float,
-    sizes: Sizes,
-) -> None:
-    """Every group with every block of the source in order."""
-    channels = prepared.response_channels
-    for block in source_blocks(source, sizes.images, z.device, z.dtype, sigma, channels):
-        for group in groups:
-            step(group, block)
+def _reader(
+    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, sizes: Sizes
+) -> BlockReader:
+    return BlockReader(source, sizes.images, z.device, z.dtype, sigma, prepared.response_channels)
 
 
 def _groups(
