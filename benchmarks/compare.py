@@ -102,6 +102,11 @@ POSITIVE = click.IntRange(min=1)
 @click.option("--side", "side_px", default=32, show_default=True, help="Of photos, in pixels.")
 @click.option("--peer", "given", multiple=True, metavar="NAME=PATH", help=", ".join(PEERS))
 @click.option("--dense", is_flag=True, help="Compare with plain dense torch as well.")
+@click.option(
+    "--fastest-batches",
+    is_flag=True,
+    help="Peers' batches as a trial finds fastest, not as their scripts have them.",
+)
 @click.option("--only", default="", help="Methods, with commas between; without it, all.")
 @click.option("--repetitions", default=5, show_default=True, type=POSITIVE)
 @click.option("--threads", default=2, show_default=True, type=POSITIVE)
@@ -121,6 +126,7 @@ def main(
     side_px: int,
     given: tuple[str, ...],
     dense: bool,
+    fastest_batches: bool,
     only: str,
     repetitions: int,
     threads: int,
@@ -134,6 +140,8 @@ def main(
         problem = load_problem(data, images, queries, side_px, seed)
     except UsageError as error:
         raise click.UsageError(str(error)) from error
+    for peer in peers:
+        peer.fastest_batches = fastest_batches
     small = problem.first(min(els_images, images), min(els_queries, queries))
     rows = compare(default_cases(problem, methods), peers, problem, small, repetitions)
     click.echo(f"\n{threads} threads, torch {torch.__version__}, {repetitions} repetitions\n")

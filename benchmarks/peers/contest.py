@@ -32,6 +32,8 @@ class Peer(ABC):
 
     name: ClassVar[str]
     methods: ClassVar[frozenset[str]]
+    fastest_batches: bool = False
+    """Whether batches are what a trial finds fastest, not what the peer's own scripts say."""
 
     @abstractmethod
     def contest(self, case: Case, problem: Problem) -> Contest: ...

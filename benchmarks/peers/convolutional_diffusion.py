@@ -3,10 +3,11 @@
 Their functions take x = alpha z under a schedule t -> beta with alpha^2 = 1 - beta, and return a
 score s; in our variables sigma^2 = beta / (1 - beta) and D(z) = z + beta s / alpha.
 
-To the peer's advantage, its data loader's batches are collated before the clock runs, and hold as
-many images as a short trial finds fastest: a few divisors of N are tried, since an uneven last
-batch would weigh more, a known fault. Queries go one at a time: larger batches fail or give wrong
-answers. `els` expands |x - y|^2, which costs digits where squares are large.
+Its data loader's batches hold as many images as its scripts' default says, or a few less: a divisor
+of N, since an uneven last batch would weigh more, a known fault. With --fastest-batches they hold
+as many as a short trial finds fastest. Either way they are collated before the clock runs. Queries
+go one at a time: larger batches fail or give wrong answers. `els` expands |x - y|^2, which costs
+digits where squares are large.
 """
 
 import time
@@ -25,6 +26,8 @@ CLASSES = {
     "ls": "LocalScoreModule",
     "els": "LocalEquivBordersScoreModule",
 }
+RELEASED_BATCH = 256
+"""Images: the default of the repository's own sampling script."""
 BATCH_LIMITS = {"optimal": (50, 100, 300), "ls": (5, 20, 100), "els": (1, 5, 10)}
 """Tried: the largest divisor of N up to each. Which is fastest depends on the side."""
 TRIAL_IMAGES = {"optimal": 300, "ls": 100, "els": 10}
@@ -48,6 +51,10 @@ class ConvolutionalDiffusion(CheckedOut):
             schedule=lambda _: beta,
         )
         theirs = denoiser(machine, beta)
+        if not self.fastest_batches:
+            size = largest_divisor(len(images), RELEASED_BATCH)
+            set_batches(machine, images, size)
+            return Contest(theirs, case.model(problem), note=f"their batches: {size} images")
         query = problem.queries(case.sigma)[:1]
         sizes = {largest_divisor(len(images), limit) for limit in BATCH_LIMITS[case.method]}
         seconds = {}

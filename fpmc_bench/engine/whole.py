@@ -24,8 +24,10 @@ def denoise_whole(
     dtype = torch.float32 if sigma >= FLOAT32_SIGMA * dimensions else torch.float64
     values = min(GPU_VALUES if z.is_cuda else CACHED_VALUES, budget_bytes // 4 // dtype.itemsize)
     images = chunk_images or max(1, values // dimensions)
-    # stored levels are used as they are, so that the factor goes to the few queries instead
-    scale, centre = (source.scale, 1 / source.scale) if source.is_levels else (1.0, 0.0)
+    # stored levels are used as they are, so that the factor goes to the few queries instead; less
+    # their middle where float32 would show that it is the same for all
+    scale, middle = (source.scale, 1 / source.scale) if source.is_levels else (1.0, 0.0)
+    centre = middle if dtype == torch.float32 else 0.0
     queries = (z.double().flatten(1) * (scale / sigma**2)).to(dtype)
     priors = source.squared_norms / (-2 * sigma**2)
     if source.log_weights is not None:
@@ -33,9 +35,12 @@ def denoise_whole(
     maximum = queries.new_full((len(z),), torch.finfo(dtype).min)
     weight = torch.zeros(len(z), dtype=dtype, device=z.device)
     total = torch.zeros(len(z), dimensions, dtype=dtype, device=z.device)
+    buffer = queries.new_empty(min(images, len(source)), dimensions)
     for start in range(0, len(source), images):
         stop = min(start + images, len(source))
-        levels = source.images[start:stop].to(z.device).flatten(1).to(dtype) - centre
+        levels = buffer[: stop - start].copy_(source.images[start:stop].flatten(1))
+        if centre:
+            levels.sub_(centre)
         prior = priors[start:stop].to(z.device, dtype)
         logits = torch.addmm(prior, queries, levels.T)
         largest = torch.maximum(maximum, logits.amax(1))
@@ -47,4 +52,5 @@ def denoise_whole(
         weights = logits.exp_()
         weight = weight * factor + weights.sum(1)
         total = torch.addmm(total * factor[:, None], weights, levels)
-    return (total / weight[:, None] * scale).float().reshape(z.shape)
+    mean = (total / weight[:, None] - (middle - centre)) * scale
+    return mean.float().reshape(z.shape)
