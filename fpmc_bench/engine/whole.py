@@ -1,7 +1,8 @@
 """One estimator that sees whole images (the optimal denoiser): two products with the source.
 
 -|z - x|^2 / 2 sigma^2 = z.x / sigma^2 - |x|^2 / 2 sigma^2 + what is the same for all images. The
-difference of large products loses digits, so it is taken in float64 wherever float32 could show.
+difference of large products loses digits, so it is taken in float64, which costs nothing: with a
+few queries at a time, reading the source takes longer than multiplying by it.
 """
 
 import torch
@@ -11,9 +12,7 @@ from fpmc_bench.engine.elementwise import FURTHEST
 from fpmc_bench.engine.sizes import CACHED_VALUES, GPU_VALUES
 from fpmc_bench.source import Source
 
-FLOAT32_SIGMA = 2.5e-4
-"""float32 products of D terms are used from sigma = 2.5e-4 D up. Their rounding is about 4e-7 of
-|z| |x| / sigma^2 <= D / 2 sigma there, which stays below 1e-3 of a logit."""
+FLOAT64_BYTES = 8
 
 
 def denoise_whole(
@@ -21,28 +20,22 @@ def denoise_whole(
 ) -> Tensor:
     """z [B,C,H,W] -> [B,C,H,W] float32."""
     dimensions = source.shape.dimensions
-    dtype = torch.float32 if sigma >= FLOAT32_SIGMA * dimensions else torch.float64
-    values = min(GPU_VALUES if z.is_cuda else CACHED_VALUES, budget_bytes // 4 // dtype.itemsize)
+    values = min(GPU_VALUES if z.is_cuda else CACHED_VALUES, budget_bytes // 4 // FLOAT64_BYTES)
     images = chunk_images or max(1, values // dimensions)
-    # stored levels are used as they are, so that the factor goes to the few queries instead; less
-    # their middle where float32 would show that it is the same for all
+    # stored levels are used as they are, so that the factor goes to the few queries instead
     scale, middle = (source.scale, 1 / source.scale) if source.is_levels else (1.0, 0.0)
-    centre = middle if dtype == torch.float32 else 0.0
-    queries = (z.double().flatten(1) * (scale / sigma**2)).to(dtype)
+    queries = z.double().flatten(1) * (scale / sigma**2)
     priors = source.squared_norms / (-2 * sigma**2)
     if source.log_weights is not None:
         priors = priors + source.log_weights
-    maximum = queries.new_full((len(z),), torch.finfo(dtype).min)
-    weight = torch.zeros(len(z), dtype=dtype, device=z.device)
-    total = torch.zeros(len(z), dimensions, dtype=dtype, device=z.device)
+    maximum = queries.new_full((len(z),), torch.finfo(torch.float64).min)
+    weight = torch.zeros_like(maximum)
+    total = torch.zeros_like(queries)
     buffer = queries.new_empty(min(images, len(source)), dimensions)
     for start in range(0, len(source), images):
         stop = min(start + images, len(source))
         levels = buffer[: stop - start].copy_(source.images[start:stop].flatten(1))
-        if centre:
-            levels.sub_(centre)
-        prior = priors[start:stop].to(z.device, dtype)
-        logits = torch.addmm(prior, queries, levels.T)
+        logits = torch.addmm(priors[start:stop].to(z.device), queries, levels.T)
         largest = torch.maximum(maximum, logits.amax(1))
         logits -= largest[:, None]
         factor = (maximum - largest).exp_()
@@ -52,5 +45,5 @@ def denoise_whole(
         weights = logits.exp_()
         weight = weight * factor + weights.sum(1)
         total = torch.addmm(total * factor[:, None], weights, levels)
-    mean = (total / weight[:, None] - (middle - centre)) * scale
+    mean = (total / weight[:, None] - middle) * scale
     return mean.float().reshape(z.shape)
