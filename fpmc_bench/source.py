@@ -67,11 +67,13 @@ class Source:
     @cached_property
     def squared_norms(self) -> Tensor:
         """|x|^2 of every image, [N] float64."""
-        norms = [
-            values.flatten(1).square().sum(1)
-            for values, _ in self.chunks(NORM_IMAGES, "cpu", torch.float64)
-        ]
-        return torch.cat(norms)
+        norms = torch.empty(len(self), dtype=torch.float64)
+        # written in place: results kept one by one between large arrays would fragment memory
+        for start in range(0, len(self), NORM_IMAGES):
+            rows = slice(start, start + NORM_IMAGES)
+            values = self.to_values(self.images[rows].cpu().flatten(1), torch.float64)
+            torch.linalg.vecdot(values, values, out=norms[rows])
+        return norms
 
     def chunk(
         self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype
