@@ -1,5 +1,8 @@
 """Memory budgets, kept weights and precision: they change how, never what."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
@@ -50,6 +53,15 @@ def test_any_budget_gives_the_same_answer(name: str, sigma: float) -> None:
     for budget_bytes in (1, 2**12, 2**16, 2**20, 2**30):
         output = fpmc_denoise(model, source(), z, sigma, budget_bytes=budget_bytes)
         assert float((output - expected).abs().max()) < 1e-4, budget_bytes
+
+
+def test_a_model_that_is_gone_leaves_nothing_behind() -> None:
+    model = FPMC(squares(SHAPE, 3), PixelOneHot(SHAPE))
+    assert prepare(model, "cpu") is prepare(model, "cpu")
+    gone = weakref.ref(prepare(model, "cpu"))
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def test_weights_are_kept_between_passes_as_far_as_the_budget_goes() -> None:

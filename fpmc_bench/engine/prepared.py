@@ -4,7 +4,6 @@ Prepared once per model and device and kept as long as the model lives.
 """
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -16,9 +15,6 @@ from fpmc_bench.engine.settings import current_settings
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import FPMC, SharedByChannels, Uniform
 from fpmc_bench.fpmc.filters import Filter
-
-_prepared: "WeakKeyDictionary[FPMC, dict[tuple[str, Arithmetic], PreparedModel]]"
-_prepared = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +65,8 @@ class PreparedModel:
 def prepare(model: FPMC, device: torch.device | str) -> PreparedModel:
     """The maps of a model; InputError where some dimension gets no response at all."""
     arithmetic = current_settings().arithmetic_on(device)
-    kept = _prepared.setdefault(model, {})
+    # on the model itself, so that both go together: a weak table would hold the model by its value
+    kept: dict[tuple[str, Arithmetic], PreparedModel] = model.__dict__.setdefault("_prepared", {})
     key = (str(device), arithmetic)
     if key not in kept:
         kept[key] = _prepare(model, device, arithmetic)
