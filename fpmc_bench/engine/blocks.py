@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.transpose import transpose_into
 from fpmc_bench.source import Source
 
 
@@ -79,17 +80,15 @@ class BlockReader:
             if keep or buffers is None or buffers[0].shape[-1] != len(raw):
                 buffers = self._buffers(len(raw))
             moments, scaled = buffers
-            # transposed as a matrix, which torch does in tiles, and as bytes if images are bytes
-            columns = raw.to(self.device).flatten(1).T.contiguous()
             values = moments[: self.channels]
-            values.copy_(columns.view_as(values))
+            transpose_into(values.flatten(0, 1), raw.to(self.device).flatten(1))
             if self.source.is_levels:
                 values.sub_(1 / self.source.scale)
             torch.mul(values[0], values[0], out=moments[self.channels])
             for channel in values[1:]:
                 moments[self.channels].addcmul_(channel, channel)
             factor = value_unit(self.source) * distance_scale(self.sigma)
-            scaled.copy_(values.view_as(scaled)).mul_(factor)
+            torch.mul(values.view_as(scaled).to(scaled.dtype), factor, out=scaled)
             if weights is not None:
                 weights = weights.to(self.device, self.dtype)
             yield Block(scaled, moments, weights)
