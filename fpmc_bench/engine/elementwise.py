@@ -1,5 +1,7 @@
 """The two chains of elementwise operations that everything else is built around."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,10 @@ from fpmc_bench.engine.fused import fused_on_gpu
 FURTHEST = 80.0
 """exp(-80) = 2e-35 of the largest weight: nothing beside it, but still a normal float32 number.
 Anything lower would be a denormal, which processors multiply a hundred times more slowly."""
+
+BITS_PER_NAT = 1 / math.log(2)
+"""torch's exp2 is its own vector code, and up to three times as fast as its exp, which it hands to
+another library."""
 
 
 @fused_on_gpu
@@ -43,4 +49,4 @@ def relative_weights(energies: Tensor, reference: Tensor) -> Tensor:
     single = energies.dtype == torch.float32
     out = energies if single else torch.empty_like(energies, dtype=torch.float32)
     torch.sub(reference[..., None], energies, out=out)
-    return out.clamp_(min=-FURTHEST).exp_()
+    return out.clamp_(min=-FURTHEST).mul_(BITS_PER_NAT).exp2_()
