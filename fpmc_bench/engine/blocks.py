@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.scratch import Scratch
 from fpmc_bench.engine.transpose import transpose_into
 from fpmc_bench.source import Source
 
@@ -32,6 +33,7 @@ class Block:
 
 
 FLOAT_BYTES = 4
+ARRAYS_PER_BLOCK = 2
 
 
 def distance_scale(sigma: float) -> float:
@@ -66,19 +68,23 @@ class BlockReader:
         scaled_bytes = self.source.shape.dimensions * self.dtype.itemsize
         return len(self.source) * (moments_bytes + scaled_bytes)
 
-    def blocks(self, *, keep: bool = False) -> Iterator[Block]:
+    @property
+    def count(self) -> int:
+        """At most so many blocks."""
+        return math.ceil(len(self.source) / self.images)
+
+    def blocks(self, keep_in: Scratch | None = None) -> Iterator[Block]:
         """The whole source in order; images of no weight are left out.
 
-        A block is overwritten by the next, unless blocks are to be kept: new memory costs more
-        time than what is put there.
+        A block is overwritten by the next unless there is somewhere to keep them.
         """
         buffers: tuple[Tensor, Tensor] | None = None
         for start in range(0, len(self.source), self.images):
             raw, weights = self._rows(start)
             if not len(raw):
                 continue
-            if keep or buffers is None or buffers[0].shape[-1] != len(raw):
-                buffers = self._buffers(len(raw))
+            if keep_in or buffers is None or buffers[0].shape[-1] != len(raw):
+                buffers = self._buffers(len(raw), keep_in)
             moments, scaled = buffers
             values = moments[: self.channels]
             transpose_into(values.flatten(0, 1), raw.to(self.device).flatten(1))
@@ -102,10 +108,13 @@ class BlockReader:
         there = weights[rows] > -math.inf
         return (raw, weights[rows]) if bool(there.all()) else (raw[there], weights[rows][there])
 
-    def _buffers(self, images: int) -> tuple[Tensor, Tensor]:
+    def _buffers(self, images: int, keep_in: Scratch | None) -> tuple[Tensor, Tensor]:
         """Moments [C+1,K,n] and scaled images [C,H*W,n]."""
         shape = self.source.shape
         rows = shape.dimensions // self.channels
-        moments = torch.empty(self.channels + 1, rows, images, device=self.device)
-        scaled = moments.new_empty(shape.channels, shape.pixels, images, dtype=self.dtype)
-        return moments, scaled
+        moments_shape = (self.channels + 1, rows, images)
+        scaled_shape = (shape.channels, shape.pixels, images)
+        if keep_in:
+            return keep_in.take(moments_shape), keep_in.take(scaled_shape, self.dtype)
+        moments = torch.empty(moments_shape, device=self.device)
+        return moments, torch.empty(scaled_shape, device=self.device, dtype=self.dtype)

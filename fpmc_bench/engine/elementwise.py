@@ -41,12 +41,14 @@ def squared_differences(
 
 
 @fused_on_gpu
-def relative_weights(energies: Tensor, reference: Tensor) -> Tensor:
+def relative_weights(energies: Tensor, reference: Tensor, out: Tensor | None = None) -> Tensor:
     """exp(reference - energies) as float32: energies [M,b,n], reference [M,b].
 
-    float32 energies may be overwritten; the difference of float64 ones is taken before rounding.
+    In `out` if given, or else where float32 energies were; the difference of float64 ones is
+    taken before rounding.
     """
     single = energies.dtype == torch.float32
-    out = energies if single else torch.empty_like(energies, dtype=torch.float32)
-    torch.sub(reference[..., None], energies, out=out)
-    return out.clamp_(min=-FURTHEST).mul_(BITS_PER_NAT).exp2_()
+    bits = energies if single else torch.empty_like(energies, dtype=torch.float32)
+    torch.sub(reference[..., None], energies, out=bits)
+    bits.clamp_(min=-FURTHEST).mul_(BITS_PER_NAT)
+    return torch.exp2(bits, out=bits if out is None else out)

@@ -28,11 +28,14 @@ class RunningSoftmax:
         minimum = like.new_full((estimators, queries), ceiling)
         return cls(minimum, torch.zeros_like(minimum, dtype=torch.float32))
 
-    def update(self, energies: Tensor) -> tuple[Tensor, Tensor]:
-        """Take energies [M,b,n]: (weights [M,b,n], factor [M,b] on whatever came before)."""
+    def update(self, energies: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Take energies [M,b,n]: (weights [M,b,n], factor [M,b] on whatever came before).
+
+        Weights go into `out` if given, or else where the energies were.
+        """
         minimum = torch.minimum(self.minimum, energies.amin(-1))
         factor = (minimum - self.minimum).exp_().float()
-        weights = relative_weights(energies, minimum)
+        weights = relative_weights(energies, minimum, out)
         self.minimum = minimum
         self.total = self.total * factor + weights.sum(-1)
         return weights, factor

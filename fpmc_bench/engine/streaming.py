@@ -12,9 +12,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.blocks import Block, BlockReader, distance_scale, value_unit
+from fpmc_bench.engine.blocks import (
+    ARRAYS_PER_BLOCK,
+    FLOAT_BYTES,
+    Block,
+    BlockReader,
+    distance_scale,
+    value_unit,
+)
 from fpmc_bench.engine.elementwise import relative_weights, squared_differences
 from fpmc_bench.engine.prepared import PreparedModel
+from fpmc_bench.engine.scratch import Scratch
 from fpmc_bench.engine.sizes import Sizes
 from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.source import Source
@@ -111,10 +119,20 @@ def _two_passes(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, sizes: Sizes
 ) -> list[_Group]:
     groups = _groups(prepared, source, z, sigma, sizes)
+    reader = _reader(prepared, source, z, sigma, sizes)
     keep = sizes.kept_queries > 0
+    weights_bytes = keep * len(z) * prepared.model.estimators * len(source) * FLOAT_BYTES
+    read_once = reader.total_bytes <= sizes.kept_blocks_bytes
+    scratch = Scratch(
+        z.device,
+        weights_bytes + read_once * reader.total_bytes,
+        reader.count * (len(groups) + ARRAYS_PER_BLOCK),
+    )
 
     def normalise(group: _Group, block: Block) -> None:
-        weights, _ = group.softmax.update(_energies(prepared, group, block))
+        energies = _energies(prepared, group, block)
+        out = scratch.take(energies.shape) if keep else None
+        weights, _ = group.softmax.update(energies, out)
         if keep:
             group.kept.append((weights, group.softmax.minimum))
 
@@ -127,9 +145,7 @@ def _two_passes(
             weights = relative_weights(_energies(prepared, group, block), group.softmax.minimum)
         _gather(prepared, group, weights.mul_(share[..., None]), block)
 
-    reader = _reader(prepared, source, z, sigma, sizes)
-    read_once = reader.total_bytes <= sizes.kept_blocks_bytes
-    kept_blocks = list(reader.blocks(keep=True)) if read_once else None
+    kept_blocks = list(reader.blocks(scratch)) if read_once else None
     for step in (normalise, accumulate):
         for block in kept_blocks or reader.blocks():
             for group in groups:
