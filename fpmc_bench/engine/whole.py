@@ -9,9 +9,14 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine.elementwise import FURTHEST
-from fpmc_bench.engine.sizes import CACHED_VALUES, GPU_VALUES
+from fpmc_bench.engine.scratch import Scratch
+from fpmc_bench.engine.sizes import GPU_VALUES
 from fpmc_bench.source import Source
 
+CACHED_VALUES = 2**20
+"""Numbers of a block on a processor: 8 MiB, for a product of few rows needs long ones."""
+WORTH_SELECTING = 0.5
+"""Images are picked out of a block where no more than this part of them has any weight."""
 FLOAT64_BYTES = 8
 
 
@@ -31,7 +36,10 @@ def denoise_whole(
     maximum = queries.new_full((len(z),), torch.finfo(torch.float64).min)
     weight = torch.zeros_like(maximum)
     total = torch.zeros_like(queries)
-    buffer = queries.new_empty(min(images, len(source)), dimensions)
+    images = min(images, len(source))
+    buffer = Scratch(z.device, images * dimensions * FLOAT64_BYTES, 1).take(
+        (images, dimensions), torch.float64
+    )
     for start in range(0, len(source), images):
         stop = min(start + images, len(source))
         levels = buffer[: stop - start].copy_(source.images[start:stop].flatten(1))
@@ -40,8 +48,9 @@ def denoise_whole(
         logits -= largest[:, None]
         factor = (maximum - largest).exp_()
         maximum = largest
-        if bool(logits.amax() < -FURTHEST):  # nothing here weighs anything for any query
-            continue
+        heavy = (logits.amax(0) > -FURTHEST).nonzero()[:, 0]  # for any query
+        if len(heavy) <= WORTH_SELECTING * len(levels):
+            levels, logits = levels[heavy], logits[:, heavy]
         weights = logits.exp_()
         weight = weight * factor + weights.sum(1)
         total = torch.addmm(total * factor[:, None], weights, levels)
