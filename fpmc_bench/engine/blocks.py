@@ -6,7 +6,7 @@ sqrt(2) sigma as it is read, so that a sum of squares is an energy, with no furt
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -50,7 +50,8 @@ def value_unit(source: Source) -> float:
 class BlockReader:
     """Reads a source as blocks of `images` for one noise level.
 
-    `channels` share a row of what is averaged: all of them, or 1.
+    `channels` share a row of what is averaged: all of them, or 1. `rows` are the images that are
+    read, in this order; None: all of them.
     """
 
     source: Source
@@ -59,6 +60,33 @@ class BlockReader:
     dtype: torch.dtype
     sigma: float
     channels: int
+    rows: Tensor | None
+
+    @classmethod
+    def of_weight(
+        cls,
+        source: Source,
+        images: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        sigma: float,
+        channels: int,
+    ) -> "BlockReader":
+        """Of all images that have a weight."""
+        rows = None
+        if source.log_weights is not None:
+            there = source.log_weights > -math.inf
+            rows = None if bool(there.all()) else there.nonzero()[:, 0].cpu()
+        return cls(source, images, device, dtype, sigma, channels, rows)
+
+    def __len__(self) -> int:
+        """Of the images that are read."""
+        return len(self.source) if self.rows is None else len(self.rows)
+
+    @property
+    def count(self) -> int:
+        """Of blocks."""
+        return math.ceil(len(self) / self.images)
 
     @property
     def total_bytes(self) -> int:
@@ -66,23 +94,18 @@ class BlockReader:
         rows = self.source.shape.dimensions // self.channels
         moments_bytes = (self.channels + 1) * rows * FLOAT_BYTES
         scaled_bytes = self.source.shape.dimensions * self.dtype.itemsize
-        return len(self.source) * (moments_bytes + scaled_bytes)
+        return len(self) * (moments_bytes + scaled_bytes)
 
-    @property
-    def count(self) -> int:
-        """At most so many blocks."""
-        return math.ceil(len(self.source) / self.images)
+    def only(self, columns: Tensor) -> "BlockReader":
+        """Of the images that are columns `columns` [m] of all blocks side by side."""
+        columns = columns.cpu()
+        return replace(self, rows=columns if self.rows is None else self.rows[columns])
 
     def blocks(self, keep_in: Scratch | None = None) -> Iterator[Block]:
-        """The whole source in order; images of no weight are left out.
-
-        A block is overwritten by the next unless there is somewhere to keep them.
-        """
+        """In order. A block is overwritten by the next unless there is somewhere to keep them."""
         buffers: tuple[Tensor, Tensor] | None = None
-        for start in range(0, len(self.source), self.images):
-            raw, weights = self._rows(start)
-            if not len(raw):
-                continue
+        for start in range(0, len(self), self.images):
+            raw, weights = self._stored(start)
             if keep_in or buffers is None or buffers[0].shape[-1] != len(raw):
                 buffers = self._buffers(len(raw), keep_in)
             moments, scaled = buffers
@@ -99,14 +122,12 @@ class BlockReader:
                 weights = weights.to(self.device, self.dtype)
             yield Block(scaled, moments, weights)
 
-    def _rows(self, start: int) -> tuple[Tensor, Tensor | None]:
-        """Images as stored, with log weights above -inf."""
-        rows = slice(start, min(start + self.images, len(self.source)))
-        raw, weights = self.source.images[rows], self.source.log_weights
-        if weights is None:
-            return raw, None
-        there = weights[rows] > -math.inf
-        return (raw, weights[rows]) if bool(there.all()) else (raw[there], weights[rows][there])
+    def _stored(self, start: int) -> tuple[Tensor, Tensor | None]:
+        """Images as they are stored, with their log weights."""
+        stop = min(start + self.images, len(self))
+        images, weights = self.source.images, self.source.log_weights
+        which = slice(start, stop) if self.rows is None else self.rows[start:stop]
+        return images[which], None if weights is None else weights[which]
 
     def _buffers(self, images: int, keep_in: Scratch | None) -> tuple[Tensor, Tensor]:
         """Moments [C+1,K,n] and scaled images [C,H*W,n]."""

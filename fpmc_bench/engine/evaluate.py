@@ -12,6 +12,7 @@ from torch import Tensor
 from fpmc_bench.engine.exact import stream_exactly
 from fpmc_bench.engine.placement import placed
 from fpmc_bench.engine.prepared import PreparedModel, prepare
+from fpmc_bench.engine.scratch import teach_allocator
 from fpmc_bench.engine.settings import current_settings
 from fpmc_bench.engine.translated import denoise_translated
 from fpmc_bench.engine.whole import denoise_whole
@@ -37,12 +38,12 @@ def fpmc_denoise(
     """Evaluate `model` over `source` at noisy images z [B,C,H,W]; returns [B,C,H,W] like z.
 
     `budget_bytes` bounds the working memory beside the source (default: as `using` set it).
-    `chunk_images` and `batch_queries`
-    override the sizes that follow from it; all three change the speed, and the result only in its
-    last bits. Where a GPU runs out of memory, half of the budget is tried, and so on. Raises
-    InputError for a sigma that is not positive and finite, for a z with NaN or infinite values,
-    and for mismatched shapes.
+    `chunk_images` and `batch_queries` override the sizes that follow from it; all three change the
+    speed, and the result only in its last bits. Where a GPU runs out of memory, half of the budget
+    is tried, and so on. Raises InputError for a sigma that is not positive and finite, for a z with
+    NaN or infinite values, and for mismatched shapes.
     """
+    teach_allocator()
     check_query(z, sigma, model.shape)
     if source.shape != model.shape:
         raise InputError(f"the source has {source.shape} images, the model is for {model.shape}")

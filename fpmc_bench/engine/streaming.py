@@ -5,6 +5,7 @@ image n. Then E = Q S, W = softmax over n of (log p - E) and D = sum_n x_n (R^T 
 (paper eq. 7-10 in matrix form). Where R partitions the pixels each has one normaliser, and one
 pass with a running minimum is enough. Otherwise a first pass finds the normalisers and a second
 accumulates; the weights are kept in between where the budget has room, or else computed again.
+Where few images have any weight, as with large patches at low noise, the second pass is over those.
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ CENTRED_SIGMA = 1.0
 """About twice the standard deviation of images in [-1,1]."""
 CENTRE_IMAGES = 256
 """Whose mean stands for that of the source."""
+NEGLIGIBLE = 1e-6
+"""Of all the weight: what is left out of a second pass is less than this."""
+WORTH_PICKING = 0.25
+"""Images are read again one by one where no more than this part of them is wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,9 @@ class _Group:
     offset: Tensor | None
     """What is taken off every squared difference, [K,b,1]: nothing that a softmax could see."""
     workspace: "_Workspace"
+    highest: list[Tensor]
+    """Of each block's images, the largest weight under any estimator, relative to the largest
+    so far: [n]."""
     kept: list[tuple[Tensor, Tensor]]
     """Weights [M,b,n] of each block, with the minimum [M,b] that they are relative to."""
 
@@ -133,12 +141,13 @@ def _two_passes(
         energies = _energies(prepared, group, block)
         out = scratch.take(energies.shape) if keep else None
         weights, _ = group.softmax.update(energies, out)
+        group.highest.append(weights.amax((0, 1)))
         if keep:
             group.kept.append((weights, group.softmax.minimum))
 
     def accumulate(group: _Group, block: Block) -> None:
         share = 1 / group.softmax.total
-        if keep:
+        if group.kept:
             weights, minimum = group.kept.pop(0)
             share *= (group.softmax.minimum - minimum).exp().float()
         else:
@@ -146,10 +155,23 @@ def _two_passes(
         _gather(prepared, group, weights.mul_(share[..., None]), block)
 
     kept_blocks = list(reader.blocks(scratch)) if read_once else None
-    for step in (normalise, accumulate):
+    for block in kept_blocks or reader.blocks():
+        for group in groups:
+            normalise(group, block)
+    rest: list[_Group] = []
+    for group in groups:
+        # relative to the largest so far, and so no less than in the end
+        wanted = (torch.cat(group.highest) > NEGLIGIBLE / len(reader)).nonzero()[:, 0]
+        if len(wanted) > WORTH_PICKING * len(reader):
+            rest.append(group)
+            continue
+        group.kept.clear()
+        for block in reader.only(wanted).blocks():
+            accumulate(group, block)
+    if rest:
         for block in kept_blocks or reader.blocks():
-            for group in groups:
-                step(group, block)
+            for group in rest:
+                accumulate(group, block)
     for group in groups:
         group.total /= prepared.coverage[:, None]
     return groups
@@ -158,7 +180,9 @@ def _two_passes(
 def _reader(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, sizes: Sizes
 ) -> BlockReader:
-    return BlockReader(source, sizes.images, z.device, z.dtype, sigma, prepared.response_channels)
+    return BlockReader.of_weight(
+        source, sizes.images, z.device, z.dtype, sigma, prepared.response_channels
+    )
 
 
 def _groups(
@@ -176,6 +200,7 @@ def _groups(
             torch.zeros(*shape, part.shape[2], device=z.device),
             _offset(prepared, source, part, sigma),
             workspace,
+            [],
             [],
         )
         for part in parts
