@@ -6,6 +6,7 @@ Class attributes `name` and `citation` identify it; `needs` says what a denoiser
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from torch import Tensor
@@ -46,6 +47,25 @@ class Dataset(ABC):
         """The images of one split, the same on every machine."""
 
 
+class FileDataset(Dataset):
+    """A dataset that its user keeps in files, at a place of their choice.
+
+    Places are given by `--data NAME=PATH` (see `fpmc_bench.places`).
+    """
+
+    splits: ClassVar[tuple[Split, ...]] = ("train", "test")
+    """Without "test" a suite measures on samples of its tuning teacher."""
+    expects: ClassVar[str]
+    """What to have there and where to get it, as the end of an error's line."""
+
+    def load(self, split: Split) -> Source:
+        raise InputError(f"'{self.name}' has to be read from a place: load_from(path, split)")
+
+    @abstractmethod
+    def load_from(self, path: Path, split: Split) -> Source:
+        """The images of one split; InputError names the file, what is wrong, and what to do."""
+
+
 class Teacher(ABC):
     """A trained network that denoisers are measured against."""
 
@@ -57,6 +77,20 @@ class Teacher(ABC):
     @abstractmethod
     def load(self, device: str) -> TeacherModel:
         """The network with its weights, ready to call."""
+
+
+class FileTeacher(Teacher):
+    """A network that its user keeps in a file, at a place of their choice."""
+
+    expects: ClassVar[str]
+    """What to have there and where to get it, as the end of an error's line."""
+
+    def load(self, device: str) -> TeacherModel:
+        raise InputError(f"'{self.name}' has to be read from a place: load_from(path, device)")
+
+    @abstractmethod
+    def load_from(self, path: Path, device: str) -> TeacherModel:
+        """The network of this file; CheckpointError names what is wrong with others."""
 
 
 class Augmentation(ABC):

@@ -5,7 +5,8 @@ FpmcBenchError                 catch this for all of them
 │   ├── UnknownNameError       no such plugin, entry, suite or sigma; suggests near names
 │   ├── ParameterError         a parameter is unknown, ill-typed or unfit for the dataset
 │   ├── SuiteError             a suite file is malformed
-│   └── InputError             a tensor or image set of the wrong shape, range or value
+│   ├── InputError             a tensor or image set of the wrong shape, range or value
+│   └── MissingFilesError      data or networks that the user has to fetch or point to
 ├── PluginError                a plugin is broken, misspelled or clashes with another
 ├── CheckpointError            a weights file is missing, damaged or of another network
 └── RunError                   a run directory is busy, foreign or damaged: exit status 1
@@ -18,6 +19,7 @@ __all__ = [
     "CheckpointError",
     "FpmcBenchError",
     "InputError",
+    "MissingFilesError",
     "ParameterError",
     "PluginError",
     "RunError",
@@ -57,6 +59,14 @@ class SuiteError(UsageError):
 
 class InputError(UsageError):
     """A tensor or image set of the wrong shape, range or value."""
+
+
+class MissingFilesError(UsageError):
+    """Data or networks that the user has to fetch or point to; lists all of them at once."""
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        self.missing = tuple(missing)
+        super().__init__("\n".join(["missing files:", *(f"  {one}" for one in self.missing)]))
 
 
 class PluginError(FpmcBenchError):

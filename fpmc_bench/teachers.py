@@ -1,20 +1,24 @@
 """Teachers: trained networks that denoisers are measured against, by name or from a file."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from fpmc_bench.contracts import TeacherModel
+from fpmc_bench.contracts import FileTeacher, Teacher, TeacherModel
 from fpmc_bench.engine.evaluate import check_query
-from fpmc_bench.errors import UnknownNameError
+from fpmc_bench.errors import MissingFilesError, UnknownNameError
 from fpmc_bench.networks.config import NetworkConfig
+from fpmc_bench.networks.function_teacher import FunctionTeacher
 from fpmc_bench.networks.preconditioning import EDMPrecond
 from fpmc_bench.networks.teacher_file import TeacherCard, read_teacher
 from fpmc_bench.parameters import make_plugin
+from fpmc_bench.places import Places
 from fpmc_bench.registry import Registry, installed_registry
 from fpmc_bench.shapes import ImageShape
 
@@ -65,22 +69,67 @@ class NetworkTeacher:
 
 
 def load_teacher(
-    name_or_path: str | Path, device: str = "cpu", *, registry: Registry | None = None
+    name_or_path: str | Path,
+    device: str = "cpu",
+    *,
+    places: Places | None = None,
+    registry: Registry | None = None,
 ) -> TeacherModel:
-    """A registered teacher's name, or a path that ends in .safetensors or holds a separator.
+    """A network as a denoiser, by a registered name or by what holds it.
 
-    Raises UnknownNameError with near names, or CheckpointError for a file that is missing,
-    damaged or holds another network.
+    `name_or_path` is a registered teacher's name, `module:function`, or a path, which ends in
+    .safetensors or .pkl or holds a separator. Raises UnknownNameError with near names,
+    MissingFilesError where a registered teacher is one that its user has to provide (`places` say
+    where), or CheckpointError for a file that is missing, damaged or holds another network.
     """
     text = str(name_or_path)
-    if text.endswith(".safetensors") or "/" in text or "\\" in text:
-        network, card = read_teacher(Path(text))
-        return NetworkTeacher(Path(text).stem, network.to(device), card)
+    if is_path(text):
+        return read_network(Path(text).expanduser(), device)
+    if is_function(text):
+        return FunctionTeacher.named(text, device)
+    places = places or Places()
     known = registry or installed_registry()
     try:
         registered = known.get("teachers", text)
     except UnknownNameError as error:
-        error.args = (f"{error} A network of your own: give its path, ending in .safetensors.",)
+        error.args = (
+            f"{error} A network of your own: give its path, ending in .safetensors or .pkl, the "
+            f"path of a diffusers folder, or module:function.",
+        )
         raise
-    teacher: TeacherModel = make_plugin(registered.item).load(device)
-    return teacher
+    if missing := missing_teacher(registered.item, places):
+        raise MissingFilesError([missing])
+    plugin = make_plugin(registered.item)
+    if not isinstance(plugin, FileTeacher):
+        return cast(TeacherModel, plugin.load(device))
+    place = places.find("teacher", text)
+    assert place is not None  # missing_teacher has looked
+    return plugin.load_from(Path(place).expanduser(), device)
+
+
+def missing_teacher(cls: type[Teacher], places: Places) -> str | None:
+    """What a user has to do before the teacher can be loaded; None: nothing."""
+    if not issubclass(cls, FileTeacher):
+        return None
+    place = places.find("teacher", cls.name)
+    if place is None:
+        return f"teacher '{cls.name}': give {places.ways('teacher', cls.name)}; {cls.expects}"
+    if not Path(place).expanduser().exists():
+        return f"teacher '{cls.name}': there is nothing at {place}; {cls.expects}"
+    return None
+
+
+def is_path(text: str) -> bool:
+    """Whether this is to be looked for among files, and not among names."""
+    return text.endswith((".safetensors", ".pkl")) or "/" in text or "\\" in text
+
+
+def is_function(text: str) -> bool:
+    """Whether this is module:function."""
+    return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text) is not None
+
+
+def read_network(path: Path, device: str = "cpu") -> TeacherModel:
+    """The network at a path, by what is there. CheckpointError says what is wrong with others."""
+    network, card = read_teacher(path)
+    return NetworkTeacher(path.stem, network.to(device), card)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from fpmc_bench.cli.common import (
+    data_option,
     json_option,
     memory_budget_option,
     print_json,
     registry_with_warnings,
+    teacher_option,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     help="Timed calls, of which the median is shown.",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@data_option
+@teacher_option
 @memory_budget_option
 @json_option
 def bench(
@@ -54,6 +58,8 @@ def bench(
     queries: int,
     repetitions: int,
     device: str,
+    data: tuple[str, ...],
+    teacher: tuple[str, ...],
     memory_budget: int,
     as_json: bool,
 ) -> None:
@@ -71,6 +77,7 @@ def bench(
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.plan import make_plan
     from fpmc_bench.harness.processes import join_processes
+    from fpmc_bench.places import Places
     from fpmc_bench.selection import select_entries
     from fpmc_bench.sensitivity import sensitivity_maps
     from fpmc_bench.speed import measure_ceilings, measure_speed, spread_levels
@@ -78,7 +85,7 @@ def bench(
 
     registry = registry_with_warnings()
     chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)
-    plan = make_plan(chosen, registry, join_processes(device).device)
+    plan = make_plan(chosen, registry, join_processes(device).device, Places.given(data, teacher))
     sigmas = spread_levels(plan.sigmas, levels)
     settings = EngineSettings(memory_budget)
     ceilings = measure_ceilings(plan.device)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,6 +42,20 @@ memory_budget_option = click.option(
     show_default=True,
     help="Working memory of the engine beside the source images, in each process.",
 )
+data_option = click.option(
+    "--data",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Where a dataset lies that you keep yourself.",
+)
+teacher_option = click.option(
+    "--teacher",
+    "teacher",
+    multiple=True,
+    metavar="ROLE=WHAT",
+    help="The network in a role (tuning, evaluation) or of a name: a file, a diffusers folder or "
+    "module:function.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
@@ -56,3 +71,11 @@ def registry_with_warnings() -> "Registry":
 
 def print_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=2, default=str))
+
+
+def error_table(errors: Mapping[float, float]) -> str:
+    """A teacher's held-out errors as text."""
+    from tabulate import tabulate
+
+    headers = ["sigma", "held-out MSE"]
+    return str(tabulate(errors.items(), headers=headers, floatfmt=("g", ".5f")))

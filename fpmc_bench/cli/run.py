@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpmc_bench.cli.common import memory_budget_option, registry_with_warnings
+from fpmc_bench.cli.common import (
+    data_option,
+    memory_budget_option,
+    registry_with_warnings,
+    teacher_option,
+)
 
 if TYPE_CHECKING:
     from fpmc_bench.harness.run import RunOutcome
@@ -45,6 +50,8 @@ PROTOCOLS = click.Choice(["denoiser-mse", "sample-mse"])
     show_default=True,
     help="Local processes to share the work.",
 )
+@data_option
+@teacher_option
 @memory_budget_option
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
@@ -59,6 +66,8 @@ def run(
     run_dir: Path | None,
     fresh: bool,
     processes: int,
+    data: tuple[str, ...],
+    teacher: tuple[str, ...],
     memory_budget: int,
     quiet: bool,
 ) -> None:
@@ -68,6 +77,7 @@ def run(
     """
     from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.harness.run import run_suite
+    from fpmc_bench.places import Places
     from fpmc_bench.selection import select_entries
     from fpmc_bench.suites import load_suite
 
@@ -84,6 +94,7 @@ def run(
             fresh=fresh,
             progress=not quiet,
             memory_budget=memory_budget,
+            places=Places.given(data, teacher),
             registry=registry,
         )
     finally:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.cli.common import (
+    data_option,
     json_option,
     memory_budget_option,
     print_json,
     registry_with_warnings,
+    teacher_option,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 @click.option("--values", help="Candidate values, comma-separated, instead of the denoiser's own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the validation items.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@data_option
+@teacher_option
 @memory_budget_option
 @json_option
 def tune(
@@ -45,6 +49,8 @@ def tune(
     values: str | None,
     seed: int | None,
     device: str,
+    data: tuple[str, ...],
+    teacher: tuple[str, ...],
     memory_budget: int,
     as_json: bool,
 ) -> None:
@@ -57,6 +63,7 @@ def tune(
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.plan import make_plan
     from fpmc_bench.harness.processes import join_processes
+    from fpmc_bench.places import Places
     from fpmc_bench.suites import load_suite
     from fpmc_bench.tuning import tune as tune_denoiser
 
@@ -64,7 +71,7 @@ def tune(
     chosen = load_suite(suite, registry=registry)
     if seed is not None:
         chosen = chosen.replaced(seed=seed)
-    plan = make_plan(chosen, registry, join_processes(device).device)
+    plan = make_plan(chosen, registry, join_processes(device).device, Places.given(data, teacher))
     names = denoisers or dict.fromkeys(entry.denoiser for entry in chosen.entries)
     classes = [registry.get("denoisers", name).item for name in names]
     if not denoisers:

@@ -4,6 +4,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,10 +17,12 @@ from fpmc_bench.harness.ledger import Arrays, Ledger
 from fpmc_bench.harness.plan import Contestant, Plan, WorkUnit
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.protocols.denoiser_mse import denoised
+from fpmc_bench.protocols.held_out import held_out_samples
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem, checked
 from fpmc_bench.protocols.sample_mse import sampled
 from fpmc_bench.sensitivity import sensitivity_map
+from fpmc_bench.source import Source
 from fpmc_bench.suite import Protocol
 
 Progress = Callable[[int], None]
@@ -44,6 +47,23 @@ class Workbench:
     ledger: Ledger
     processes: Processes
     _built: tuple[str, DenoiseFunction] | None = None
+
+    def run_held_out(self, progress: Progress) -> None:
+        """Test images where the dataset has none. Raises: without them nothing can be measured."""
+        blocks, plan = self.plan.held_out_keys(), self.plan
+        for index in self.processes.share(len(blocks)):
+            items, key = blocks[index]
+            if not self.ledger.has(key):
+                samples = held_out_samples(
+                    plan.tuning,
+                    plan.dataset.shape,
+                    plan.sigmas,
+                    plan.suite.seed,
+                    items,
+                    plan.device,
+                )
+                self.ledger.write(key, {"prediction": samples.numpy()})
+            progress(sum(self.ledger.has(key) for _, key in blocks))
 
     def run_references(self, units: Sequence[WorkUnit], progress: Progress) -> None:
         """The teachers' own predictions. These raise: without them nothing can be measured."""
@@ -93,8 +113,21 @@ class Workbench:
         denoise = checked(self._denoiser(unit.contestant), unit.contestant.name)
         started = time.perf_counter()
         with torch.no_grad():
-            prediction = PREDICT[unit.protocol](denoise, self.plan.problem, unit.items)
+            prediction = PREDICT[unit.protocol](denoise, self._problem, unit.items)
         return prediction, time.perf_counter() - started
+
+    @cached_property
+    def _problem(self) -> Problem:
+        """With the dataset's test images, or with those that `run_held_out` has sampled."""
+        if self.plan.dataset.test is not None:
+            return self.plan.problem(self.plan.dataset.test)
+        parts = []
+        for _, key in self.plan.held_out_keys():
+            stored = self.ledger.read(key)
+            if stored is None:
+                raise RunError(f"the held-out samples {key} vanished from the ledger")
+            parts.append(torch.from_numpy(stored["prediction"]))
+        return self.plan.problem(Source(torch.cat(parts)))
 
     def _denoiser(self, contestant: Contestant) -> DenoiseFunction:
         """Built once per contestant; only the last is kept, for units come contestant by one."""

@@ -13,19 +13,21 @@ import torch
 
 import fpmc_bench
 from fpmc_bench.contracts import Augmentation, Denoiser, Setting, TeacherModel
-from fpmc_bench.datasets import LoadedDataset, load_dataset
+from fpmc_bench.datasets import LoadedDataset, load_dataset, missing_dataset
 from fpmc_bench.diffusion.sigmas import sigma_grid
-from fpmc_bench.errors import UsageError
+from fpmc_bench.errors import MissingFilesError, UsageError
 from fpmc_bench.harness.ledger import content_key
 from fpmc_bench.parameters import make_plugin
+from fpmc_bench.places import Places
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem
 from fpmc_bench.record import PluginOrigin
 from fpmc_bench.registry import Registry
 from fpmc_bench.source import Source
 from fpmc_bench.suite import Entry, Protocol, SourceAugmentation, Suite
-from fpmc_bench.teachers import load_teacher
+from fpmc_bench.teachers import is_function, is_path, load_teacher, missing_teacher
 
+ROLES = ("tuning", "evaluation")
 NUMERICS_VERSION = 2
 """Raised whenever a change to fpmc_bench changes the numbers of a work unit."""
 
@@ -74,9 +76,20 @@ class Plan:
     sigmas: tuple[float, ...]
     device: str
 
+    @property
+    def samples_held_out(self) -> bool:
+        """Whether test images are samples of the tuning teacher, for the dataset has none."""
+        return self.dataset.test is None
+
     @cached_property
-    def problem(self) -> Problem:
-        return Problem(self.dataset.test, self.sigmas, self.suite.seed, self.device)
+    def test_fingerprint(self) -> str:
+        """Of the test images; where they are sampled, of everything that determines them."""
+        if self.dataset.test is not None:
+            return self.dataset.test.fingerprint
+        return content_key({**self._held_out(), "items": self.suite.items})
+
+    def problem(self, test: Source) -> Problem:
+        return Problem(test, self.sigmas, self.suite.seed, self.device)
 
     def setting(self, source: Source, sensitivity: torch.Tensor | None) -> Setting:
         """What a denoiser over `source` may look at."""
@@ -89,6 +102,23 @@ class Plan:
     def ceiling(self, protocol: Protocol) -> TeacherModel:
         """The other network: how well two networks agree bounds what imitation can mean."""
         return self.evaluation if protocol == "denoiser-mse" else self.tuning
+
+    def held_out_keys(self) -> list[tuple[range, str]]:
+        """Blocks of sampled test images, and the ledger's keys for them."""
+        return [
+            (items, content_key({**self._held_out(), "items": [items.start, items.stop]}))
+            for items in self.blocks()
+        ]
+
+    def _held_out(self) -> dict[str, Any]:
+        return {
+            "numerics": NUMERICS_VERSION,
+            "held-out samples of": self.tuning.fingerprint,
+            "shape": list(self.dataset.shape),
+            "sigmas": self.sigmas,
+            "seed": self.suite.seed,
+            "device": torch.device(self.device).type,
+        }
 
     def reference_units(self, protocol: Protocol) -> list[WorkUnit]:
         return self._units(protocol, self._teacher(self.reference(protocol), "reference"))
@@ -122,7 +152,7 @@ class Plan:
             "origin": contestant.origin.model_dump(),
             "code": contestant.code,
             "source": contestant.source.fingerprint,
-            "test": self.dataset.test.fingerprint,
+            "test": self.test_fingerprint,
             "reference": self.reference(protocol).fingerprint,
             "sigmas": self.sigmas,
             "seed": self.suite.seed,
@@ -142,10 +172,19 @@ class Plan:
         ]
 
 
-def make_plan(suite: Suite, registry: Registry, device: str) -> Plan:
-    """Load and check everything a suite names; raises UsageError and its kin on any fault."""
-    dataset = load_dataset(suite.dataset.name, suite.dataset.params, registry=registry)
-    if suite.items > len(dataset.test):
+def make_plan(suite: Suite, registry: Registry, device: str, places: Places | None = None) -> Plan:
+    """Load and check everything a suite names; raises UsageError and its kin on any fault.
+
+    `places` say where files are that the user keeps, and may put another network in a teacher's
+    role. What is missing is listed all at once, before anything is loaded.
+    """
+    places = places or Places()
+    names = _teacher_names(suite, places)
+    _refuse_missing(suite, names, registry, places)
+    dataset = load_dataset(
+        suite.dataset.name, suite.dataset.params, places=places, registry=registry
+    )
+    if dataset.test is not None and suite.items > len(dataset.test):
         raise UsageError(
             f"suite '{suite.name}' asks for {suite.items} items, but the test split of "
             f"'{dataset.name}' has {len(dataset.test)} images; lower --items"
@@ -153,8 +192,7 @@ def make_plan(suite: Suite, registry: Registry, device: str) -> Plan:
     grid = suite.sigmas
     sigmas = tuple(sigma_grid(grid.steps, grid.smin, grid.smax, grid.rho).tolist())
     tuning, evaluation = (
-        load_teacher(name, device, registry=registry)
-        for name in (suite.teachers.tuning, suite.teachers.evaluation)
+        load_teacher(name, device, places=places, registry=registry) for name in names
     )
     for teacher in (tuning, evaluation):
         if getattr(teacher, "shape", dataset.shape) != dataset.shape:
@@ -162,10 +200,37 @@ def make_plan(suite: Suite, registry: Registry, device: str) -> Plan:
                 f"teacher '{teacher.name}' is for images {teacher.shape}, but dataset "  # type: ignore[attr-defined]
                 f"'{dataset.name}' has {dataset.shape}"
             )
+    if tuning.name == evaluation.name:
+        raise UsageError(
+            f"'{tuning.name}' is both the tuning and the evaluation teacher; samples must be "
+            f"measured against a network that tuned nothing"
+        )
     contestants = tuple(
         _contestant(entry, dataset, sigmas, suite.seed, registry) for entry in suite.entries
     )
     return Plan(suite, dataset, tuning, evaluation, contestants, sigmas, device)
+
+
+def _teacher_names(suite: Suite, places: Places) -> tuple[str, str]:
+    """What tunes and what evaluates: as the suite says, or else as the user does."""
+    given = {role: name for role, name in places.teacher.items() if role in ROLES}
+    roles = {**suite.teachers.model_dump(), **given}
+    return roles["tuning"], roles["evaluation"]
+
+
+def _refuse_missing(
+    suite: Suite, teachers: tuple[str, ...], registry: Registry, places: Places
+) -> None:
+    """MissingFilesError with everything that the user has to provide and has not."""
+    missing = [missing_dataset(registry.get("datasets", suite.dataset.name).item, places)]
+    for name in teachers:
+        if is_path(name):
+            exists = Path(name).expanduser().exists()
+            missing.append(None if exists else f"teacher: there is nothing at {name}")
+        elif not is_function(name) and name in registry.items["teachers"]:
+            missing.append(missing_teacher(registry.items["teachers"][name].item, places))
+    if found := [one for one in missing if one]:
+        raise MissingFilesError(found)
 
 
 def _contestant(

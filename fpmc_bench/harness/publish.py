@@ -96,7 +96,7 @@ def _record(
         fingerprints=Fingerprints(
             suite=plan.suite.fingerprint,
             dataset_train=plan.dataset.train.fingerprint,
-            dataset_test=plan.dataset.test.fingerprint,
+            dataset_test=plan.test_fingerprint,
             source=contestant.source.fingerprint,
             tuning_teacher=plan.tuning.fingerprint,
             evaluation_teacher=plan.evaluation.fingerprint,

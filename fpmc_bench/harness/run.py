@@ -13,6 +13,7 @@ from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory, default_run_directory
+from fpmc_bench.places import Places
 from fpmc_bench.record import Record
 from fpmc_bench.registry import Registry, installed_registry
 from fpmc_bench.suite import Suite
@@ -38,6 +39,7 @@ def run_suite(
     fresh: bool = False,
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
+    places: Places | None = None,
     registry: Registry | None = None,
 ) -> RunOutcome:
     """Run a suite and write its records; continue where an earlier run of it stopped.
@@ -45,12 +47,13 @@ def run_suite(
     Everything is loaded and checked before the first unit of work (UsageError and its kin). A
     denoiser that raises fails its own row; the others complete. In a process started by
     accelerate or torchrun this computes one share; rank 0 writes the records. `memory_budget` is
-    what the engine may use beside the source, in bytes.
+    what the engine may use beside the source, in bytes; `places` say where data and networks are
+    that the user keeps.
     """
     registry = registry or installed_registry()
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
-    plan = make_plan(chosen, registry, processes.device)
+    plan = make_plan(chosen, registry, processes.device, places)
     directory = RunDirectory(run_dir or default_run_directory(chosen))
     with directory.locked() if processes.is_main else nullcontext():
         if processes.is_main:
@@ -70,6 +73,10 @@ def run_suite(
 def _execute(plan: Plan, directory: RunDirectory, processes: Processes, progress: bool) -> None:
     bench = Workbench(plan, directory.ledger, processes)
     visible = progress and processes.is_main
+    if plan.samples_held_out:
+        with _bar("held-out samples", len(plan.blocks()), visible) as report:
+            bench.run_held_out(report)
+        processes.wait()
     for protocol in plan.suite.protocols:
         references, units = plan.reference_units(protocol), plan.units(protocol)
         with _bar(f"{protocol}: reference", len(references), visible) as report:

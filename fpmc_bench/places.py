@@ -1,0 +1,97 @@
+"""Where the user keeps what is not part of fpmc_bench: data sets and networks, by name.
+
+Looked up in this order: the command line, an environment variable, the user's configuration file.
+Places never enter a suite: what lies there is told apart by its content.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+
+from fpmc_bench.errors import UsageError
+
+Kind = Literal["data", "teacher"]
+
+CONFIG_VARIABLE = "FPMC_BENCH_CONFIG"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Given on the command line: `--data NAME=PATH`, `--teacher NAME=WHAT`."""
+
+    data: Mapping[str, str] = field(default_factory=dict)
+    teacher: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def given(cls, data: Sequence[str] = (), teacher: Sequence[str] = ()) -> "Places":
+        """From options as they were written; UsageError for one without a name or twice."""
+        return cls(_pairs("--data", data), _pairs("--teacher", teacher))
+
+    def find(self, kind: Kind, name: str) -> str | None:
+        """What the user says is at `name`, or None. UsageError for an unreadable configuration."""
+        given = self.data if kind == "data" else self.teacher
+        return (
+            given.get(name) or os.environ.get(variable(kind, name)) or _configured(kind).get(name)
+        )
+
+    def ways(self, kind: Kind, name: str) -> str:
+        """How to say where `name` is, for an error."""
+        return (
+            f"--{kind} {name}=PATH, the environment variable {variable(kind, name)}, or "
+            f"'{name} = \"PATH\"' under [{kind}] in {config_file()}"
+        )
+
+
+def variable(kind: Kind, name: str) -> str:
+    """FPMC_BENCH_DATA_CIFAR10 of ("data", "cifar10")."""
+    return f"FPMC_BENCH_{kind.upper()}_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+
+
+def config_file() -> Path:
+    """$FPMC_BENCH_CONFIG, or config.toml in the user's configuration folder."""
+    chosen = os.environ.get(CONFIG_VARIABLE)
+    return Path(chosen) if chosen else platformdirs.user_config_path("fpmc-bench") / "config.toml"
+
+
+def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, separator, what = text.partition("=")
+        if not (separator and name.strip() and what.strip()):
+            raise UsageError(f"{option} {text}: expected NAME=PATH")
+        if name in pairs:
+            raise UsageError(f"{option} {name}= was given twice: {pairs[name]} and {what}")
+        pairs[name] = what
+    return pairs
+
+
+def _configured(kind: Kind) -> Mapping[str, str]:
+    """The [data] or [teacher] table of the configuration file; empty where there is no file."""
+    path = config_file()
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        return {}
+    return _read(path, changed).get(kind, {})
+
+
+@cache
+def _read(path: Path, changed: int) -> dict[str, dict[str, str]]:
+    """Read once for each state of the file."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} can't be read as a configuration: {error}") from error
+    for section, table in content.items():
+        if section not in ("data", "teacher"):
+            raise UsageError(f"{path} has a section [{section}]; expected [data] and [teacher]")
+        if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
+            raise UsageError(f'{path}: [{section}] must hold lines NAME = "PATH"')
+    return content
