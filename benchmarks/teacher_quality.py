@@ -15,7 +15,8 @@ from torch import Tensor
 from fpmc_bench import load_suite
 from fpmc_bench.contracts import DenoiseFunction, Denoiser
 from fpmc_bench.denoise import assemble
-from fpmc_bench.harness.plan import Plan, make_plan
+from fpmc_bench.harness.plan import Plan
+from fpmc_bench.harness.planning import make_plan
 from fpmc_bench.protocols.denoiser_mse import noisy_images
 from fpmc_bench.protocols.metrics import mse_1
 from fpmc_bench.registry import installed_registry

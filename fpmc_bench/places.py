@@ -41,10 +41,10 @@ class Places:
             given.get(name) or os.environ.get(variable(kind, name)) or _configured(kind).get(name)
         )
 
-    def ways(self, kind: Kind, name: str) -> str:
-        """How to say where `name` is, for an error."""
+    def ways(self, kind: Kind, name: str, role: str | None = None) -> str:
+        """How to say where `name` is, for an error; a teacher may also be named by its role."""
         return (
-            f"--{kind} {name}=PATH, the environment variable {variable(kind, name)}, or "
+            f"--{kind} {role or name}=PATH, the environment variable {variable(kind, name)}, or "
             f"'{name} = \"PATH\"' under [{kind}] in {config_file()}"
         )
 

@@ -114,6 +114,6 @@ class Source:
         return digest.hexdigest()
 
 
-def _bytes(values: Tensor) -> bytes:
-    """Content in order; as bytes because numpy has no bfloat16."""
-    return values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+def _bytes(values: Tensor) -> memoryview:
+    """Content in order, not copied; as bytes because numpy has no bfloat16."""
+    return values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data

@@ -107,13 +107,13 @@ def load_teacher(
     return plugin.load_from(Path(place).expanduser(), device)
 
 
-def missing_teacher(cls: type[Teacher], places: Places) -> str | None:
-    """What a user has to do before the teacher can be loaded; None: nothing."""
+def missing_teacher(cls: type[Teacher], places: Places, role: str | None = None) -> str | None:
+    """What a user has to do before the teacher can be loaded, in a suite's role; None: nothing."""
     if not issubclass(cls, FileTeacher):
         return None
     place = places.find("teacher", cls.name)
     if place is None:
-        return f"teacher '{cls.name}': give {places.ways('teacher', cls.name)}; {cls.expects}"
+        return f"teacher '{cls.name}': give {places.ways('teacher', cls.name, role)}; {cls.expects}"
     if not Path(place).expanduser().exists():
         return f"teacher '{cls.name}': there is nothing at {place}; {cls.expects}"
     return None

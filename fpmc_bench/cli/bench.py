@@ -75,7 +75,7 @@ def bench(
     from fpmc_bench.contracts import Denoiser
     from fpmc_bench.denoise import assemble
     from fpmc_bench.engine import EngineSettings, using
-    from fpmc_bench.harness.plan import make_plan
+    from fpmc_bench.harness.planning import make_plan
     from fpmc_bench.harness.processes import join_processes
     from fpmc_bench.places import Places
     from fpmc_bench.selection import select_entries

@@ -61,7 +61,7 @@ def tune(
     from tqdm import tqdm
 
     from fpmc_bench.engine import EngineSettings, using
-    from fpmc_bench.harness.plan import make_plan
+    from fpmc_bench.harness.planning import make_plan
     from fpmc_bench.harness.processes import join_processes
     from fpmc_bench.places import Places
     from fpmc_bench.suites import load_suite

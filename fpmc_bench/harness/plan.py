@@ -1,34 +1,22 @@
-"""From a suite to its work units: everything loaded and checked before any work starts."""
+"""A suite with everything it names, cut into work units."""
 
-import hashlib
-import inspect
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 import fpmc_bench
-from fpmc_bench.contracts import Augmentation, Denoiser, Setting, TeacherModel
-from fpmc_bench.datasets import LoadedDataset, load_dataset, missing_dataset
-from fpmc_bench.diffusion.sigmas import sigma_grid
-from fpmc_bench.errors import MissingFilesError, UsageError
+from fpmc_bench.contracts import Denoiser, Setting, TeacherModel
+from fpmc_bench.datasets import LoadedDataset
 from fpmc_bench.harness.ledger import content_key
-from fpmc_bench.parameters import make_plugin
-from fpmc_bench.places import Places
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem
 from fpmc_bench.record import PluginOrigin
-from fpmc_bench.registry import Registry
 from fpmc_bench.source import Source
-from fpmc_bench.suite import Entry, Protocol, SourceAugmentation, Suite
-from fpmc_bench.teachers import is_function, is_path, load_teacher, missing_teacher
+from fpmc_bench.suite import Entry, Protocol, Suite
 
-ROLES = ("tuning", "evaluation")
-NUMERICS_VERSION = 2
+NUMERICS_VERSION = 3
 """Raised whenever a change to fpmc_bench changes the numbers of a work unit."""
 
 
@@ -170,116 +158,3 @@ class Plan:
             )
             for items in self.blocks()
         ]
-
-
-def make_plan(suite: Suite, registry: Registry, device: str, places: Places | None = None) -> Plan:
-    """Load and check everything a suite names; raises UsageError and its kin on any fault.
-
-    `places` say where files are that the user keeps, and may put another network in a teacher's
-    role. What is missing is listed all at once, before anything is loaded.
-    """
-    places = places or Places()
-    names = _teacher_names(suite, places)
-    _refuse_missing(suite, names, registry, places)
-    dataset = load_dataset(
-        suite.dataset.name, suite.dataset.params, places=places, registry=registry
-    )
-    if dataset.test is not None and suite.items > len(dataset.test):
-        raise UsageError(
-            f"suite '{suite.name}' asks for {suite.items} items, but the test split of "
-            f"'{dataset.name}' has {len(dataset.test)} images; lower --items"
-        )
-    grid = suite.sigmas
-    sigmas = tuple(sigma_grid(grid.steps, grid.smin, grid.smax, grid.rho).tolist())
-    tuning, evaluation = (
-        load_teacher(name, device, places=places, registry=registry) for name in names
-    )
-    for teacher in (tuning, evaluation):
-        if getattr(teacher, "shape", dataset.shape) != dataset.shape:
-            raise UsageError(
-                f"teacher '{teacher.name}' is for images {teacher.shape}, but dataset "  # type: ignore[attr-defined]
-                f"'{dataset.name}' has {dataset.shape}"
-            )
-    if tuning.name == evaluation.name:
-        raise UsageError(
-            f"'{tuning.name}' is both the tuning and the evaluation teacher; samples must be "
-            f"measured against a network that tuned nothing"
-        )
-    contestants = tuple(
-        _contestant(entry, dataset, sigmas, suite.seed, registry) for entry in suite.entries
-    )
-    return Plan(suite, dataset, tuning, evaluation, contestants, sigmas, device)
-
-
-def _teacher_names(suite: Suite, places: Places) -> tuple[str, str]:
-    """What tunes and what evaluates: as the suite says, or else as the user does."""
-    given = {role: name for role, name in places.teacher.items() if role in ROLES}
-    roles = {**suite.teachers.model_dump(), **given}
-    return roles["tuning"], roles["evaluation"]
-
-
-def _refuse_missing(
-    suite: Suite, teachers: tuple[str, ...], registry: Registry, places: Places
-) -> None:
-    """MissingFilesError with everything that the user has to provide and has not."""
-    missing = [missing_dataset(registry.get("datasets", suite.dataset.name).item, places)]
-    for name in teachers:
-        if is_path(name):
-            exists = Path(name).expanduser().exists()
-            missing.append(None if exists else f"teacher: there is nothing at {name}")
-        elif not is_function(name) and name in registry.items["teachers"]:
-            missing.append(missing_teacher(registry.items["teachers"][name].item, places))
-    if found := [one for one in missing if one]:
-        raise MissingFilesError(found)
-
-
-def _contestant(
-    entry: Entry,
-    dataset: LoadedDataset,
-    sigmas: tuple[float, ...],
-    seed: int,
-    registry: Registry,
-) -> Contestant:
-    registered = registry.get("denoisers", entry.denoiser)
-    denoiser: Denoiser = make_plugin(registered.item, entry.params)
-    denoiser.check(dataset.shape, sigmas)
-    source = augmented(dataset.train, entry.augmentations, seed, registry)
-    origin = PluginOrigin(distribution=registered.distribution, version=registered.version)
-    code = _code_fingerprint(registered.item)
-    return Contestant(entry.name, "entry", denoiser, source, origin, entry, code)
-
-
-def _code_fingerprint(cls: type) -> str:
-    """sha256 over the source of a plugin's whole top-level package, or of its one module."""
-    top = sys.modules[cls.__module__.partition(".")[0]]
-    file = Path(inspect.getfile(top))
-    paths = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.relative_to(file.parent).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def augmented(
-    source: Source, augmentations: Sequence[SourceAugmentation], seed: int, registry: Registry
-) -> Source:
-    """The union of a source with what each augmentation adds to it."""
-    parts = [source]
-    for choice in augmentations:
-        plugin: Augmentation = make_plugin(
-            registry.get("augmentations", choice.name).item, choice.params
-        )
-        parts.append(plugin.augment(source, choice.rate, seed))
-    if len(parts) == 1:
-        return source
-    weights = None
-    if any(part.log_weights is not None for part in parts):
-        weights = torch.cat([_log_weights(part) for part in parts])
-    if all((p.images.dtype, p.scale) == (source.images.dtype, source.scale) for p in parts):
-        return Source(torch.cat([part.images for part in parts]), weights, source.scale)
-    return Source(torch.cat([part.values() for part in parts]), weights)
-
-
-def _log_weights(source: Source) -> torch.Tensor:
-    """[N], zeros where the source is uniform."""
-    return torch.zeros(len(source)) if source.log_weights is None else source.log_weights

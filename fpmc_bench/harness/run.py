@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.execute import Progress, Workbench
-from fpmc_bench.harness.plan import Plan, make_plan
+from fpmc_bench.harness.plan import Plan
+from fpmc_bench.harness.planning import make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory, default_run_directory

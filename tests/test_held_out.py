@@ -1,0 +1,122 @@
+"""A dataset without test images: items are samples of the tuning teacher (paper C.1)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from runs import figures, fpmc_bench, write_plugin, write_suite
+
+from fpmc_bench import heun_sample, load_teacher, sigma_grid
+from fpmc_bench.diffusion.noise import unit_noise
+
+TRAIN_ONLY = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    import numpy as np
+    import torch
+    from fpmc_bench import Source, hookimpl
+    from fpmc_bench.contracts import FileDataset
+
+    @dataclass(frozen=True)
+    class TrainOnly(FileDataset):
+        '''Images without a test split, from a .npy file of uint8 levels [N,C,H,W].'''
+        name: ClassVar[str] = "train-only"
+        citation: ClassVar[str] = "none"
+        splits: ClassVar[tuple[str, ...]] = ("train",)
+        expects: ClassVar[str] = "a .npy file"
+
+        def load_from(self, path, split):
+            assert split == "train"
+            return Source(torch.from_numpy(np.load(path)), scale=1 / 8)
+
+    @hookimpl
+    def fpmc_datasets():
+        return [TrainOnly]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plugin, its file and the suite."""
+    folder = tmp_path_factory.mktemp("held-out")
+    write_plugin(folder / "site", "train-only", TRAIN_ONLY)
+    levels = torch.randint(0, 17, (60, 1, 8, 8), generator=torch.Generator().manual_seed(0))
+    np.save(folder / "levels.npy", levels.to(torch.uint8).numpy())
+    suite = write_suite(folder)
+    suite.write_text(suite.read_text().replace('name = "digits"', 'name = "train-only"'))
+    return folder
+
+
+def run(folder: Path, name: str, *options: str) -> Path:
+    done = fpmc_bench(
+        "run",
+        folder / "small.toml",
+        *("--data", f"train-only={folder / 'levels.npy'}"),
+        *("--run-dir", folder / name),
+        *options,
+        cwd=folder,
+        paths=(folder / "site",),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> Path:
+    return run(folder, "one")
+
+
+def test_items_are_samples_of_the_tuning_teacher(finished: Path) -> None:
+    """The errors of `optimal`, from the public functions alone."""
+    teacher, sigmas = load_teacher("digits-ddpmpp"), sigma_grid(4).tolist()
+    with np.load(finished / "records" / "optimal.denoiser-mse.npz") as file:
+        errors = file["mse@1"]
+    levels = torch.from_numpy(np.load(finished.parent / "levels.npy"))
+    images = levels.flatten(1).double() / 8 - 1
+    for item, level in ((0, 1), (6, 3)):
+        start = unit_noise(3, "held-out-samples", [item], (1, 8, 8))
+        with torch.no_grad():
+            clean = heun_sample(teacher, start, sigmas).clamp(-1, 1)
+        noise = unit_noise(3, f"denoiser-mse/{level}", [item], (1, 8, 8))
+        z = clean + sigmas[level] * noise
+        energies = torch.cdist(z.flatten(1).double(), images).square() / (2 * sigmas[level] ** 2)
+        mean = torch.softmax(-energies, dim=1) @ images
+        error = (mean - teacher(z, sigmas[level]).flatten(1).double()).square().mean()
+        assert errors[item, level] == pytest.approx(float(error), rel=1e-3)
+
+
+def test_two_processes_sample_the_same(folder: Path, finished: Path) -> None:
+    assert figures(run(folder, "two", "--processes", "2")) == figures(finished)
+
+
+def test_the_record_says_which_samples(folder: Path, finished: Path) -> None:
+    """Another seed, another teacher or another count is another test set."""
+
+    def fingerprint(directory: Path) -> str:
+        record = json.loads((directory / "records" / "ls.denoiser-mse.json").read_text())
+        return str(record["fingerprints"]["dataset_test"])
+
+    only = ("-d", "ls", "-p", "denoiser-mse")
+    swapped = ("--teacher", "tuning=digits-ncsnpp", "--teacher", "evaluation=digits-ddpmpp")
+    found = {
+        fingerprint(finished),
+        fingerprint(run(folder, "seed", "--seed", "4", *only)),
+        fingerprint(run(folder, "items", "--items", "5", *only)),
+        fingerprint(run(folder, "teacher", *swapped, *only)),
+    }
+    assert len(found) == 4
+
+
+def test_one_network_in_both_roles_is_refused(folder: Path) -> None:
+    done = fpmc_bench(
+        "run",
+        folder / "small.toml",
+        *("--data", f"train-only={folder / 'levels.npy'}"),
+        *("--teacher", "evaluation=digits-ddpmpp"),
+        cwd=folder,
+        paths=(folder / "site",),
+    )
+    assert done.returncode == 2
+    assert "'digits-ddpmpp' is both the tuning and the evaluation teacher" in done.stderr
