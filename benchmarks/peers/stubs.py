@@ -6,6 +6,7 @@ whose arithmetic never touches them. Where such a package is installed, the real
 
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -14,6 +15,10 @@ class Stub(ModuleType):
     """A module in which every name is an empty class, good for inheriting and annotations."""
 
     __path__: ClassVar[list[str]] = []  # a package: `import a.b` then finds a.b in sys.modules
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)  # importlib.util.find_spec asks for it
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
