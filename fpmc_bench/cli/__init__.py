@@ -21,6 +21,7 @@ COMMANDS = {
     "tune": "fpmc_bench.cli.tune:tune",
     "bench": "fpmc_bench.cli.bench:bench",
     "teacher": "fpmc_bench.cli.teacher:teacher",
+    "data": "fpmc_bench.cli.data:data",
     "doctor": "fpmc_bench.cli.doctor:doctor",
 }
 

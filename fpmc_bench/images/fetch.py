@@ -1,0 +1,68 @@
+"""Downloading a published archive: only when asked, resumed where it broke off, checked by hash."""
+
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from fpmc_bench.errors import RunError
+
+CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+CIFAR10_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+CHUNK_BYTES = 2**16
+"""Written at a time, and lost at most when a connection breaks."""
+TIMEOUT_SECONDS = 30
+
+
+def fetch(url: str, sha256: str, folder: Path) -> Path:
+    """The file of a URL in `folder`, under its own name; one that is there already is checked.
+
+    RunError where it can't be fetched, or where its content is not that of the hash. An
+    interrupted download leaves a .partial file and goes on from there.
+    """
+    import pooch
+    import requests
+
+    name = url.rpartition("/")[2]
+    partial = folder / f"{name}.partial"
+
+    def resume(address: str, output_file: Any, _: Any) -> None:
+        _download(address, partial)
+        partial.replace(output_file)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=resume))
+    except requests.RequestException as error:
+        raise RunError(
+            f"{url} can't be fetched ({type(error).__name__}: {error}); what has arrived is kept, "
+            f"repeat the command to go on"
+        ) from error
+    except ValueError as error:  # pooch's word for a wrong hash
+        raise RunError(
+            f"{url} is not the published file: its sha256 is not {sha256}; it was removed"
+        ) from error
+
+
+def _download(url: str, partial: Path) -> None:
+    """Append what is missing to `partial`; start over where the server can't continue."""
+    import requests
+
+    have = partial.stat().st_size if partial.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as answer:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            return  # all of it is there
+        answer.raise_for_status()
+        goes_on = answer.status_code == requests.codes.partial_content
+        total = int(answer.headers.get("Content-Length", 0)) + (have if goes_on else 0)
+        with (
+            partial.open("ab" if goes_on else "wb") as file,
+            tqdm(total=total, initial=have if goes_on else 0, unit="B", unit_scale=True,
+                 desc="fetching", disable=None, leave=False) as bar,
+        ):  # fmt: skip
+            for chunk in answer.iter_content(CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+    if total and partial.stat().st_size < total:
+        raise requests.ConnectionError(f"{partial.stat().st_size} of {total} bytes arrived")

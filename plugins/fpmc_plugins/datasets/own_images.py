@@ -1,0 +1,59 @@
+"""Any images of one size: a zip or a folder of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from fpmc_bench.contracts import FileDataset, Split
+from fpmc_bench.errors import InputError, ParameterError
+from fpmc_bench.images import StoredImages, decoded_images
+from fpmc_bench.source import Source
+
+
+@dataclass(frozen=True)
+class _OwnImages(FileDataset):
+    test_images: int = 0
+
+    def __post_init__(self) -> None:
+        if self.test_images < 0:
+            raise ParameterError(
+                f"{self.name}: test_images must not be negative, got {self.test_images}"
+            )
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return ("train", "test") if self.test_images else ("train",)
+
+    def images(self, path: Path, split: Split) -> StoredImages:
+        """A part of the mapped file, which is not copied."""
+        stored = decoded_images(path)
+        kept = len(stored.levels) - self.test_images
+        if kept < 1:
+            raise InputError(
+                f"{path} holds {len(stored.levels)} images; holding out {self.test_images} leaves "
+                f"none to imitate from"
+            )
+        part = slice(kept) if split == "train" else slice(kept, None)
+        labels = None if stored.labels is None else stored.labels[part]
+        return StoredImages(stored.levels[part], labels)
+
+    def load_from(self, path: Path, split: Split) -> Source:
+        return Source(self.images(path, split).levels)
+
+
+@dataclass(frozen=True)
+class ImageZip(_OwnImages):
+    """Images of one size in a zip; the last `test_images` in the order of names are held out."""
+
+    name: ClassVar[str] = "image-zip"
+    citation: ClassVar[str] = "your own"
+    expects: ClassVar[str] = "expected a zip of images of one size"
+
+
+@dataclass(frozen=True)
+class ImageFolder(_OwnImages):
+    """Images of one size in a folder; the last `test_images` in the order of names are held out."""
+
+    name: ClassVar[str] = "image-folder"
+    citation: ClassVar[str] = "your own"
+    expects: ClassVar[str] = "expected a folder of images of one size"

@@ -1,0 +1,507 @@
+"""`fpmc-bench data` and the datasets that a user keeps: good files, and every kind of bad one."""
+
+import functools
+import hashlib
+import http.server
+import io
+import json
+import os
+import pickle
+import re
+import socketserver
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from runs import environment, fpmc_bench
+
+from fpmc_bench import load_dataset
+from fpmc_bench.cache import cache_directory
+from fpmc_bench.datasets import LoadedDataset
+from fpmc_bench.errors import InputError
+from fpmc_bench.images.fetch import CHUNK_BYTES
+from fpmc_bench.places import Places
+
+
+def picture(seed: int, side_px: int = 32, mode: str = "RGB") -> Image.Image:
+    draw = np.random.default_rng(seed)
+    values = draw.integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_zip(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def edm_zip(path: Path, count: int, side_px: int = 32, labels: bool = True) -> Path:
+    names = [f"00000/img{index:08d}.png" for index in range(count)]
+    members = {name: png(picture(index, side_px)) for index, name in enumerate(names)}
+    listed = [[name, index % 2] for index, name in enumerate(names)] if labels else None
+    return write_zip(path, {**members, "dataset.json": json.dumps({"labels": listed}).encode()})
+
+
+def python_batches(folder: Path, images: int = 3) -> dict[str, np.ndarray]:
+    """The official layout, written by numpy itself; returns the images of each file."""
+    written = {}
+    folder.mkdir(parents=True)
+    for seed, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
+        data = np.random.default_rng(seed).integers(0, 256, (images, 3072), dtype=np.uint8)
+        batch = {b"batch_label": b"x", b"labels": [seed] * images, b"data": data, b"filenames": []}
+        (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
+        written[name] = data.reshape(-1, 3, 32, 32)
+    return written
+
+
+def load(name: str, path: Path, **params: int) -> LoadedDataset:
+    return load_dataset(name, params, places=Places(data={name: str(path)}))
+
+
+# what is read is what was written
+
+
+def test_a_zip_in_edms_layout(tmp_path: Path) -> None:
+    edm_zip(tmp_path / "c10-train.zip", 5)
+    edm_zip(tmp_path / "c10-test.zip", 3)
+    data = load("cifar10", tmp_path / "c10-train.zip")
+    assert (len(data.train), len(data.test)) == (5, 3)
+    expected = np.asarray(picture(4)).transpose(2, 0, 1)
+    assert np.array_equal(data.train.images[4].numpy(), expected)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_python_archive(tmp_path: Path, packed: bool) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    written = python_batches(folder)
+    path = folder
+    if packed:
+        path = tmp_path / "cifar-10-python.tar.gz"
+        with tarfile.open(path, "w:gz") as archive:
+            archive.add(folder, "cifar-10-batches-py")
+    data = load("cifar10", path)
+    expected = np.concatenate([written[f"data_batch_{i}"] for i in range(1, 6)])
+    assert np.array_equal(data.train.images.numpy(), expected)
+    assert np.array_equal(data.test.images.numpy(), written["test_batch"])
+
+
+def test_a_folder_with_the_last_images_held_out(tmp_path: Path) -> None:
+    for index in range(6):
+        picture(index, 12).save(tmp_path / f"{index}.png")
+    data = load("image-folder", tmp_path, test_images=2)
+    assert (len(data.train), len(data.test)) == (4, 2)
+    assert load("image-folder", tmp_path).test is None
+    with pytest.raises(InputError, match="holding out 6 leaves none"):
+        load("image-folder", tmp_path, test_images=6)
+
+
+def test_grey_images_stay_grey_unless_others_have_colour(tmp_path: Path) -> None:
+    grey, mixed = tmp_path / "grey", tmp_path / "mixed"
+    for folder, modes in ((grey, "LL"), (mixed, ["L", "RGB", "P"])):
+        folder.mkdir()
+        for index, mode in enumerate(modes):
+            picture(index, 8, mode).save(folder / f"{index}.png")
+    assert load("image-folder", grey).shape == (1, 8, 8)
+    data = load("image-folder", mixed)
+    assert data.shape == (3, 8, 8)
+    first = data.train.images[0].numpy()
+    assert np.array_equal(first[0], np.asarray(picture(0, 8, "L")))
+    assert np.array_equal(first[0], first[2])
+
+
+def test_decoded_once_and_mapped_from_then_on(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "one.zip", 4, labels=False)
+    first = load("image-zip", path).train.images.clone()
+    stored = set(cache_directory().glob("images/*.npy"))
+    touched = {file: file.stat().st_mtime_ns for file in stored}
+    assert torch.equal(load("image-zip", path).train.images, first)
+    assert {file: file.stat().st_mtime_ns for file in stored} == touched
+    copy = tmp_path / "copy.zip"
+    copy.write_bytes(path.read_bytes())
+    load("image-zip", copy)  # the same content under another name
+    assert set(cache_directory().glob("images/*.npy")) == stored
+
+
+def test_changed_content_is_another_dataset(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "one.zip", 4)
+    before = load("image-zip", path).fingerprint
+    path.unlink()
+    edm_zip(path, 5)
+    assert load("image-zip", path).fingerprint != before
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "fresh.zip", 7)
+    before = set(cache_directory().glob("images/*.npy"))
+    expected = load("image-zip", path).train.images.clone()
+    (stored,) = set(cache_directory().glob("images/*.npy")) - before
+    stored.write_bytes(stored.read_bytes()[:500])
+    assert torch.equal(load("image-zip", path).train.images, expected)
+
+
+def test_writing_to_an_image_leaves_the_cache_alone(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "one.zip", 4)
+    images = load("image-zip", path).train.images
+    kept = images.clone()
+    images.zero_()
+    assert torch.equal(load("image-zip", path).train.images, kept)
+
+
+# the command line
+
+
+def test_info_counts_and_draws(tmp_path: Path) -> None:
+    edm_zip(tmp_path / "train.zip", 6)
+    edm_zip(tmp_path / "test.zip", 2)
+    given = ("--data", f"cifar10={tmp_path / 'train.zip'}")
+    done = fpmc_bench("data", "info", "cifar10", *given, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 3 images" in done.stdout
+    with Image.open(tmp_path / "cifar10.png") as sheet:
+        assert sheet.size[0] > 16 * 64
+        corner = np.asarray(sheet)[2:66:2, 2:66:2]
+    assert np.array_equal(corner, np.asarray(picture(0)))  # the first image, each pixel twice
+    done = fpmc_bench("data", "info", "cifar10", *given, "--json", cwd=tmp_path)
+    train, test = json.loads(done.stdout)["splits"]
+    data = load("cifar10", tmp_path / "train.zip")
+    assert (train["images"], test["images"]) == (6, 2)
+    assert train["mean"] == pytest.approx(float(data.train.values().mean()), abs=1e-6)
+    assert train["std"] == pytest.approx(float(data.train.values().std(correction=0)), abs=1e-6)
+
+
+def test_prepare_crops_the_middle_and_repeats_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    values = np.zeros((64, 96, 3), np.uint8)
+    values[:, 16:80] = 200  # the square in the middle
+    Image.fromarray(values).save(folder / "b.png")
+    picture(1, 80).save(folder / "a.png")
+    for name in ("one.zip", "two.zip"):
+        done = fpmc_bench("data", "prepare", folder, name, "--side-px", "16", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    images = load("image-zip", tmp_path / "one.zip").train.images
+    assert images.shape == (2, 3, 16, 16)
+    expected = picture(1, 80).resize((16, 16), Image.Resampling.LANCZOS)
+    assert np.array_equal(images[0].numpy(), np.asarray(expected).transpose(2, 0, 1))
+    assert bool((images[1] == 200).all())
+
+
+class Server(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder; knows ranges; breaks off after `limit` bytes, the first time."""
+
+    limit: int | None = None
+    ranges: list[str]
+
+    def do_GET(self) -> None:
+        content = Path(self.translate_path(self.path)).read_bytes()
+        asked = self.headers.get("Range")
+        type(self).ranges.append(asked or "all")
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        stop = len(content) if type(self).limit is None else type(self).limit
+        type(self).limit = None
+        self.wfile.write(content[start:stop])
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, bytes, type[Server]]]:
+    """An archive at a local address: (url, content, the server's class)."""
+    content = os.urandom(1_000_000)
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "archive.tar.gz").write_bytes(content)
+    handler = type("OneServer", (Server,), {"ranges": []})
+    bound = functools.partial(handler, directory=str(tmp_path / "served"))
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), bound) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/archive.tar.gz", content, handler
+        server.shutdown()
+        thread.join()
+
+
+def fetch(url: str, sha256: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    options = ("--to", "got", "--url", url, "--sha256", sha256)
+    return fpmc_bench("data", "fetch", "cifar10", *options, cwd=cwd)
+
+
+def test_fetch_resumes_and_checks(served: tuple[str, bytes, type[Server]], tmp_path: Path) -> None:
+    url, content, server = served
+    server.limit = 400_000
+    sha256 = hashlib.sha256(content).hexdigest()
+    broken = fetch(url, sha256, tmp_path)
+    assert broken.returncode == 1
+    assert "repeat the command to go on" in broken.stderr
+    (left,) = (tmp_path / "got").iterdir()
+    assert left.name == "archive.tar.gz.partial"
+    done = fetch(url, sha256, tmp_path)
+    assert done.returncode == 0, done.stderr
+    kept = 400_000 - 400_000 % CHUNK_BYTES
+    assert server.ranges == ["all", f"bytes={kept}-"]
+    (path,) = (tmp_path / "got").iterdir()
+    assert path.read_bytes() == content
+    again = fetch(url, sha256, tmp_path)  # what is there is not fetched again
+    assert again.returncode == 0
+    assert len(server.ranges) == 2
+
+
+def test_fetch_refuses_another_file(
+    served: tuple[str, bytes, type[Server]], tmp_path: Path
+) -> None:
+    done = fetch(served[0], "0" * 64, tmp_path)
+    assert done.returncode == 1
+    assert "is not the published file" in done.stderr
+    assert list((tmp_path / "got").iterdir()) == []
+
+
+# bad files: each refused with its name, the reason and a remedy; nothing is left of it
+
+
+class Touch:
+    """Unpickled by an ordinary reader it would leave a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.path}",)
+
+
+def truncated_image(folder: Path) -> Path:
+    whole = png(picture(1))
+    return write_zip(
+        folder / "bad.zip", {"a.png": png(picture(0)), "b.png": whole[: len(whole) // 2]}
+    )
+
+
+def no_image(folder: Path) -> Path:
+    return write_zip(folder / "bad.zip", {"a.png": png(picture(0)), "b.png": b"not an image"})
+
+
+def mixed_sizes(folder: Path) -> Path:
+    return write_zip(folder / "bad.zip", {"a.png": png(picture(0)), "b.png": png(picture(1, 16))})
+
+
+def transparent(folder: Path) -> Path:
+    image = picture(1, mode="RGBA")
+    image.putpixel((3, 3), (1, 2, 3, 0))
+    return write_zip(folder / "bad.zip", {"a.png": png(image)})
+
+
+def sixteen_bits(folder: Path) -> Path:
+    image = Image.fromarray(np.arange(1024, dtype=np.uint16).reshape(32, 32))
+    return write_zip(folder / "bad.zip", {"a.png": png(image)})
+
+
+def escaping(folder: Path) -> Path:
+    return write_zip(folder / "bad.zip", {"../../evil.png": png(picture(0))})
+
+
+def bomb(folder: Path) -> Path:
+    path = folder / "bad.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(40_000_000))
+    return path
+
+
+def pixel_bomb(folder: Path) -> Path:
+    """A PNG of a few bytes that claims 60000 x 60000 pixels."""
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    content = bytearray(png(picture(0)))
+    content[16:29] = header
+    crc = struct.pack(">I", zlib.crc32(content[12:29]))
+    content[29:33] = crc
+    return write_zip(folder / "bad.zip", {"a.png": bytes(content)})
+
+
+def web_page(folder: Path) -> Path:
+    path = folder / "bad.zip"
+    path.write_text("<!DOCTYPE html><html>Too many requests</html>")
+    return path
+
+
+def cut_short(folder: Path) -> Path:
+    path = edm_zip(folder / "bad.zip", 4)
+    path.write_bytes(path.read_bytes()[:-200])
+    return path
+
+
+def damaged_member(folder: Path) -> Path:
+    path = edm_zip(folder / "bad.zip", 2)
+    content = bytearray(path.read_bytes())
+    content[200:220] = bytes(20)
+    path.write_bytes(content)
+    return path
+
+
+def wrong_labels(folder: Path) -> Path:
+    members = {"a.png": png(picture(0)), "dataset.json": b'{"labels": [["b.png", 1]]}'}
+    return write_zip(folder / "bad.zip", members)
+
+
+def empty_zip(folder: Path) -> Path:
+    return write_zip(folder / "bad.zip", {"readme.txt": b"nothing"})
+
+
+BAD_ZIPS: dict[Callable[[Path], Path], str] = {
+    truncated_image: r"bad.zip: b.png is cut short or damaged .* or remove it",
+    no_image: r"bad.zip: b.png is no image that can be read; remove or replace it",
+    mixed_sizes: r"b.png has 16x16 pixels, but .*a.png has 32x32; .*data prepare",
+    transparent: r"a.png has transparent pixels; put it on a background",
+    sixteen_bits: r"a.png has more than 8 bits a value .*convert it",
+    escaping: r"bad.zip names a place outside of itself, '../../evil.png'",
+    bomb: r"bad.zip would expand to 40000000 bytes, more than 20 times its size",
+    pixel_bomb: r"a.png (claims 60000x60000 pixels|is no image)",
+    web_page: r"bad.zip is a web page, not a zip.*download the file itself",
+    cut_short: r"bad.zip is no zip, or was cut short .*download it again",
+    damaged_member: r"bad.zip.* is cut short or damaged .*again",
+    wrong_labels: r"bad.zip: dataset.json has no label for a.png",
+    empty_zip: r"bad.zip holds no images; expected files ending in",
+}
+
+
+@pytest.mark.parametrize("make", BAD_ZIPS, ids=lambda make: make.__name__)
+def test_bad_zips(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = make(tmp_path)
+    before = {p for p in cache_directory().rglob("*") if p.suffix in (".npy", ".json")}
+    outside = set(tmp_path.parent.parent.glob("evil*"))
+    done = fpmc_bench("data", "info", "image-zip", "--data", f"image-zip={path}", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("fpmc-bench: ")
+    assert re.search(BAD_ZIPS[make], line), line
+    assert {p for p in cache_directory().rglob("*") if p.suffix in (".npy", ".json")} == before
+    assert set(tmp_path.parent.parent.glob("evil*")) == outside
+    assert [p.name for p in tmp_path.iterdir()] == ["bad.zip"]
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    given = ("--data", f"image-folder={tmp_path / 'empty'}")
+    done = fpmc_bench("data", "info", "image-folder", *given, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "empty holds no images; expected files ending in" in done.stderr
+
+
+def test_a_place_where_nothing_is(tmp_path: Path) -> None:
+    done = fpmc_bench("data", "info", "ffhq64", "--data", "ffhq64=nowhere.zip", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "dataset 'ffhq64': there is nothing at nowhere.zip; expected" in done.stderr
+
+
+def test_images_of_another_size_than_the_datasets(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "ffhq.zip", 2)
+    done = fpmc_bench("data", "info", "ffhq64", "--data", f"ffhq64={path}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "holds 32x32 images of 3 channel(s), but 'ffhq64' has 64x64 of 3" in done.stderr
+
+
+def test_training_images_without_test_images(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "cifar-train.zip", 2)
+    done = fpmc_bench("data", "info", "cifar10", "--data", f"cifar10={path}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "expected the test images beside it, as cifar-test.zip or" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "locked.zip", 2)
+    path.chmod(0)
+    done = fpmc_bench("data", "info", "image-zip", "--data", f"image-zip={path}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "locked.zip can't be read (Permission denied)" in done.stderr
+
+
+def test_a_file_that_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user without permission; root, whom the tests may run as, has every permission."""
+    path = edm_zip(tmp_path / "locked.zip", 2)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"locked.zip can't be read \(Permission denied\)"):
+        load("image-zip", path)
+
+
+@pytest.mark.parametrize("how", ["reduce", "nested", "truncated", "text"])
+def test_a_hostile_python_archive(how: str, tmp_path: Path) -> None:
+    folder, proof = tmp_path / "cifar-10-batches-py", tmp_path / "proof"
+    python_batches(folder)
+    whole = (folder / "data_batch_1").read_bytes()
+    contents = {
+        "reduce": pickle.dumps(Touch(proof), protocol=2),
+        "nested": pickle.dumps({b"data": {b"x": [Touch(proof)]}, b"labels": []}, protocol=2),
+        "truncated": whole[: len(whole) // 2],
+        "text": b"<html></html>",
+    }
+    (folder / "data_batch_1").write_bytes(contents[how])
+    done = fpmc_bench("data", "info", "cifar10", "--data", f"cifar10={folder}", cwd=tmp_path)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert "data_batch_1" in line
+    assert "system, which no file" in line if how in ("reduce", "nested") else "is no batch" in line
+    assert not proof.exists()
+
+
+def test_prepare_leaves_nothing_half_written(tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    picture(0, 80).save(folder / "a.png")
+    (folder / "b.png").write_bytes(b"damaged")
+    done = fpmc_bench("data", "prepare", folder, "out.zip", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "b.png is no image that can be read" in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["large"]
+    (folder / "b.png").unlink()
+    picture(0, 40).save(folder / "c.png")
+    done = fpmc_bench("data", "prepare", folder, "out.zip", cwd=tmp_path)
+    assert "c.png has 40x40 pixels, fewer than the 64 asked for" in done.stderr
+    (tmp_path / "out.zip").write_bytes(b"mine")
+    (folder / "c.png").unlink()
+    done = fpmc_bench("data", "prepare", folder, "out.zip", cwd=tmp_path)
+    assert "out.zip exists; remove it, or choose another name" in done.stderr
+    assert (tmp_path / "out.zip").read_bytes() == b"mine"
+
+
+def test_two_processes_decode_once(tmp_path: Path) -> None:
+    path = edm_zip(tmp_path / "both.zip", 30)
+    program = (
+        "import sys; from fpmc_bench import load_dataset; from fpmc_bench.places import Places; "
+        "d = load_dataset('image-zip', places=Places(data={'image-zip': sys.argv[1]})); "
+        "print(d.fingerprint)"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(path)],
+            env={**environment(), "FPMC_BENCH_CACHE": str(tmp_path / "cache")},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = {process.communicate(timeout=120)[0] for process in started}
+    assert len(outputs) == 1
+    assert len(list((tmp_path / "cache" / "images").glob("*.npy"))) == 1
