@@ -17,11 +17,11 @@ LAYERS = (
     {"source", "fpmc", "places"},
     {"suite", "record", "contracts", "hookspecs", "parameters"},
     {"diffusion", "engine", "statistics"},
-    {"networks", "cache", "registry"},
+    {"networks", "images", "cache", "registry"},
     {"datasets", "suites", "selection", "teachers", "sensitivity", "denoise"},
     {"protocols", "finetune"},
     {"harness"},
-    {"tuning", "speed", "leaderboard", "reports"},
+    {"tuning", "speed", "leaderboard", "reports", "training"},
     {"testing"},
     {"cli", "__main__"},
 )

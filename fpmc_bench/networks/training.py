@@ -1,157 +1,178 @@
-"""Training a teacher: EDM's denoising loss, AdamW with warm-up and cosine decay, EMA weights.
+"""Training a teacher: EDM's denoising loss, AdamW with warm-up, EMA weights, on shared batches.
 
 Everything random at step k is drawn from (seed, k), so a run resumed from its checkpoint takes
-the same steps as one that was never interrupted.
+the same steps as one that was never interrupted, and several processes the same as one.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fpmc_bench.diffusion.noise import generator
-from fpmc_bench.errors import CheckpointError, InputError, ParameterError
-from fpmc_bench.networks.checkpoint import load_tensors, load_weights, save_tensors
+from fpmc_bench.errors import InputError, ParameterError
+from fpmc_bench.networks.batches import Batch, draw_batch
 from fpmc_bench.networks.config import NetworkConfig
+from fpmc_bench.networks.denoising_loss import edm_loss, posterior_mean
 from fpmc_bench.networks.preconditioning import EDMPrecond
+from fpmc_bench.networks.sliced_dropout import SlicedDropout
+from fpmc_bench.networks.team import Alone, Team
+from fpmc_bench.networks.training_checkpoint import read_training, write_training
+from fpmc_bench.networks.training_plan import TrainingPlan
 from fpmc_bench.source import Source
 
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What, besides data and network, determines the weights.
-
-    `sigma_log_mean`, `sigma_log_std`: ln(sigma) is normal (EDM, table 1: -1.2, 1.2). The default
-    is wider than EDM's because the suites measure teachers up to sigma 80, which EDM's
-    distribution reaches once in a million draws. `stable_target_sigma`: from this noise level up
-    the regression target is the posterior mean over the training images instead of the one image
-    that was noised (Xu et al. 2023, Stable Target Field): the same minimiser, without the noise of
-    the target, which at high sigma is nearly all of the loss. None: never.
-    """
-
-    steps: int = 8000
-    batch: int = 64
-    learning_rate: float = 1e-3
-    warmup_steps: int = 300
-    ema_decay: float = 0.999
-    sigma_log_mean: float = 0.0
-    sigma_log_std: float = 1.6
-    stable_target_sigma: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch", "warmup_steps", "learning_rate", "sigma_log_std"):
-            if not getattr(self, name) > 0:
-                raise ParameterError(f"{name} must be positive, got {getattr(self, name)}")
-        if not 0 <= self.ema_decay < 1:
-            raise ParameterError(f"ema_decay must lie in [0, 1), got {self.ema_decay}")
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to zero at the last step."""
-        warmup = min(1.0, (step + 1) / self.warmup_steps)
-        return self.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * step / self.steps))
-
-
-def edm_loss(network: EDMPrecond, z: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
-    """Mean over the batch of lambda(sigma) ||D(z; sigma) - target||^2 / D (EDM, eq. 2).
-
-    z = x + sigma eps and target (x, or its posterior mean) [B,C,H,W]; sigma [B].
-    lambda = (sigma^2 + sigma_data^2) / (sigma sigma_data)^2.
-    """
-    sigma_data = network.config.sigma_data
-    weight = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
-    error: Tensor = network(z, sigma) - target
-    return (weight * error.square().flatten(1).mean(1)).mean()
-
-
-def posterior_mean(images: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
-    """The optimal denoiser of `images` [N,C,H,W] at z [B,C,H,W], each row at its own sigma [B]."""
-    flat = images.flatten(1)
-    energy = torch.cdist(z.flatten(1), flat).square()
-    weights = torch.softmax(-energy / (2 * sigma[:, None] ** 2), dim=1)
-    return (weights @ flat).reshape(z.shape)
+__all__ = ["Trainer", "TrainingPlan", "edm_loss", "posterior_mean"]
 
 
 class Trainer:
     """A network, its moving average and its optimiser at one step of a plan.
 
-    Architecture, plan and training images determine every step; a checkpoint names all three.
+    Architecture, plan and training images determine every step; a checkpoint names all three. How
+    a batch is divided (among the processes of `team`, and in each into parts of at most
+    `part_images`) changes only the order of summation.
     """
 
     def __init__(
-        self, config: NetworkConfig, plan: TrainingPlan, source: Source, device: str = "cpu"
+        self,
+        config: NetworkConfig,
+        plan: TrainingPlan,
+        source: Source,
+        device: str = "cpu",
+        *,
+        team: Team | None = None,
+        part_images: int | None = None,
     ) -> None:
         if tuple(source.shape) != (config.channels, config.side_px, config.side_px):
             raise InputError(
                 f"the network is for {config.channels}x{config.side_px}x{config.side_px} images, "
                 f"the training images are {source.shape}"
             )
+        self.team = team or Alone()
+        if plan.batch < self.team.world:
+            raise ParameterError(
+                f"a batch of {plan.batch} can't be shared by {self.team.world} processes: every "
+                f"process needs an image; raise batch or start fewer"
+            )
         torch.manual_seed(plan.seed)
         self.config, self.plan, self.step = config, plan, 0
         self.device = torch.device(device)
-        self.images, self.images_fingerprint = source.values(), source.fingerprint
+        self.source = source
         self.network = EDMPrecond(config).to(self.device)
         self.average = EDMPrecond(config).to(self.device)
         self.average.load_state_dict(self.network.state_dict())
         self.average.eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+            self.network.parameters(),
+            lr=plan.learning_rate,
+            betas=(0.9, plan.adam_beta2),
+            weight_decay=plan.weight_decay,
         )
+        rank, world = self.team.rank, self.team.world
+        self._rows = slice(plan.batch * rank // world, plan.batch * (rank + 1) // world)
+        self._part_images = part_images or plan.batch
+        self._upcoming: tuple[int, Batch] | None = None
+        self._source_there: Source | None = None
 
     def run(self, until: int | None = None) -> Iterator[tuple[int, float]]:
         """Train up to step `until` (None: the plan's last); yields (steps done, loss) after each.
 
-        Raises ParameterError when the loss stops being finite.
+        Raises ParameterError, before anyone could save the ruined weights, when the loss or the
+        gradient stops being finite.
         """
         last = self.plan.steps if until is None else min(until, self.plan.steps)
         while self.step < last:
-            loss = self._one_step()
-            if not math.isfinite(loss):
-                raise ParameterError(
-                    f"the training loss became {loss} at step {self.step}: lower learning_rate, "
-                    f"now {self.plan.learning_rate:g}"
-                )
+            loss, gradient = self._one_step()
+            for what, value in (("loss", loss), ("gradient's norm", gradient)):
+                if not math.isfinite(value):
+                    raise ParameterError(
+                        f"the training {what} became {value} at step {self.step}: lower "
+                        f"learning_rate, now {self.plan.learning_rate:g}"
+                    )
             self.step += 1
             yield self.step, loss
 
-    def _one_step(self) -> float:
-        plan = self.plan
-        draw = generator(plan.seed, "teacher-training", self.step)
-        pick = torch.randint(len(self.images), (plan.batch,), generator=draw)
-        log_sigma = torch.randn(plan.batch, generator=draw) * plan.sigma_log_std
-        sigma = (log_sigma + plan.sigma_log_mean).exp().to(self.device)
-        x = self.images[pick].to(self.device)
-        noise = torch.randn(x.shape, generator=draw).to(self.device)
-        # dropout draws from the global generator
-        torch.manual_seed(int(torch.randint(2**62, (), generator=draw)))
+    def _one_step(self) -> tuple[float, float]:
+        """Loss and norm of the gradient of the whole batch, before clipping."""
+        plan, batch = self.plan, self._batch()
         for group in self.optimizer.param_groups:
             group["lr"] = plan.learning_rate_at(self.step)
-        z = x + sigma[:, None, None, None] * noise
-        loss = edm_loss(self.network.train(), z, sigma, self._target(x, z, sigma))
+        self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        loss = torch.zeros((), device=self.device)
+        for start in range(0, len(batch.x), self._part_images):
+            loss = loss + self._backward(batch, slice(start, start + self._part_images))
+        loss = self._add_up(loss)
+        parameters = list(self.network.parameters())
+        norm = torch.nn.utils.clip_grad_norm_(parameters, plan.max_gradient_norm or math.inf)
         self.optimizer.step()
         self._update_average()
-        return loss.item()
+        if self.step + 1 < plan.steps:
+            # on a GPU, drawn while it computes: the line below waits for it
+            self._upcoming = (self.step + 1, self._drawn(self.step + 1))
+        loss_value, norm_value = torch.stack([loss, norm]).tolist()
+        return loss_value, norm_value
+
+    def _batch(self) -> Batch:
+        if self._upcoming is not None and self._upcoming[0] == self.step:
+            return self._upcoming[1]
+        return self._drawn(self.step)
+
+    def _drawn(self, step: int) -> Batch:
+        return draw_batch(self.plan, self.source, step, self._rows)
+
+    def _backward(self, batch: Batch, part: slice) -> Tensor:
+        """Add a part's share of the gradient; its share of the loss, a scalar."""
+        x, noise, sigma = (
+            whole[part].to(self.device) for whole in (batch.x, batch.noise, batch.sigma)
+        )
+        z = x + sigma[:, None, None, None] * noise
+        target = self._target(x, z, sigma)
+        first = self._rows.start + part.start
+        rows = slice(first, first + len(x))
+        torch.manual_seed(batch.dropout_seed)  # dropout draws from the global generator
+        with ExitStack() as stack:
+            if self.device.type != "cpu" or len(x) < self.plan.batch:
+                stack.enter_context(SlicedDropout(rows, self.plan.batch))
+            if self.plan.precision == "bf16":
+                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+            loss = edm_loss(self.network, z, sigma, target) * (len(x) / self.plan.batch)
+        loss.backward()
+        return loss.detach()
 
     def _target(self, x: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
         threshold = self.plan.stable_target_sigma
-        noisiest = sigma >= (math.inf if threshold is None else threshold)
-        if not bool(noisiest.any()):
+        if threshold is None or not bool((noisiest := sigma >= threshold).any()):
             return x
         target = x.clone()
-        images = self.images.to(self.device)
-        target[noisiest] = posterior_mean(images, z[noisiest], sigma[noisiest])
+        target[noisiest] = posterior_mean(self._all_images, z[noisiest], sigma[noisiest])
         return target
+
+    @property
+    def _all_images(self) -> Source:
+        """Every training image as stored, on the device: sent there once, where it is needed."""
+        if self._source_there is None:
+            self._source_there = Source(self.source.images.to(self.device), scale=self.source.scale)
+        return self._source_there
+
+    def _add_up(self, loss: Tensor) -> Tensor:
+        """Give every process the whole batch's gradient; returns the whole batch's loss."""
+        if self.team.world == 1:
+            return loss
+        found = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([*(gradient.flatten() for gradient in found), loss[None]])
+        total = self.team.add_up(flat)
+        sizes = [gradient.numel() for gradient in found]
+        for gradient, values in zip(found, total[:-1].split(sizes), strict=True):
+            gradient.copy_(values.view_as(gradient))
+        return total[-1]
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
+        decay = self.plan.ema_decay_at(self.step)
         for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
 
@@ -160,56 +181,24 @@ class Trainer:
         return {
             "config": self.config.model_dump(mode="json"),
             "plan": asdict(self.plan),
-            "training_images": self.images_fingerprint,
+            "training_images": self.source.fingerprint,
         }
 
-    def save(self, path: Path) -> None:
-        """Write everything needed to go on, from the first step on; atomic, safetensors only."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items()}
-        save_tensors(path, tensors, {"step": self.step, **self._origin()})
+    def save(self, path: Path, notes: Mapping[str, Any] | None = None) -> None:
+        """Write everything needed to go on, from the first step on; atomic, safetensors only.
 
-    def load(self, path: Path) -> None:
+        `notes` (JSON) come back from `load`.
+        """
+        card = {"step": self.step, "notes": dict(notes or {}), **self._origin()}
+        write_training(path, self.network, self.average, self.optimizer, card)
+
+    def load(self, path: Path) -> dict[str, Any]:
         """Continue from a file written by `save` for the same network, plan and images.
 
-        Raises CheckpointError naming what differs, or what else is wrong with the file.
+        Returns its notes. Raises CheckpointError naming what differs, or what else is wrong with
+        the file.
         """
-        tensors, card = load_tensors(path)
-        step = card.pop("step", None)
-        differences = _differences(card, self._origin())
-        if not isinstance(step, int) or step < 1:
-            differences.append(f"step is {step}, expected a count of steps done")
-        if differences:
-            raise CheckpointError(
-                f"{path} belongs to another training run: {'; '.join(differences)}. Repeat the "
-                f"command that wrote it, or remove it to start afresh"
-            )
-        for prefix, module in (("network.", self.network), ("average.", self.average)):
-            part = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            load_weights(module, part, str(path))
-        self._load_optimizer(path, tensors)
-        self.step = step
-
-    def _load_optimizer(self, path: Path, tensors: dict[str, Tensor]) -> None:
-        names = ("step", "exp_avg", "exp_avg_sq")
-        count = sum(1 for _ in self.network.parameters())
-        try:
-            state = {i: {n: tensors[f"optimizer.{i}.{n}"] for n in names} for i in range(count)}
-        except KeyError as error:
-            raise CheckpointError(f"{path} lacks {error.args[0]}: it is damaged") from error
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _differences(found: dict[str, Any], expected: dict[str, Any], prefix: str = "") -> list[str]:
-    """What differs between two nested JSON objects: "plan.seed is 1, expected 0"."""
-    differences: list[str] = []
-    for key in sorted(found.keys() | expected.keys()):
-        here, there = found.get(key), expected.get(key)
-        if isinstance(here, dict) and isinstance(there, dict):
-            differences += _differences(here, there, f"{prefix}{key}.")
-        elif here != there:
-            differences.append(f"{prefix}{key} is {here}, expected {there}")
-    return differences
+        self.step, notes = read_training(
+            path, self.network, self.average, self.optimizer, self._origin()
+        )
+        return notes

@@ -1,0 +1,73 @@
+"""The figure of a training: loss and held-out errors against the steps. Needs matplotlib."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib import colormaps, style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+SIZE_INCHES = (8.4, 6.4)
+DOTS_PER_INCH = 150
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What is drawn of one line of a log; `held_out` is sigma -> MSE, empty where none was due."""
+
+    step: int
+    loss: float
+    held_out: Mapping[float, float]
+
+
+def draw_training_curve(title: str, batch: int, points: Sequence[CurvePoint]) -> bytes:
+    """A PNG: training loss over held-out MSE, all axes logarithmic; equal input, equal bytes.
+
+    Without held-out errors the loss has the figure to itself.
+    """
+    measured = [point for point in points if point.held_out]
+    # from the defaults, so that a user's own matplotlib settings don't change the bytes
+    with style.context("default"):
+        canvas = Canvas(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+        panels = canvas.subplots(2 if measured else 1, sharex=True, squeeze=False)[:, 0]
+        _draw_loss(panels[0], points)
+        panels[0].set_title(title, fontsize="medium", loc="left")
+        if measured:
+            _draw_held_out(panels[1], measured)
+        panels[-1].set_xlabel(f"training step (batches of {batch} images)")
+        for panel in panels:
+            panel.grid(which="major", color="0.9", linewidth=0.6)
+            panel.set_axisbelow(True)
+            panel.spines[["top", "right"]].set_visible(False)
+        output = io.BytesIO()
+        canvas.savefig(output, format="png", metadata={"Software": None})
+    return output.getvalue()
+
+
+def _draw_loss(axes: Axes, points: Sequence[CurvePoint]) -> None:
+    steps, losses = [p.step for p in points], [p.loss for p in points]
+    axes.plot(steps, losses, color="#0072B2", linewidth=1.2, marker=".", markersize=3)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylabel("training loss\n(weighted by noise level, no unit)")
+
+
+def _draw_held_out(axes: Axes, points: Sequence[CurvePoint]) -> None:
+    sigmas = sorted(points[-1].held_out)
+    colours = colormaps["viridis"]
+    for position, sigma in enumerate(sigmas):
+        axes.plot(
+            [point.step for point in points],
+            [point.held_out[sigma] for point in points],
+            label=f"sigma {sigma:g}",
+            color=colours(0.9 * position / max(len(sigmas) - 1, 1)),
+            linewidth=1.2,
+            marker="o",
+            markersize=3,
+        )
+    axes.set_yscale("log")
+    axes.set_ylabel("held-out MSE of the average\n(squared pixel units, images in [-1, 1])")
+    axes.legend(
+        loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small", reverse=True
+    )
