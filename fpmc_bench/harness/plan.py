@@ -1,5 +1,6 @@
 """A suite with everything it names, cut into work units."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -124,9 +125,9 @@ class Plan:
 
     def _teacher(self, model: TeacherModel, role: Literal["ceiling", "reference"]) -> Contestant:
         origin = PluginOrigin(distribution="fpmc-bench", version=fpmc_bench.__version__)
-        entry = Entry(name=model.name, denoiser=model.name)
+        entry = Entry(name=row_name(model.name), denoiser=model.name)
         return Contestant(
-            model.name, role, model, self.dataset.train, origin, entry, model.fingerprint
+            entry.name, role, model, self.dataset.train, origin, entry, model.fingerprint
         )
 
     def _units(self, protocol: Protocol, contestant: Contestant) -> list[WorkUnit]:
@@ -158,3 +159,9 @@ class Plan:
             )
             for items in self.blocks()
         ]
+
+
+def row_name(name: str) -> str:
+    """A teacher's name as that of a row, which names files: module:function is module-function."""
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "-", name)
+    return plain if plain[0].isalnum() else f"teacher{plain}"

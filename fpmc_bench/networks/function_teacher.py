@@ -59,11 +59,14 @@ class FunctionTeacher:
         """D(z, sigma). Raises UsageError for an output that is no image like z."""
         denoised = self.function(z.to(self.device), sigma)
         if not isinstance(denoised, Tensor) or denoised.shape != z.shape:
-            found = (
-                list(denoised.shape) if isinstance(denoised, Tensor) else type(denoised).__name__
-            )
+            kind = type(denoised).__name__
+            found = list(denoised.shape) if isinstance(denoised, Tensor) else f"a {kind}"
             raise UsageError(
                 f"teacher '{self.name}' returned {found} for z {list(z.shape)}; expected an image "
                 f"for every image"
+            )
+        if not bool(denoised.detach().isfinite().all()):
+            raise UsageError(
+                f"teacher '{self.name}' returned NaN or infinite values at sigma {sigma:g}"
             )
         return denoised.to(z)

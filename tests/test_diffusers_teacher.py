@@ -1,0 +1,183 @@
+"""Diffusers pipelines as teachers, against the scheduler's own arithmetic."""
+
+import json
+import math
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from runs import fpmc_bench
+
+from fpmc_bench import load_teacher
+from fpmc_bench.errors import UsageError
+from fpmc_bench.networks.diffusers_teacher import DiffusersTeacher
+
+diffusers = pytest.importorskip("diffusers")
+
+SIDE_PX = 8
+
+
+def save_pipeline(
+    folder: Path,
+    prediction: str = "epsilon",
+    scheduler: str = "DDPMScheduler",
+    schedule: str = "linear",
+    **unet: object,
+) -> Path:
+    """A small network with random weights."""
+    torch.manual_seed(0)
+    options: dict[str, object] = {
+        "sample_size": SIDE_PX,
+        "in_channels": 1,
+        "out_channels": 1,
+        "block_out_channels": (32, 32),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "UpBlock2D"),
+        **unet,
+    }
+    kind = getattr(diffusers, scheduler)
+    steps = kind(prediction_type=prediction, beta_schedule=schedule, clip_sample=False)
+    pipeline = getattr(diffusers, scheduler.replace("Scheduler", "Pipeline"))
+    pipeline(diffusers.UNet2DModel(**options), steps).save_pretrained(folder)
+    return folder
+
+
+def teacher_of(folder: Path) -> DiffusersTeacher:
+    teacher = load_teacher(folder)
+    assert isinstance(teacher, DiffusersTeacher)
+    return teacher
+
+
+@pytest.mark.parametrize("scheduler", ["DDPMScheduler", "DDIMScheduler"])
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_at_its_own_times_it_is_the_schedulers_estimate(
+    tmp_path: Path, prediction: str, schedule: str, scheduler: str
+) -> None:
+    teacher = teacher_of(save_pipeline(tmp_path / "net", prediction, scheduler, schedule))
+    steps = getattr(diffusers, scheduler).from_pretrained(tmp_path / "net" / "scheduler")
+    steps.set_timesteps(1000)
+    draw = torch.Generator().manual_seed(1)
+    for t in (0, 10, 500, 900):
+        kept = float(steps.alphas_cumprod[t].double())
+        sigma = math.sqrt((1 - kept) / kept)
+        assert teacher.time(sigma) == pytest.approx(t, abs=1e-6)
+        x_t = torch.randn(2, 1, SIDE_PX, SIDE_PX, generator=draw)
+        with torch.no_grad():
+            output = teacher.network(x_t, t).sample
+            expected = steps.step(output, t, x_t).pred_original_sample
+            found = teacher(x_t / math.sqrt(kept), sigma)
+        scale = float(expected.abs().max())
+        assert float((found - expected).abs().max()) < 1e-5 * max(1.0, scale)
+
+
+def test_between_times_it_is_continuous(tmp_path: Path) -> None:
+    teacher = teacher_of(save_pipeline(tmp_path / "net"))
+    sigmas = torch.logspace(-3, 3, 400).tolist()
+    times = [teacher.time(sigma) for sigma in sigmas]
+    assert times == sorted(times)
+    assert (times[0], times[-1]) == (0, 999)
+    z = torch.randn(1, 1, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        outputs = torch.cat([teacher(z, sigma) for sigma in (0.5, 0.5 + 1e-4, 0.5 + 2e-4)])
+    assert float(outputs.diff(dim=0).abs().max()) < 1e-3
+
+
+def test_it_is_differentiable_in_z(tmp_path: Path) -> None:
+    teacher = teacher_of(save_pipeline(tmp_path / "net"))
+    z = torch.zeros(1, 1, SIDE_PX, SIDE_PX, requires_grad=True)
+    teacher(z, 1.0).sum().backward()
+    assert z.grad is not None
+    assert float(z.grad.abs().sum()) > 0
+
+
+def test_the_fingerprint_follows_weights_and_schedule(tmp_path: Path) -> None:
+    first = teacher_of(save_pipeline(tmp_path / "a")).fingerprint
+    assert teacher_of(save_pipeline(tmp_path / "b")).fingerprint == first
+    assert teacher_of(save_pipeline(tmp_path / "c", "sample")).fingerprint != first
+    assert teacher_of(save_pipeline(tmp_path / "d", schedule="scaled_linear")).fingerprint != first
+    changed = save_pipeline(tmp_path / "e", norm_eps=1e-4)
+    assert teacher_of(changed).fingerprint != first
+
+
+RUN = ("run", "digits", "--items", "2", "-d", "wiener", "-p", "denoiser-mse", "--quiet")
+
+
+def test_a_run_measures_against_it(tmp_path: Path) -> None:
+    folder = save_pipeline(tmp_path / "mine")
+    run = ("--run-dir", tmp_path / "run", "--teacher", f"tuning={folder}")
+    done = fpmc_bench(*RUN, *run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run" / "records" / "wiener.denoiser-mse.json").read_text())
+    assert record["reference"] == "mine"
+    assert record["fingerprints"]["tuning_teacher"] == teacher_of(folder).fingerprint
+
+
+def no_index(folder: Path) -> None:
+    (folder / "model_index.json").unlink()
+
+
+def pickled_weights(folder: Path) -> None:
+    unet = folder / "unet"
+    (unet / "diffusion_pytorch_model.safetensors").rename(unet / "diffusion_pytorch_model.bin")
+
+
+def broken_config(folder: Path) -> None:
+    (folder / "unet" / "config.json").write_text("{")
+
+
+def truncated_weights(folder: Path) -> None:
+    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+
+def no_scheduler(folder: Path) -> None:
+    shutil.rmtree(folder / "scheduler")
+
+
+BAD = {
+    no_index: "has no model_index.json; expected a folder that a diffusers pipeline",
+    pickled_weights: "Weights in a .bin file are a pickle, which is never loaded here",
+    broken_config: "config.json is not JSON",
+    truncated_weights: "can't be loaded by diffusers",
+    no_scheduler: "can't be loaded by diffusers",
+}
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
+def test_bad_folders(spoil: Callable[[Path], None], tmp_path: Path) -> None:
+    folder = save_pipeline(tmp_path / "net")
+    spoil(folder)
+    done = fpmc_bench(*RUN, "--teacher", f"tuning={folder}", cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert BAD[spoil] in line
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("unet", "complaint"),
+    [
+        ({"sample_size": 16}, "is for images 1x16x16, but dataset 'digits' has 1x8x8"),
+        ({"num_class_embeds": 10}, "is conditioned on classes"),
+        ({"out_channels": 2}, "takes images of 1 channels and returns 2"),
+    ],
+)
+def test_unfit_networks(unet: dict[str, int], complaint: str, tmp_path: Path) -> None:
+    folder = save_pipeline(tmp_path / "net", **unet)
+    done = fpmc_bench(*RUN, "--teacher", f"tuning={folder}", cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert complaint in done.stderr
+
+
+def test_without_diffusers_the_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_pipeline(tmp_path / "net")
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    with pytest.raises(UsageError, match=r"pip install 'fpmc-bench\[diffusers\]'"):
+        load_teacher(folder)
