@@ -14,9 +14,10 @@ from fpmc_bench.contracts import FileTeacher, Teacher, TeacherModel
 from fpmc_bench.engine.evaluate import check_query
 from fpmc_bench.errors import MissingFilesError, UnknownNameError
 from fpmc_bench.networks.config import NetworkConfig
+from fpmc_bench.networks.diffusers_teacher import read_pipeline
 from fpmc_bench.networks.function_teacher import FunctionTeacher
 from fpmc_bench.networks.preconditioning import EDMPrecond
-from fpmc_bench.networks.teacher_file import TeacherCard, read_teacher
+from fpmc_bench.networks.teacher_file import TeacherCard, read_edm, read_teacher
 from fpmc_bench.parameters import make_plugin
 from fpmc_bench.places import Places
 from fpmc_bench.registry import Registry, installed_registry
@@ -25,7 +26,7 @@ from fpmc_bench.shapes import ImageShape
 
 @dataclass(frozen=True, eq=False)
 class NetworkTeacher:
-    """An EDM-preconditioned network as a denoiser: (z [B,C,H,W], sigma) -> [B,C,H,W] like z.
+    """A preconditioned SongUNet as a denoiser: (z [B,C,H,W], sigma) -> [B,C,H,W] like z.
 
     Differentiable in z where gradients are enabled; weights are frozen. Equal calls give equal
     bits. An image's result does not depend on the rest of its batch beyond the last bits of a
@@ -131,5 +132,7 @@ def is_function(text: str) -> bool:
 
 def read_network(path: Path, device: str = "cpu") -> TeacherModel:
     """The network at a path, by what is there. CheckpointError says what is wrong with others."""
-    network, card = read_teacher(path)
+    if path.is_dir():
+        return read_pipeline(path, device)
+    network, card = (read_edm if path.suffix == ".pkl" else read_teacher)(path)
     return NetworkTeacher(path.stem, network.to(device), card)

@@ -1,6 +1,7 @@
-"""`fpmc-bench teacher`: train a network to measure against, and look at one."""
+"""`fpmc-bench teacher`: train or convert a network to measure against, and look at one."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,10 +24,36 @@ if TYPE_CHECKING:
 
 @click.group()
 def teacher() -> None:
-    """Train a teacher network, or show what one is."""
+    """Train or convert a teacher network, or show what one is."""
 
 
 teacher.add_command(train)
+
+
+@teacher.command()
+@click.argument("source", metavar="IN.pkl", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT.safetensors", type=click.Path(path_type=Path))
+@json_option
+def convert(source: Path, out: Path, as_json: bool) -> None:
+    """Convert a published EDM checkpoint, without running any of the code in it.
+
+    The weights keep their type. The network's answers to a fixed input are stored beside them, and
+    checked whenever the file is loaded.
+    """
+    from fpmc_bench.errors import UsageError
+    from fpmc_bench.networks.teacher_file import convert_edm
+    from fpmc_bench.teachers import NetworkTeacher
+
+    if out.suffix != ".safetensors":
+        raise UsageError(f"the converted file has to end in .safetensors, got {out}")
+    if out.exists():
+        raise UsageError(f"{out} already exists; remove it or give another name")
+    network, card = convert_edm(out, source)
+    facts = _facts(NetworkTeacher(out.stem, network, card))
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(_as_text(facts))
 
 
 @teacher.command()
@@ -55,15 +82,8 @@ def info(
             f"teacher '{name_or_path}' is a plugin's own {type(model).__name__}, not a network "
             f"file: only its plugin knows its architecture and training"
         )
-    card = model.card
     errors = _held_out(model, places, registry, device)
-    facts = {
-        "name": model.name,
-        "fingerprint": model.fingerprint,
-        "parameters": model.parameters,
-        "images": str(model.shape),
-        **card.model_dump(mode="json"),
-    }
+    facts = _facts(model)
     if as_json:
         held_out = [{"sigma": sigma, "mse": mse} for sigma, mse in errors.items()]
         print_json({**facts, "held_out": held_out})
@@ -71,6 +91,17 @@ def info(
     click.echo(_as_text(facts))
     if errors:
         click.echo(f"\n{error_table(errors)}")
+
+
+def _facts(model: "NetworkTeacher") -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "fingerprint": model.fingerprint,
+        "parameters": model.parameters,
+        "images": str(model.shape),
+        "preconditioning": model.config.preconditioning,
+        **model.card.model_dump(mode="json"),
+    }
 
 
 def _held_out(
@@ -82,6 +113,9 @@ def _held_out(
     from fpmc_bench.networks.held_out import held_out_errors
 
     card = model.card
+    if card.dataset == "unknown":
+        click.echo("no held-out errors: the file does not say of which dataset it is", err=True)
+        return {}
     if card.dataset not in registry.items["datasets"]:
         click.echo(f"no held-out errors: dataset '{card.dataset}' is not installed", err=True)
         return {}
@@ -93,7 +127,7 @@ def _held_out(
     if data.shape != model.shape:
         click.echo(f"no held-out errors: '{card.dataset}' has {data.shape} images", err=True)
         return {}
-    if data.train.fingerprint != card.dataset_fingerprint:
+    if card.dataset_fingerprint and data.train.fingerprint != card.dataset_fingerprint:
         click.echo(f"trained on another version of '{card.dataset}'", err=True)
     return held_out_errors(model, data.test, device=device) if data.test else {}
 

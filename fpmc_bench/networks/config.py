@@ -1,15 +1,32 @@
 """The shape of a teacher network: everything needed to build it before its weights are read."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+LATER_FIELDS = ("preconditioning", "label_dim", "beta_d", "beta_min", "noise_steps")
+"""Fields that came when files and fingerprints already existed."""
 
 
 class NetworkConfig(BaseModel):
-    """Architecture of one SongUNet and its EDM preconditioning. Frozen, validated, JSON-able.
+    """Architecture of one SongUNet and its preconditioning. Frozen, validated, JSON-able.
 
     `architecture` picks DDPM++ (positional embedding, plain encoder, box filter) or NCSN++
     (Fourier embedding, residual encoder, [1,3,3,1] filter), Song et al. 2021 as in EDM, table 7.
+    `preconditioning` picks a column of EDM's table 1; `sigma_data` is of edm, `beta_d`, `beta_min`
+    and `noise_steps` (M) are of vp. Class labels and augmentation labels are inputs of the
+    training; a teacher answers with both zero.
+
+    A field that came later (LATER_FIELDS) is left out of the JSON at its default: so a network
+    that exists has the same JSON, and with it the same fingerprint, as before there was the field.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +44,21 @@ class NetworkConfig(BaseModel):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     augment_dim: int = Field(default=0, ge=0, le=4096)
     sigma_data: float = Field(default=0.5, gt=0)
+    preconditioning: Literal["edm", "vp", "ve"] = "edm"
+    label_dim: int = Field(default=0, ge=0, le=4096)
+    beta_d: float = Field(default=19.9, gt=0)
+    beta_min: float = Field(default=0.1, ge=0)
+    noise_steps: int = Field(default=1000, ge=2, le=1_000_000)
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        content: dict[str, Any] = handler(self)
+        return {
+            name: value
+            for name, value in content.items()
+            if name not in LATER_FIELDS or getattr(self, name) != fields[name].default
+        }
 
     @model_validator(mode="after")
     def _sides_halve_evenly(self) -> "NetworkConfig":

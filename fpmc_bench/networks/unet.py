@@ -89,6 +89,9 @@ class SongUNet(nn.Module):
         noise_channels = config.model_channels * (2 if fourier else 1)
         embed = FourierEmbedding if fourier else PositionalEmbedding
         self.map_noise = embed(noise_channels)
+        if config.label_dim:
+            self.map_label = nn.Linear(config.label_dim, noise_channels)
+            init_xavier(self.map_label)
         if config.augment_dim:
             self.map_augment = nn.Linear(config.augment_dim, noise_channels, bias=False)
             init_xavier(self.map_augment)
@@ -155,8 +158,11 @@ class SongUNet(nn.Module):
 
     def _embed(self, noise_label: Tensor) -> Tensor:
         cosines, sines = self.map_noise(noise_label).chunk(2, dim=1)
-        # augmentation labels are zero at test time and map_augment has no bias: nothing to add
         embedding = torch.cat([sines, cosines], dim=1)
+        # both labels are zero at test time: map_label adds its bias, map_augment, which has none,
+        # nothing
+        if self.config.label_dim:
+            embedding = embedding + self.map_label.bias
         embedding = functional.silu(self.map_layer0(embedding))
         return functional.silu(self.map_layer1(embedding))
 
