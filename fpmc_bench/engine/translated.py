@@ -10,7 +10,7 @@ one matrix product, and the square at (y,x) against that at (y',x') sums them al
 """
 
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -33,9 +33,12 @@ class Search:
     """Some pixels of the query in `groups`, each with candidates of its own in every image.
 
     Image rows are products of rows `window` wide at every column that has one, weighted by
-    `rows`. Offers, for row patches a [H,I,K] of a query and b [n,H,I,K] of n images:
+    `rows`. Offers, for row patches a [h,I,K] of a query and b [n,h,I,K] of n images, of the image
+    rows `near`:
 
-        energies(a, b) -> [G,R,n*T]    of R query pixels and T candidates an image, in G groups
+        arranged(b)                    b as the product takes it, once for all queries
+        energies(a, arranged, n) -> [G,R,n*T]    of R query pixels and T candidates an image, in
+                                       G groups
         votes(images) -> [G,C,n*T]     the values that candidates stand for
     """
 
@@ -50,6 +53,11 @@ class Search:
     def radius_px(self) -> int:
         return len(self.window) // 2
 
+    @property
+    def near(self) -> slice:
+        """Image rows whose products count."""
+        return slice(None)
+
 
 @dataclass(frozen=True, eq=False)
 class InteriorSearch(Search):
@@ -60,10 +68,13 @@ class InteriorSearch(Search):
     def values_per_image(self, width: int) -> int:
         return (len(self.rows) * width) ** 2
 
-    def energies(self, a: Tensor, b: Tensor) -> Tensor:
+    def arranged(self, b: Tensor) -> Tensor:
+        return b.flatten(0, 2).T
+
+    def energies(self, a: Tensor, arranged: Tensor, images: int) -> Tensor:
         height, width, _ = a.shape
-        products = self._products(a.flatten(0, 1), b.flatten(0, 2).T)
-        table = products.reshape(height, width, len(b), height, width)
+        products = self._products(a.flatten(0, 1), arranged)
+        table = products.reshape(height, width, images, height, width)
         return self._diagonal_sums(table).reshape(1, len(self.targets) * width, -1)
 
     def _products(self, a: Tensor, b: Tensor) -> Tensor:
@@ -107,13 +118,21 @@ def _diagonals(height: int, size: int, width: int, images: int, device: torch.de
 class EdgeSearch(Search):
     """Pixels of each target row against those of the same row: one group a row."""
 
+    @cached_property
+    def near(self) -> slice:
+        weighty = self.rows[list(self.targets)].any(0).nonzero()
+        return slice(int(weighty.min()), int(weighty.max()) + 1)
+
     def values_per_image(self, width: int) -> int:
         return len(self.rows) * width**2
 
-    def energies(self, a: Tensor, b: Tensor) -> Tensor:
+    def arranged(self, b: Tensor) -> Tensor:
+        return b.permute(1, 3, 0, 2).flatten(2)
+
+    def energies(self, a: Tensor, arranged: Tensor, images: int) -> Tensor:
         width = a.shape[1]
-        same_row = a @ b.permute(1, 3, 0, 2).flatten(2)  # [H,I,n*I]
-        weights = self.rows[list(self.targets)].to(same_row)
+        same_row = a @ arranged  # [h,I,n*I]
+        weights = self.rows[list(self.targets), self.near].to(same_row)
         return (weights @ same_row.flatten(1)).reshape(len(self.targets), width, -1)
 
     def votes(self, images: Tensor) -> Tensor:
@@ -181,10 +200,10 @@ def _search(
     states: list[RunningSoftmax | None] = [None] * len(z)
     totals: list[Tensor] = []
     for block, log_weights in source.chunks(min(images, len(source)), z.device, dtype):
-        candidates = _candidate_rows(search, block, sigma)
+        candidates = search.arranged(_candidate_rows(search, block, sigma))
         votes = search.votes(block.float())
         for index, query in enumerate(queries):
-            energies = search.energies(query, candidates)
+            energies = search.energies(query, candidates, len(block))
             if source.log_weights is not None:
                 energies -= log_weights.repeat_interleave(energies.shape[2] // len(block))
             state = states[index]
@@ -212,13 +231,13 @@ def _row_patches(images: Tensor, side_px: int) -> Tensor:
 def _query_rows(search: Search, z: Tensor, sigma: float) -> Tensor:
     """-w z / sigma^2 and a one, whose product with `_candidate_rows` is an energy: [B,H,I,K]."""
     weights = search.window.to(z) / -(sigma**2)
-    rows = _row_patches(z, len(weights)) * weights.repeat(z.shape[1])
+    rows = _row_patches(z[:, :, search.near], len(weights)) * weights.repeat(z.shape[1])
     return torch.cat([rows, torch.ones_like(rows[..., :1])], dim=-1)
 
 
 def _candidate_rows(search: Search, x: Tensor, sigma: float) -> Tensor:
     """x and w |x|^2 / 2 sigma^2: [n,H,I,K]. |z|^2 is the same for all, so that softmax drops it."""
-    rows = _row_patches(x, len(search.window))
+    rows = _row_patches(x[:, :, search.near], len(search.window))
     weights = search.window.to(x).repeat(x.shape[1]) / (2 * sigma**2)
     return torch.cat([rows, (rows.square() @ weights)[..., None]], dim=-1)
 

@@ -8,6 +8,7 @@ all its modules. See `restricted_pickle` for why nothing can run, `edm_storage` 
 
 import hashlib
 import mmap
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ KNOWN_NAMES = frozenset(
     | {"numpy.dtype"}
 )
 """Every name that a published file mentions, and no other."""
-LONGEST_NAME = 80
-MOST_MODULES, DEEPEST = 20_000, 32
-"""A published network has about 1000 modules, nested five deep."""
+NAME = re.compile(r"[A-Za-z0-9_]{1,80}")
+MOST_MEMBERS, DEEPEST = 20_000, 32
+"""A published network has about NNNN modules, parameters and buffers, nested five deep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ def read_edm_pickle(path: Path) -> PickledNetwork:
         )
     class_name, state = _object(content["ema"], str(path))
     config = config_of(class_name, state, str(path))
-    walk = _Walk(TensorReader(str(path)), str(path), {}, size)
+    walk = _Walk(TensorReader(str(path), size), str(path), {}, size)
     walk.module(state, "", 0)
     return PickledNetwork(config, walk.tensors, sha256)
 
@@ -99,20 +100,21 @@ def _object(node: Any, origin: str) -> tuple[str, dict[str, Any]]:
 
 @dataclass(eq=False)
 class _Walk:
-    """Collects the state dict; refuses more modules, depth or bytes than the file could hold."""
+    """Collects the state dict; refuses more members, depth or bytes than a network's file has.
+
+    Modules of a pickle may share what is below them, so that a small file names a huge tree.
+    """
 
     reader: TensorReader
     origin: str
     tensors: dict[str, Tensor]
     bytes_left: int
-    modules: int = 0
+    members: int = 0
 
     def module(self, state: dict[str, Any], prefix: str, depth: int) -> None:
-        self.modules += 1
-        if depth > DEEPEST or self.modules > MOST_MODULES:
+        if depth > DEEPEST:
             raise CheckpointError(
-                f"{self.origin} nests modules more than {DEEPEST} deep or has more than "
-                f"{MOST_MODULES}; no EDM network does"
+                f"{self.origin} nests modules more than {DEEPEST} deep; no EDM network does"
             )
         for group in ("_parameters", "_buffers"):
             for name, value in self._named(state, group, prefix):
@@ -124,16 +126,24 @@ class _Walk:
 
     def _named(self, state: dict[str, Any], group: str, prefix: str) -> list[tuple[str, Any]]:
         members = state.get(group)
-        if not isinstance(members, dict) or not all(isinstance(name, str) for name in members):
+        module = prefix.rstrip(".") or "ema"
+        if not isinstance(members, dict):
             raise CheckpointError(
-                f"{self.origin}: module '{prefix.rstrip('.') or 'ema'}' has no {group}; it is "
-                f"damaged or not an EDM checkpoint"
+                f"{self.origin}: module '{module}' has no {group}; it is damaged or not an EDM "
+                f"checkpoint"
             )
-        for name in members:
-            if len(name) > LONGEST_NAME:
-                raise CheckpointError(
-                    f"{self.origin} has a name of {len(name)} letters; no EDM does"
-                )
+        self.members += len(members)
+        if self.members > MOST_MEMBERS:
+            raise CheckpointError(
+                f"{self.origin} has more than {MOST_MEMBERS} modules, parameters and buffers; no "
+                f"EDM network does"
+            )
+        strange = next((name for name in members if not NAME.fullmatch(name)), None)
+        if strange is not None:
+            raise CheckpointError(
+                f"{self.origin}: module '{module}' has {shown(strange)} in its {group}; expected "
+                f"a name of at most 80 letters, digits and underscores"
+            )
         return list(members.items())
 
     def _add(self, name: str, value: Any) -> None:

@@ -32,10 +32,14 @@ MOST_DIMENSIONS = 8
 
 
 class TensorReader:
-    """Turns the Nodes of one file into tensors; a storage that several share is read once."""
+    """Turns the Nodes of one file into tensors; a storage that several share is read once.
 
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
+    A file may name the same bytes for many storages, each a copy in memory: all of them together
+    may hold no more than the `file_bytes` of the file.
+    """
+
+    def __init__(self, origin: str, file_bytes: int) -> None:
+        self.origin, self._bytes_left = origin, file_bytes
         # by the id of the Node, which is kept so that no other can have it
         self._storages: dict[int, tuple[Node, Tensor]] = {}
 
@@ -70,7 +74,14 @@ class TensorReader:
         if not (isinstance(node, Node) and node.name == LOAD_STORAGE and len(node.args) == 1):
             raise CheckpointError(f"{where} has no storage; the file is damaged")
         if id(node) not in self._storages:
-            self._storages[id(node)] = node, read_storage(_bytes(node.args[0], where), where)
+            content = _bytes(node.args[0], where)
+            self._bytes_left -= len(content)
+            if self._bytes_left < 0:
+                raise CheckpointError(
+                    f"{where}: with its storage all are larger than the file; it is damaged or "
+                    f"hostile"
+                )
+            self._storages[id(node)] = node, read_storage(content, where)
         return self._storages[id(node)][1]
 
 

@@ -207,9 +207,10 @@ class _Machine:
         for key, value in zip(values[::2], values[1::2], strict=True):
             target[self._key(key)] = value
 
-    def _key(self, key: Any) -> Any:
-        # a deeply nested tuple would overflow the C stack as it is hashed
-        if not isinstance(key, str | int | float | bytes | None):
+    def _key(self, key: Any) -> str:
+        # only text has a secret hash: numbers could be chosen to collide, so that a dict of them
+        # takes forever, and a deeply nested tuple would overflow the C stack as it is hashed
+        if not isinstance(key, str):
             raise self._fail(f"a {type(key).__name__} is used as a key")
         return key
 
