@@ -32,7 +32,7 @@ KNOWN_NAMES = frozenset(
 """Every name that a published file mentions, and no other."""
 NAME = re.compile(r"[A-Za-z0-9_]{1,80}")
 MOST_MEMBERS, DEEPEST = 20_000, 32
-"""A published network has about NNNN modules, parameters and buffers, nested five deep."""
+"""A published network has about 900 modules, parameters and buffers, nested five deep."""
 
 
 @dataclass(frozen=True, eq=False)
