@@ -31,6 +31,10 @@ class Block:
     log_weights: Tensor | None
     """[n], or None for equal weights."""
 
+    @property
+    def images(self) -> int:
+        return self.scaled.shape[-1]
+
 
 FLOAT_BYTES = 4
 ARRAYS_PER_BLOCK = 2

@@ -79,9 +79,6 @@ class _Group:
     offset: Tensor | None
     """What is taken off every squared difference, [K,b,1]: nothing that a softmax could see."""
     workspace: "_Workspace"
-    highest: list[Tensor]
-    """Of each block's images, the largest weight under any estimator, relative to the largest
-    so far: [n]."""
     kept: list[tuple[Tensor, Tensor]]
     """Weights [M,b,n] of each block, with the minimum [M,b] that they are relative to."""
 
@@ -129,21 +126,28 @@ def _two_passes(
     groups = _groups(prepared, source, z, sigma, sizes)
     reader = _reader(prepared, source, z, sigma, sizes)
     keep = sizes.kept_queries > 0
-    weights_bytes = keep * len(z) * prepared.model.estimators * len(source) * FLOAT_BYTES
+    columns = len(z) * prepared.model.estimators
+    weights_bytes = columns * len(source) * FLOAT_BYTES
+    minima_bytes = columns * reader.count * z.dtype.itemsize
     read_once = reader.total_bytes <= sizes.kept_blocks_bytes
     scratch = Scratch(
         z.device,
-        weights_bytes + read_once * reader.total_bytes,
-        reader.count * (len(groups) + ARRAYS_PER_BLOCK),
+        keep * (weights_bytes + minima_bytes) + read_once * reader.total_bytes,
+        reader.count * (2 * len(groups) + ARRAYS_PER_BLOCK),
     )
+    # of each image, the largest weight under any estimator, relative to the largest so far. This
+    # and what is kept is not new memory: small arrays that stay, allocated between large ones
+    # that go, leave holes that nothing large fits in
+    highest = torch.empty(len(groups), len(reader), device=z.device)
 
-    def normalise(group: _Group, block: Block) -> None:
+    def normalise(group: _Group, block: Block, highest: Tensor) -> None:
         energies = _energies(prepared, group, block)
         out = scratch.take(energies.shape) if keep else None
         weights, _ = group.softmax.update(energies, out)
-        group.highest.append(weights.amax((0, 1)))
+        torch.amax(weights, (0, 1), out=highest)
         if keep:
-            group.kept.append((weights, group.softmax.minimum))
+            minimum = scratch.take(group.softmax.minimum.shape, z.dtype)
+            group.kept.append((weights, minimum.copy_(group.softmax.minimum)))
 
     def accumulate(group: _Group, block: Block) -> None:
         share = 1 / group.softmax.total
@@ -155,13 +159,16 @@ def _two_passes(
         _gather(prepared, group, weights.mul_(share[..., None]), block)
 
     kept_blocks = list(reader.blocks(scratch)) if read_once else None
+    start = 0
     for block in kept_blocks or reader.blocks():
-        for group in groups:
-            normalise(group, block)
+        stop = start + block.images
+        for group, row in zip(groups, highest, strict=True):
+            normalise(group, block, row[start:stop])
+        start = stop
     rest: list[_Group] = []
-    for group in groups:
+    for group, row in zip(groups, highest, strict=True):
         # relative to the largest so far, and so no less than in the end
-        wanted = (torch.cat(group.highest) > NEGLIGIBLE / len(reader)).nonzero()[:, 0]
+        wanted = (row > NEGLIGIBLE / len(reader)).nonzero()[:, 0]
         if len(wanted) > WORTH_PICKING * len(reader):
             rest.append(group)
             continue
@@ -200,7 +207,6 @@ def _groups(
             torch.zeros(*shape, part.shape[2], device=z.device),
             _offset(prepared, source, part, sigma),
             workspace,
-            [],
             [],
         )
         for part in parts
