@@ -173,7 +173,12 @@ def _two_passes(
             rest.append(group)
             continue
         group.kept.clear()
-        for block in reader.only(wanted).blocks():
+        # normalised afresh: sums of fewer columns at a time are not rounded as before
+        group.softmax = RunningSoftmax.start(prepared.model.estimators, group.scaled.shape[2], z)
+        picked = reader.only(wanted)
+        for block in picked.blocks():
+            group.softmax.update(_energies(prepared, group, block))
+        for block in picked.blocks():
             accumulate(group, block)
     if rest:
         for block in kept_blocks or reader.blocks():
