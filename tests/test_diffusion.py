@@ -61,6 +61,26 @@ def test_the_sampler_is_of_second_order() -> None:
     assert fine < 2e-3
 
 
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        (18, [-0.9848247198785002, -0.9827030497186606, -0.9650276899244816, 0.7099521358822816]),
+        (40, [-0.9846169953033638, -0.9804538873319746, -0.9381108936636608, 0.7340309117033502]),
+    ],
+)
+def test_the_sampler_is_edm_s(steps: int, expected: list[float]) -> None:
+    """Numbers that `edm_sampler` of the original's generate.py gave for this denoiser."""
+
+    def bent(z: Tensor, sigma: float) -> Tensor:
+        return torch.tanh(1.3 * z - 0.2) / (1 + 0.3 * sigma) + 0.1 * torch.sin(z / (1 + sigma))
+
+    noise = torch.tensor([-1.5, -0.3, 0.1, 2.0], dtype=torch.float64).reshape(1, 1, 2, 2)
+    sample = heun_sample(bent, noise, sigma_grid(steps)).flatten()
+    torch.testing.assert_close(
+        sample, torch.tensor(expected, dtype=torch.float64), atol=1e-12, rtol=0
+    )
+
+
 def test_the_last_step_is_euler_s() -> None:
     noise = torch.ones(1, 1, 1, 1)
     sample = heun_sample(lambda z, sigma: z * 0.25, noise, [2.0])
