@@ -74,7 +74,7 @@ def test_the_sampler_is_edm_s(steps: int, expected: list[float]) -> None:
     def bent(z: Tensor, sigma: float) -> Tensor:
         return torch.tanh(1.3 * z - 0.2) / (1 + 0.3 * sigma) + 0.1 * torch.sin(z / (1 + sigma))
 
-    noise = torch.tensor([-1.5, -0.3, 0.1, 2.0], dtype=torch.float64).reshape(1, 1, 2, 2)
+    noise = torch.tensor([-1.5, -0.3, 0.1, 2.0]).double().reshape(1, 1, 2, 2)
     sample = heun_sample(bent, noise, sigma_grid(steps)).flatten()
     torch.testing.assert_close(
         sample, torch.tensor(expected, dtype=torch.float64), atol=1e-12, rtol=0
