@@ -207,6 +207,33 @@ def test_tensors_that_share_a_storage_can_not_ask_for_more_than_the_file(tmp_pat
         read_edm_pickle(write_edm(tmp_path / "bad.pkl", ema))
 
 
+def test_storages_of_the_same_bytes_can_not_hold_more_than_the_file(tmp_path: Path) -> None:
+    content = storage_bytes(torch.zeros(100_000))
+    rebuild = torch._utils._rebuild_tensor_v2
+    ema = edm_object(network_of(SMALL))
+    ema.meta["state"]["_buffers"] = {
+        f"b{i}": Calls(
+            rebuild,
+            Calls(torch.storage._load_from_bytes, content),
+            0,
+            (10,),
+            (1,),
+            False,
+            OrderedDict(),
+        )
+        for i in range(1000)
+    }
+    with pytest.raises(CheckpointError, match="larger than the file"):
+        read_edm_pickle(write_edm(tmp_path / "bad.pkl", ema))
+
+
+def test_keys_that_could_be_chosen_to_collide_are_refused(tmp_path: Path) -> None:
+    ema = edm_object(network_of(SMALL))
+    ema.meta["state"]["_buffers"] = {number: number for number in range(10)}
+    with pytest.raises(CheckpointError, match="int is used as a key"):
+        read_edm_pickle(write_edm(tmp_path / "bad.pkl", ema))
+
+
 def test_a_tensor_that_expands_a_number_is_refused(tmp_path: Path) -> None:
     ema = edm_object(network_of(SMALL))
     ema.meta["state"]["_buffers"] = {"b": torch.zeros(1).expand(2**36)}
