@@ -1,0 +1,100 @@
+"""A few queries that are compared with a block of images at once, and what they have gathered."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.engine.blocks import Block, distance_scale
+from fpmc_bench.engine.elementwise import squared_differences
+from fpmc_bench.engine.prepared import PreparedModel
+from fpmc_bench.engine.softmax import RunningSoftmax
+from fpmc_bench.source import Source
+
+CENTRED_SIGMA = 1.0
+"""About twice the standard deviation of images in [-1,1]."""
+CENTRE_IMAGES = 256
+"""Whose mean stands for that of the source."""
+
+
+class Workspace:
+    """Two working arrays used again and again: new memory costs as much as what is put there."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+
+    def pair(self, shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
+        if shape not in self._arrays:
+            self._arrays[shape] = (like.new_empty(shape), like.new_empty(shape))
+        return self._arrays[shape]
+
+
+@dataclass(eq=False)
+class Group:
+    """A few queries that are compared with a block at once, and what they have gathered."""
+
+    scaled: Tensor
+    """Queries as columns, z / (sqrt(2) sigma): [C,K,b,1]."""
+    softmax: RunningSoftmax
+    total: Tensor
+    """Weighted sums of values, and last of their squares: [C+1,K,b] float32."""
+    offset: Tensor | None
+    """What is taken off every squared difference, [K,b,1]: nothing that a softmax could see."""
+    workspace: Workspace
+    kept: list[tuple[Tensor, Tensor]]
+    """Weights [M,b,n] of each block, with the minimum [M,b] that they are relative to."""
+
+
+def groups_of(
+    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, queries: int
+) -> list[Group]:
+    """z [B,C,H,W], `queries` at a time."""
+    columns = z.flatten(2).permute(1, 2, 0) * distance_scale(sigma)
+    shape = (prepared.response_channels + 1, prepared.response.columns)
+    parts = [part[..., None].contiguous() for part in columns.split(queries, dim=-1)]
+    workspace = Workspace()
+    return [
+        Group(
+            part,
+            RunningSoftmax.start(prepared.model.estimators, part.shape[2], z),
+            torch.zeros(*shape, part.shape[2], device=z.device),
+            _offset(prepared, source, part, sigma),
+            workspace,
+            [],
+        )
+        for part in parts
+    ]
+
+
+def _offset(prepared: PreparedModel, source: Source, z: Tensor, sigma: float) -> Tensor | None:
+    """Where noise is larger than images, what they all have in common: z's distance to their mean.
+
+    Without it a sum of a thousand terms is nearly the same for every image, and rounded by as
+    much as images differ. At low noise the nearest image is far below the mean instead.
+    """
+    if sigma < CENTRED_SIGMA:
+        return None
+    sample, _ = source.chunk(0, min(len(source), CENTRE_IMAGES), z.device, z.dtype)
+    mean = sample.mean(0).flatten(1) * distance_scale(sigma)
+    channels = prepared.precision_channels
+    shape = (prepared.precision.columns, z.shape[2], 1)
+    return squared_differences(z, mean[..., None], channels, None, Workspace().pair(shape, z))
+
+
+def energies_of(prepared: PreparedModel, group: Group, block: Block) -> Tensor:
+    """E / 2 sigma^2 - log p: [M,b,n]."""
+    channels, images = prepared.precision_channels, block.scaled
+    shape = (prepared.precision.columns, group.scaled.shape[2], images.shape[2])
+    squares = squared_differences(
+        group.scaled, images, channels, group.offset, group.workspace.pair(shape, images)
+    )
+    energies = prepared.precision.apply(squares.flatten(1)).reshape(-1, *shape[1:])
+    if energies.data_ptr() == squares.data_ptr():
+        energies = energies.clone()  # the next group's differences go where these are
+    return energies if block.log_weights is None else energies - block.log_weights
+
+
+def gather(prepared: PreparedModel, group: Group, weights: Tensor, block: Block) -> None:
+    """Add sum_n x_n (R^T w_n), and the same of squares: weights [M,b,n]."""
+    spread = prepared.response.adjoint(weights.flatten(1)).reshape(-1, *weights.shape[1:])
+    group.total += torch.einsum("kbn,ckn->ckb", spread, block.moments)
