@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.restricted_pickle import shown
+from fpmc_bench.networks.pickled import shown
 
 PRECONDITIONINGS = {"EDMPrecond": "edm", "VPPrecond": "vp", "VEPrecond": "ve"}
 COMMON = {

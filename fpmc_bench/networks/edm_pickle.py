@@ -19,7 +19,8 @@ from fpmc_bench.errors import CheckpointError
 from fpmc_bench.networks.config import NetworkConfig
 from fpmc_bench.networks.edm_arguments import config_of
 from fpmc_bench.networks.edm_storage import TENSOR_NAMES, TensorReader
-from fpmc_bench.networks.restricted_pickle import DICTS, SETS, Node, read_pickle, shown
+from fpmc_bench.networks.pickled import Node, shown
+from fpmc_bench.networks.restricted_pickle import DICTS, SETS, read_pickle
 
 PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
 MODULE_DICT = "torch.nn.modules.container.ModuleDict"

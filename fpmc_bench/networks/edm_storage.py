@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError
-from fpmc_bench.networks.restricted_pickle import Name, Node, Persistent, read_pickle, shown
+from fpmc_bench.networks.pickled import Name, Node, Persistent, shown
+from fpmc_bench.networks.restricted_pickle import read_pickle
 
 REBUILD_TENSOR = "torch._utils._rebuild_tensor_v2"
 REBUILD_PARAMETER = "torch._utils._rebuild_parameter"

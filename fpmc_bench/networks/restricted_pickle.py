@@ -9,15 +9,13 @@ pickle of tensors needs, is a CheckpointError. Instructions: PEP 307, PEP 3154, 
 import pickletools
 import struct
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import IO, Any
 
 from fpmc_bench.errors import CheckpointError
+from fpmc_bench.networks.pickled import SHOWN, Name, Node, Persistent, shown
 
 MOST_INSTRUCTIONS = 5_000_000
 """A published file has about a tenth of that; the limit bounds time and memory."""
-SHOWN = 80
-"""How many characters of a file's own text an error repeats."""
 
 PLAIN = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE",
@@ -37,40 +35,6 @@ TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 # dicts and sets are what these are, so they become that: no key is lost, no method is called
 SETS = {"builtins.set", "__builtin__.set"}
 DICTS = {"collections.OrderedDict", "dnnlib.util.EasyDict", "dnnlib.EasyDict"}
-
-
-@dataclass(frozen=True)
-class Name:
-    """What the pickle would have imported, as `module.name`."""
-
-    text: str
-
-
-@dataclass(eq=False)
-class Node:
-    """What the pickle would have called: the name, its arguments and the state set afterwards."""
-
-    name: str
-    args: tuple[Any, ...]
-    state: Any = None
-    items: dict[Any, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Persistent:
-    """What the pickle refers to outside itself (the storages of a torch.save stream)."""
-
-    key: Any
-
-
-def shown(value: Any) -> str:
-    """A value of a file in an error: short, and of a container only what it is.
-
-    The text of a container could be endless (lists that hold a list twice, thirty levels deep).
-    """
-    if isinstance(value, str | int | float | None):
-        return repr(value)[:SHOWN]
-    return value.name[:SHOWN] if isinstance(value, Node) else f"a {type(value).__name__}"
 
 
 def read_pickle(stream: IO[bytes], known: Collection[str], origin: str) -> Any:
