@@ -98,8 +98,9 @@ def test_a_network_s_map_agrees_with_finite_differences(source: Source) -> None:
         behind = torch.stack([teacher(z - d, sigma) for d in steps])
     jacobian = ((ahead - behind) / (2 * step)).abs().mean(1)  # over samples: [input, C, H, W]
     expected = jacobian.reshape(2, 4, 4, 2, 4, 4).mean((0, 3)).permute(2, 3, 0, 1)
-    found = mean_absolute_jacobian(teacher, z, sigma)
-    assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-8)
+    for outputs_together in (1, 5, 99):
+        found = mean_absolute_jacobian(teacher, z, sigma, outputs_together)
+        assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-8)
     assert found.std() > 1e-3, "a map that is not constant, so that a transposed one would differ"
     assert not torch.allclose(found, found.permute(2, 3, 0, 1), rtol=1e-2)
 
