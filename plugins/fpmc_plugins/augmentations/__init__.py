@@ -3,8 +3,9 @@
 from fpmc_bench import hookimpl
 from fpmc_bench.contracts import Augmentation
 from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
+from fpmc_plugins.augmentations.geometric import Rotate, Scale, Translate
 
 
 @hookimpl
 def fpmc_augmentations() -> list[type[Augmentation]]:
-    return [HorizontalFlip, VerticalFlip]
+    return [HorizontalFlip, VerticalFlip, Translate, Rotate, Scale]

@@ -1,0 +1,117 @@
+"""Translation, rotation and scaling by random amounts (paper appendix B, eq. 92-95).
+
+Reflected at the borders and resampled without aliasing; candidates and rates as `candidates` says.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.contracts import Augmentation
+from fpmc_bench.errors import InputError
+from fpmc_bench.source import Source
+from fpmc_plugins.augmentations.candidates import chosen_candidates
+from fpmc_plugins.augmentations.resample import CHUNK_IMAGES, resample
+
+CITATION = "Filtered Posterior Mean Collections, section 4.3 and appendix B"
+TRANSLATION_STD = 0.125
+"""Of either side of the image."""
+LOG2_SCALE_STD = 0.2
+BYTE_SCALE = 1 / 127.5
+
+Draw = Callable[[torch.Generator, tuple[int, int]], Tensor]
+
+
+@dataclass(frozen=True)
+class Translate(Augmentation):
+    """Each image moved by N(0, (side/8)^2) along either axis, reflected at the borders."""
+
+    name: ClassVar[str] = "translate"
+    citation: ClassVar[str] = CITATION
+
+    def augment(self, source: Source, rate: float, seed: int) -> Source:
+        _, height, width = source.shape
+        sides = torch.tensor([width, height], dtype=torch.float64)
+
+        def draw(generator: torch.Generator, shape: tuple[int, int]) -> Tensor:
+            return TRANSLATION_STD * sides * _normal(generator, (*shape, 2))
+
+        def matrices(offsets: Tensor) -> Tensor:
+            unmoved = torch.eye(2, dtype=torch.float64).expand(len(offsets), 2, 2)
+            return torch.cat([unmoved, -offsets[..., None]], dim=2)
+
+        return _augmented(source, rate, draw, matrices, seed, self.name)
+
+
+@dataclass(frozen=True)
+class Rotate(Augmentation):
+    """Each image turned about its centre by an angle from U(-pi, pi), reflected at the borders."""
+
+    name: ClassVar[str] = "rotate"
+    citation: ClassVar[str] = CITATION
+
+    def augment(self, source: Source, rate: float, seed: int) -> Source:
+        def draw(generator: torch.Generator, shape: tuple[int, int]) -> Tensor:
+            uniform = torch.rand(*shape, 1, generator=generator, dtype=torch.float64)
+            return math.pi * (2 * uniform - 1)
+
+        def matrices(angles: Tensor) -> Tensor:
+            cos, sin = angles.cos()[:, 0], angles.sin()[:, 0]
+            zero = torch.zeros_like(cos)
+            return torch.stack([cos, sin, zero, -sin, cos, zero], dim=1).reshape(-1, 2, 3)
+
+        return _augmented(source, rate, draw, matrices, seed, self.name)
+
+
+@dataclass(frozen=True)
+class Scale(Augmentation):
+    """Each image scaled about its centre by 2^(0.2 N(0,1)), reflected where it gets smaller."""
+
+    name: ClassVar[str] = "scale"
+    citation: ClassVar[str] = CITATION
+
+    def augment(self, source: Source, rate: float, seed: int) -> Source:
+        def draw(generator: torch.Generator, shape: tuple[int, int]) -> Tensor:
+            return torch.exp2(LOG2_SCALE_STD * _normal(generator, (*shape, 1)))
+
+        def matrices(factors: Tensor) -> Tensor:
+            zoom = torch.eye(2, 3, dtype=torch.float64)
+            return zoom / factors[..., None]
+
+        return _augmented(source, rate, draw, matrices, seed, self.name)
+
+
+def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def _augmented(
+    source: Source,
+    rate: float,
+    draw: Draw,
+    matrices: Callable[[Tensor], Tensor],
+    seed: int,
+    name: str,
+) -> Source:
+    """The chosen candidates of all images, a part of them in memory as floats at a time.
+
+    Images of 256 levels stay so, rounded as any image file is; of fewer they become floats.
+    """
+    if min(source.shape.height_px, source.shape.width_px) < 2:
+        raise InputError(f"{name} needs images of 2 x 2 pixels or more, got {source.shape}")
+    found = chosen_candidates(len(source), rate, draw, seed, name)
+    as_bytes = source.is_levels and source.scale == BYTE_SCALE
+    images = torch.empty(
+        len(found.rows), *source.shape, dtype=torch.uint8 if as_bytes else torch.float32
+    )
+    for start in range(0, len(images), CHUNK_IMAGES):
+        part = slice(start, start + CHUNK_IMAGES)
+        values = source.to_values(source.images[found.rows[part]], torch.float32)
+        values = resample(values, matrices(found.parameters[part])).clamp_(-1, 1)
+        images[part] = values.add_(1).div_(BYTE_SCALE).round_() if as_bytes else values
+    weights = None if source.log_weights is None else source.log_weights[found.rows]
+    return Source(images, weights, source.scale)
