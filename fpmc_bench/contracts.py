@@ -16,6 +16,8 @@ from fpmc_bench.fpmc import FPMC
 from fpmc_bench.shapes import ImageShape
 from fpmc_bench.source import Source
 
+BYTE_SCALE = 1 / 127.5
+"""Of images of 256 levels, in [-1, 1]."""
 Split = Literal["train", "test"]
 Need = Literal["teacher", "sensitivity"]
 DenoiseFunction = Callable[[Tensor, float], Tensor]
@@ -93,15 +95,36 @@ class FileTeacher(Teacher):
         """The network of this file; CheckpointError names what is wrong with others."""
 
 
+@dataclass(frozen=True, eq=False)
+class AugmentationTask:
+    """What an augmentation is to add to: `rate` * len(source) images, the same for equal seeds.
+
+    `sigmas`, the suite's grid, and `device` are for those that need the tuning teacher.
+    """
+
+    source: Source
+    rate: float
+    seed: int
+    sigmas: tuple[float, ...] = ()
+    teacher: TeacherModel | None = None
+    device: str = "cpu"
+
+    @property
+    def keeps_bytes(self) -> bool:
+        """Whether the source has 256 levels, which added images are then rounded to."""
+        return self.source.is_levels and self.source.scale == BYTE_SCALE
+
+
 class Augmentation(ABC):
     """A rule that adds images to a source (paper section 4.3, appendix B)."""
 
     name: ClassVar[str]
     citation: ClassVar[str]
+    needs_teacher: ClassVar[bool] = False
 
     @abstractmethod
-    def augment(self, source: Source, rate: float, seed: int) -> Source:
-        """Only the added images, about rate * len(source) of them; equal seeds, equal images."""
+    def augment(self, task: AugmentationTask) -> Source:
+        """Only the added images, about rate * len(source) of them; equal tasks, equal images."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +165,14 @@ class Denoiser(ABC):
 
         Raises ParameterError that names the parameter, its value and what was expected.
         """
+
+    def check_setting(self, setting: Setting) -> None:  # noqa: B027
+        """Refuse what `check` could not see: another source, another teacher. As `check` does."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what the answers depend on beside parameters and setting, as the files it reads."""
+        return ""
 
     @classmethod
     def candidates(cls, shape: ImageShape) -> Mapping[str, tuple[Any, ...]]:

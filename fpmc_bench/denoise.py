@@ -75,6 +75,7 @@ def assemble(plugin: Denoiser, setting: Setting) -> BuiltDenoiser:
     needs and the setting lacks.
     """
     plugin.check(setting.shape, setting.sigmas)
+    plugin.check_setting(setting)
     for need in sorted(plugin.needs):
         if getattr(setting, need) is None:
             raise UsageError(f"denoiser '{plugin.name}' needs a {need}: pass {need}=...")

@@ -2,8 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -60,9 +60,36 @@ class Source:
         return image_shape(self.images)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the images as they are stored."""
+        return self.images.dtype
+
+    @property
     def is_levels(self) -> bool:
         """Whether images are stored as levels, which stand for levels * scale - 1."""
-        return self.images.dtype == torch.uint8
+        return self.dtype == torch.uint8
+
+    @property
+    def original(self) -> "Source":
+        """What an augmented source was augmented from; any other is its own original."""
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    @property
+    def nbytes(self) -> int:
+        """Of the images as they are stored."""
+        return self.images.nbytes
+
+    def stored(self, rows: slice | Tensor) -> Tensor:
+        """Images as they are stored: rows start..stop, or those of an index [n] on the CPU."""
+        return self.images[rows]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> "Source":
+        """The same measure over changed images: moved to a device, say, or transposed."""
+        return replace(self, images=change(self.images))
 
     @cached_property
     def squared_norms(self) -> Tensor:
@@ -71,7 +98,7 @@ class Source:
         # written in place: results kept one by one between large arrays would fragment memory
         for start in range(0, len(self), NORM_IMAGES):
             rows = slice(start, start + NORM_IMAGES)
-            values = self.to_values(self.images[rows].cpu().flatten(1), torch.float64)
+            values = self.to_values(self.stored(rows).cpu().flatten(1), torch.float64)
             torch.linalg.vecdot(values, values, out=norms[rows])
         return norms
 
@@ -79,7 +106,7 @@ class Source:
         self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
         """Images [n,C,H,W] in [-1,1] and log weights [n] of rows start..stop."""
-        images = self.to_values(self.images[start:stop].to(device), dtype)
+        images = self.to_values(self.stored(slice(start, stop)).to(device), dtype)
         weights = (
             torch.zeros(stop - start) if self.log_weights is None else self.log_weights[start:stop]
         )

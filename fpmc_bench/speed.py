@@ -85,7 +85,7 @@ def measure_speed(
     """The median time of a call with `queries` noisy images of the source, after one to warm up."""
     source, device = built.source, built.setting.device
     rows = torch.arange(queries) % len(source)
-    clean = source.to_values(source.images[rows], torch.float32)
+    clean = source.to_values(source.stored(rows), torch.float32)
     noise = unit_noise(seed, "speed", range(queries), source.shape)
     z = (clean + sigma * noise).to(device)
     if isinstance(built.plugin, FPMCDenoiser):

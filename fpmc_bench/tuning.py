@@ -6,6 +6,7 @@ no test image decides a parameter that it is later measured with.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -20,20 +21,26 @@ from fpmc_bench.errors import InputError, UsageError
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.parameters import make_plugin
 from fpmc_bench.protocols.metrics import mse_1
-from fpmc_bench.sensitivity import sensitivity_maps
 
 
 @dataclass(frozen=True, eq=False)
 class Tuning:
-    """Errors of every candidate value of one parameter, and the values chosen from them."""
+    """Errors of every combination of candidate values, and the values chosen from them.
+
+    `schedules` are those of the parameters that get a value at every sigma.
+    """
 
     denoiser: str
-    parameter: str
-    is_schedule: bool
+    schedules: frozenset[str]
     sigmas: tuple[float, ...]
-    candidates: tuple[Any, ...]
+    candidates: tuple[dict[str, Any], ...]
+    """Each a value of every tuned parameter."""
     errors: NDArray[np.float64]
     """MSE against the tuning teacher, [S, candidates, items]; inf where undefined."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(self.candidates[0])
 
     @property
     def mean_errors(self) -> NDArray[np.float64]:
@@ -42,11 +49,26 @@ class Tuning:
         return means
 
     @property
-    def chosen(self) -> Any:
-        """One value per sigma, or one value for all. Of equal errors the earliest candidate."""
-        if self.is_schedule:
-            return [self.candidates[index] for index in self.mean_errors.argmin(axis=1)]
-        return self.candidates[int(self.mean_errors.mean(axis=0).argmin())]
+    def chosen(self) -> dict[str, Any]:
+        """Of each parameter one value per sigma, or one for all. Of equal errors the earliest.
+
+        Parameters that are no schedules are chosen first, each combination of them at its best.
+        """
+        fixed = [name for name in self.parameters if name not in self.schedules]
+
+        def kind(candidate: Mapping[str, Any]) -> tuple[Any, ...]:
+            return tuple(candidate[name] for name in fixed)
+
+        kinds = list(dict.fromkeys(kind(candidate) for candidate in self.candidates))
+        columns = [[c for c, one in enumerate(self.candidates) if kind(one) == k] for k in kinds]
+        means = self.mean_errors
+        averages = [means[:, own].min(axis=1).mean() for own in columns]
+        own = columns[int(np.argmin(averages))]
+        best = [self.candidates[own[int(index)]] for index in means[:, own].argmin(axis=1)]
+        return {
+            name: [one[name] for one in best] if name in self.schedules else best[0][name]
+            for name in self.parameters
+        }
 
 
 def tune(
@@ -58,36 +80,31 @@ def tune(
     values: Sequence[Any] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Tuning:
-    """Tune the one tunable parameter of a denoiser on `items` validation items of a plan's suite.
+    """Tune the tunable parameters of a denoiser on `items` validation items of a plan's suite.
 
-    `params` fixes other parameters; `values` replaces the plugin's own candidates. `progress` is
-    called after every (candidate, sigma).
+    Every combination of their candidates is tried. `params` fixes other parameters; `values`
+    replaces the plugin's own candidates, for each of them. `progress` is called after every
+    (combination, sigma).
     """
     shape = plan.dataset.shape
     offered = denoiser.candidates(shape)
     if not offered:
         raise UsageError(f"denoiser '{denoiser.name}' has no parameter to tune")
-    parameter, own_values = next(iter(offered.items()))
-    candidates = tuple(values or own_values)
-    is_schedule = "tuple" in str(get_type_hints(denoiser)[parameter])
+    choices = [tuple(values or own) for own in offered.values()]
+    candidates = tuple(dict(zip(offered, one, strict=True)) for one in product(*choices))
+    hints = get_type_hints(denoiser)
+    schedules = frozenset(name for name in offered if "tuple" in str(hints[name]))
     plugins = []
-    for value in candidates:
-        choice = [value] * len(plan.sigmas) if is_schedule else value
-        plugin = make_plugin(denoiser, {**(params or {}), parameter: choice})
+    for candidate in candidates:
+        choice = {
+            name: [value] * len(plan.sigmas) if name in schedules else value
+            for name, value in candidate.items()
+        }
+        plugin = make_plugin(denoiser, {**(params or {}), **choice})
         plugin.check(shape, plan.sigmas)
         plugins.append(plugin)
 
-    sensitivity = None
-    if "sensitivity" in denoiser.needs:
-        samples, seed = plan.suite.sensitivity.samples, plan.suite.seed
-        sensitivity = sensitivity_maps(
-            plan.tuning,
-            plan.dataset.train,
-            plan.sigmas,
-            samples=samples,
-            seed=seed,
-            device=plan.device,
-        )
+    sensitivity = plan.sensitivity() if "sensitivity" in denoiser.needs else None
     setting = plan.setting(plan.dataset.train, sensitivity)
     queries, targets = _validation(plan, items)
     errors = np.empty((len(plan.sigmas), len(candidates), items))
@@ -102,7 +119,7 @@ def tune(
                 # a value at which the method is undefined (masks that leave a pixel out, say)
                 errors[level, column] = np.inf
             progress()
-    return Tuning(denoiser.name, parameter, is_schedule, plan.sigmas, candidates, errors)
+    return Tuning(denoiser.name, schedules, plan.sigmas, candidates, errors)
 
 
 def _validation(plan: Plan, items: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from runs import environment, fpmc_bench, write_suite
 
-COMMANDS = ("run", "list", "info", "leaderboard", "tune", "bench", "teacher", "doctor")
+COMMANDS = ("run", "list", "info", "leaderboard", "tune", "finetune", "bench", "teacher", "doctor")
 
 
 def test_help_is_quick_and_names_every_command(tmp_path: Path) -> None:
@@ -81,11 +81,26 @@ def test_tune_picks_the_least_error_at_each_sigma(tmp_path: Path) -> None:
     (tuning,) = json.loads(first.stdout)
     errors = tuning["mean_errors"]
     assert [len(row) for row in errors] == [3, 3, 3, 3]
-    best = [tuning["candidates"][row.index(min(row))] for row in errors]
-    assert tuning["chosen"] == best
+    best = [tuning["candidates"][row.index(min(row))]["patch_sizes"] for row in errors]
+    assert tuning["chosen"] == {"patch_sizes": best}
     assert best[0] == 8, "at sigma 80 only the whole image tells anything"
     text = fpmc_bench(*arguments, cwd=tmp_path).stdout
     assert f"patch_sizes = {best}" in text
+
+
+def test_tune_tries_every_combination_of_two_parameters(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    arguments = ("tune", suite, "-d", "windows", "--items", "4", "--values", "0.7,2,Infinity")
+    first = fpmc_bench(*arguments, "--json", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    (tuning,) = json.loads(first.stdout)
+    errors, tried = tuning["mean_errors"], tuning["candidates"]
+    assert len({tuple(one.values()) for one in tried}) == 9
+    for name, values in tuning["chosen"].items():
+        assert values == [tried[row.index(min(row))][name] for row in errors]
+    assert tuning["chosen"]["query_widths"][0] == "Infinity", "as JSON can say it"
+    text = fpmc_bench(*arguments, cwd=tmp_path).stdout
+    assert "query_widths = [inf, " in text, "as TOML has it"
 
 
 def test_tune_refuses_what_has_nothing_to_tune(tmp_path: Path) -> None:

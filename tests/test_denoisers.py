@@ -1,4 +1,4 @@
-"""The seven methods against their definitions, written out here once more in plain numpy."""
+"""The methods against their definitions, written out here once more in plain numpy."""
 
 import numpy as np
 import pytest
@@ -29,6 +29,7 @@ PARAMS: dict[str, dict[str, object]] = {
     "pspc-square": {"patch_sizes": [5, 4, 3, 1]},
     "pspc-flex": {"thresholds": [1.0, 0.9, 0.8, 0.5]},
     "lukoianov": {"threshold": 0.1},
+    "windows": {"query_widths": [9.0, 2.0, 1.0, 0.0], "response_widths": [3.0, 0.5, 1.5, 0.7]},
 }
 
 
@@ -126,6 +127,23 @@ def numpy_flex(x: Array, z: Array, sigma: float, tau: float, sensitivity: Array)
     return total / count
 
 
+def numpy_windows(x: Array, z: Array, sigma: float, widths: list[float]) -> Array:
+    """One pixel's estimator after the other, all channels of a pixel weighted alike."""
+    _, height, width = z.shape
+    total, coverage = np.zeros_like(z), np.zeros((height, width))
+    v, u = np.mgrid[:height, :width]
+    for y in range(height):
+        for i in range(width):
+            squares = (v - y) ** 2 + (u - i) ** 2
+            q, r = (
+                np.exp(-squares / (2 * w**2)) if w else (squares == 0).astype(float) for w in widths
+            )
+            energy = (q * (z - x) ** 2).sum((1, 2, 3))
+            total += r * softmean(-energy / (2 * sigma**2), x)
+            coverage += r
+    return total / coverage
+
+
 def numpy_lukoianov(
     x: Array, z: Array, sigma: float, threshold: float, columns: bool = False
 ) -> Array:
@@ -151,6 +169,7 @@ ORACLES = {
     "pspc-square": lambda x, z, s, p, g: numpy_pspc_square(x, z, s, p),
     "pspc-flex": lambda x, z, s, p, g: numpy_flex(x, z, s, p, g),
     "lukoianov": lambda x, z, s, p, g: numpy_lukoianov(x, z, s, 0.1),
+    "windows": lambda x, z, s, p, g: numpy_windows(x, z, s, p),
 }
 
 
@@ -161,11 +180,12 @@ def test_methods_are_their_definitions(name: str, shape: tuple[int, int, int]) -
     sensitivity = maps(shape, 4)
     given = sensitivity if name == "pspc-flex" else None
     built = build_denoiser(name, x, sigmas=SIGMAS, params=PARAMS[name], sensitivity=given)
-    schedule = next(iter(PARAMS[name].values()), None)
+    schedules = [value for value in PARAMS[name].values() if isinstance(value, list)]
     for level, sigma in enumerate(SIGMAS):
         noise = torch.randn(2, *shape, generator=torch.Generator().manual_seed(level))
         z = smooth(9, 2, shape) + sigma * noise
-        value = schedule[level] if isinstance(schedule, list) else schedule
+        values = [schedule[level] for schedule in schedules]
+        value = values[0] if len(values) == 1 else values
         output = built(z, sigma)
         for query, answer in zip(z, output, strict=True):
             expected = ORACLES[name](
@@ -178,7 +198,11 @@ def test_methods_are_their_definitions(name: str, shape: tuple[int, int, int]) -
             assert np.abs(answer.numpy() - expected).max() < 1e-4, f"sigma {sigma}"
 
 
-@pytest.mark.parametrize("cls", fpmc_denoisers(), ids=lambda cls: cls.name)
+METHODS = [cls for cls in fpmc_denoisers() if cls.name != "finetuned"]
+"""One that needs a file is in test_finetuned.py."""
+
+
+@pytest.mark.parametrize("cls", METHODS, ids=lambda cls: cls.name)
 @pytest.mark.parametrize("shape", [(3, 6, 5), (1, 5, 5)])
 def test_every_built_in_keeps_the_promises(cls: type, shape: tuple[int, int, int]) -> None:
     params = dict(PARAMS[cls.name])
@@ -424,3 +448,34 @@ def test_bytes_and_floats_are_the_same_source() -> None:
     ]
     torch.testing.assert_close(answers[0], answers[1], atol=1e-5, rtol=0)
     assert torch.equal(answers[0], answers[2])
+
+
+# --- windows
+
+
+@pytest.mark.parametrize("sigma", [0.05, 1.0, 80.0])
+def test_windows_at_their_limits(sigma: float) -> None:
+    z = smooth(9, 3) + sigma * torch.randn(3, 3, 5, 6, generator=torch.Generator().manual_seed(1))
+
+    def windows(query_width: float, response_width: float) -> Tensor:
+        widths = {"query_widths": [query_width], "response_widths": [response_width]}
+        return denoise("windows", sigma, z, **widths)
+
+    optimal = denoise("optimal", sigma, z)
+    torch.testing.assert_close(windows(float("inf"), 1.0), optimal)
+    torch.testing.assert_close(windows(1e4, 0.0), optimal, atol=2e-4, rtol=0)
+    pixelwise = denoise("ls", sigma, z, patch_sizes=[1])
+    torch.testing.assert_close(windows(0.0, 0.0), pixelwise)
+    torch.testing.assert_close(windows(0.05, 0.05), pixelwise)
+    assert not torch.equal(windows(0.0, 2.0), pixelwise)
+
+
+@pytest.mark.parametrize("width", [-1.0, float("nan")])
+def test_widths_that_are_none(width: float) -> None:
+    with pytest.raises(ParameterError, match="query_widths"):
+        build_denoiser(
+            "windows",
+            smooth(0),
+            sigmas=[1.0],
+            params={"query_widths": [width], "response_widths": [1.0]},
+        )

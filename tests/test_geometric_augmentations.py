@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
 from fpmc_bench import Source, load_dataset
-from fpmc_bench.contracts import Augmentation
+from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.errors import InputError, ParameterError
 from fpmc_bench.shapes import ImageShape
 from fpmc_plugins.augmentations import geometric
@@ -37,8 +38,9 @@ def still(count: int = 1) -> Tensor:
 
 
 @pytest.fixture
-def matrices(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """What images were resampled by."""
+def matrices(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Tensor]:
+    """What images were resampled by; into a cache that nobody else reads."""
+    monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path))
     seen: list[Tensor] = []
 
     def spy(images: Tensor, given: Tensor) -> Tensor:
@@ -51,7 +53,9 @@ def matrices(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: str(plugin.name))
 def test_equal_seeds_give_equal_images(plugin: Augmentation) -> None:
-    first, again, other = (plugin.augment(source(), 2.0, seed).images for seed in (0, 0, 1))
+    first, again, other = (
+        plugin.augment(AugmentationTask(source(), 2.0, seed)).images for seed in (0, 0, 1)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert (first.dtype, first.shape) == (torch.uint8, (60, *SHAPE))
@@ -85,11 +89,11 @@ def test_equal_parameters_of_an_image_are_one_candidate() -> None:
 @pytest.mark.parametrize("rate", [0.0, -1.0, 20.5])
 def test_rates_that_no_candidates_can_meet(rate: float) -> None:
     with pytest.raises(ParameterError, match="20 candidates, so 0 < rate <= 20"):
-        Rotate().augment(source(), rate, 0)
+        Rotate().augment(AugmentationTask(source(), rate, 0))
 
 
 def drawn(plugin: Augmentation, matrices: list[Tensor]) -> Tensor:
-    plugin.augment(source(400), 20, 3)
+    plugin.augment(AugmentationTask(source(400), 20, 3))
     return torch.cat(matrices)
 
 
@@ -166,18 +170,18 @@ def test_chunks_change_nothing() -> None:
 
 def test_images_of_few_levels_become_floats() -> None:
     digits = load_dataset("digits").train
-    added = Translate().augment(digits, 0.1, 0)
+    added = Translate().augment(AugmentationTask(digits, 0.1, 0))
     assert added.images.dtype == torch.float32
     assert float(added.images.abs().max()) <= 1
 
 
 def test_weights_go_with_their_images() -> None:
     weighted = Source(source().images, torch.arange(30.0))
-    added = Scale().augment(weighted, 0.5, 0)
+    added = Scale().augment(AugmentationTask(weighted, 0.5, 0))
     assert added.log_weights is not None
     assert len(added.log_weights.unique()) == len(added) == 15
 
 
 def test_a_line_of_pixels_is_refused() -> None:
     with pytest.raises(InputError, match="2 x 2 pixels or more"):
-        Rotate().augment(source(shape=ImageShape(1, 1, 9)), 1.0, 0)
+        Rotate().augment(AugmentationTask(source(shape=ImageShape(1, 1, 9)), 1.0, 0))

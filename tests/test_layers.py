@@ -14,7 +14,7 @@ PLUGINS = Path(__file__).parents[1] / "plugins" / "fpmc_plugins"
 
 LAYERS = (
     {"errors", "shapes"},
-    {"source", "fpmc", "places"},
+    {"source", "union", "fpmc", "places"},
     {"suite", "record", "contracts", "hookspecs", "parameters"},
     {"diffusion", "engine", "statistics"},
     {"networks", "images", "cache", "registry"},

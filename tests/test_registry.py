@@ -13,6 +13,7 @@ from textwrap import dedent
 import pytest
 
 from fpmc_bench import hookspecs
+from fpmc_bench.contracts import AugmentationTask
 from fpmc_bench.datasets import load_dataset
 from fpmc_bench.errors import PluginError, UnknownNameError
 from fpmc_bench.parameters import make_plugin
@@ -235,7 +236,7 @@ def test_the_modules_of_the_guide_are_working_plugins(site: Site) -> None:
     gratings = load_dataset("gratings", {"side_px": 8}, registry=registry)
     assert (len(gratings.train), len(gratings.test)) == (1000, 200)
     dither = make_plugin(registry.get("augmentations", "dither").item)
-    first, again = (dither.augment(gratings.train, 0.5, seed=0) for _ in range(2))
+    first, again = (dither.augment(AugmentationTask(gratings.train, 0.5, seed=0)) for _ in range(2))
     assert len(first) == 500
     assert first.fingerprint == again.fingerprint
     for denoiser in registry.items["denoisers"].values():

@@ -19,6 +19,7 @@ COMMANDS = {
     "info": "fpmc_bench.cli.inspect:info",
     "leaderboard": "fpmc_bench.cli.leaderboard:leaderboard",
     "tune": "fpmc_bench.cli.tune:tune",
+    "finetune": "fpmc_bench.cli.finetune:finetune",
     "bench": "fpmc_bench.cli.bench:bench",
     "teacher": "fpmc_bench.cli.teacher:teacher",
     "data": "fpmc_bench.cli.data:data",

@@ -1,6 +1,5 @@
 """What several commands share: warning of broken plugins, and printing JSON."""
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -70,7 +69,10 @@ def registry_with_warnings() -> "Registry":
 
 
 def print_json(content: Any) -> None:
-    click.echo(json.dumps(content, indent=2, default=str))
+    """As JSON, which has no infinities: those are text."""
+    from pydantic_core import to_json
+
+    click.echo(to_json(content, indent=2, inf_nan_mode="strings", fallback=str))
 
 
 def error_table(errors: Mapping[float, float]) -> str:

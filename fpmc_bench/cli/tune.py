@@ -98,24 +98,43 @@ def tune(
 
 
 def _table(tuning: "Tuning") -> str:
+    """Of one parameter all errors; of several, which have too many, the best at each sigma."""
     from tabulate import tabulate
 
-    headers = ["sigma", *(f"{value}" for value in tuning.candidates)]
-    means = tuning.mean_errors
+    title = f"{tuning.denoiser}: MSE against the tuning teacher by {', '.join(tuning.parameters)}"
+    headers, rows = _all_errors(tuning) if len(tuning.parameters) == 1 else _best_errors(tuning)
+    table = tabulate(rows, headers=headers, tablefmt="simple", stralign="right")
+    lines = [f"{name} = {_toml(value)}" for name, value in tuning.chosen.items()]
+    return "\n".join([title, "", table, "", *lines])
+
+
+def _all_errors(tuning: "Tuning") -> tuple[list[str], list[list[str]]]:
+    headers = ["sigma", *(f"{value}" for one in tuning.candidates for value in one.values())]
     rows = []
-    for sigma, errors in zip(tuning.sigmas, means, strict=True):
+    for sigma, errors in zip(tuning.sigmas, tuning.mean_errors, strict=True):
         best = errors.argmin()
         cells = [f"{e:.5f}{'*' if i == best else ' '}" for i, e in enumerate(errors)]
         rows.append([f"{sigma:.3g}", *cells])
-    table = tabulate(rows, headers=headers, tablefmt="simple", stralign="right")
-    title = f"{tuning.denoiser}: MSE against the tuning teacher by {tuning.parameter}"
-    return f"{title}\n\n{table}\n\n{tuning.parameter} = {json.dumps(tuning.chosen)}"
+    return headers, rows
+
+
+def _best_errors(tuning: "Tuning") -> tuple[list[str], list[list[str]]]:
+    rows = []
+    for sigma, errors in zip(tuning.sigmas, tuning.mean_errors, strict=True):
+        best = int(errors.argmin())
+        values = [f"{value}" for value in tuning.candidates[best].values()]
+        rows.append([f"{sigma:.3g}", *values, f"{errors[best]:.5f}"])
+    return ["sigma", *tuning.parameters, "MSE"], rows
+
+
+def _toml(value: Any) -> str:
+    """As a line of a suite file has it, where infinity is inf."""
+    return json.dumps(value).replace("Infinity", "inf")
 
 
 def _as_json(tuning: "Tuning") -> dict[str, Any]:
     return {
         "denoiser": tuning.denoiser,
-        "parameter": tuning.parameter,
         "chosen": tuning.chosen,
         "sigmas": tuning.sigmas,
         "candidates": tuning.candidates,

@@ -129,9 +129,9 @@ class BlockReader:
     def _stored(self, start: int) -> tuple[Tensor, Tensor | None]:
         """Images as they are stored, with their log weights."""
         stop = min(start + self.images, len(self))
-        images, weights = self.source.images, self.source.log_weights
+        weights = self.source.log_weights
         which = slice(start, stop) if self.rows is None else self.rows[start:stop]
-        return images[which], None if weights is None else weights[which]
+        return self.source.stored(which), None if weights is None else weights[which]
 
     def _buffers(self, images: int, keep_in: Scratch | None) -> tuple[Tensor, Tensor]:
         """Moments [C+1,K,n] and scaled images [C,H*W,n]."""

@@ -5,7 +5,6 @@ floats one at a time. A GPU that has room for them twice over gets them once, as
 them as long as the source lives; for a larger source every block is sent when its turn comes.
 """
 
-from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,12 +16,12 @@ _resident: "WeakKeyDictionary[Source, dict[str, Source]]" = WeakKeyDictionary()
 
 def placed(source: Source, device: torch.device) -> Source:
     """The source with its images on `device` where that is a GPU with room for them."""
-    if device.type != "cuda" or source.images.is_cuda:
+    if device.type != "cuda" or source.device.type == "cuda":
         return source
     copies = _resident.setdefault(source, {})
     if str(device) not in copies:
         free_bytes, _ = torch.cuda.mem_get_info(device)
-        if 2 * source.images.nbytes > free_bytes:
+        if 2 * source.nbytes > free_bytes:
             return source
-        copies[str(device)] = replace(source, images=source.images.to(device))
+        copies[str(device)] = source.mapped(lambda images: images.to(device))
     return copies[str(device)]

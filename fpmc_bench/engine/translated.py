@@ -57,7 +57,7 @@ def denoise_translated(
             result[:, :, k : height - k, k : width - k] = interior
     if inner_y:
         window = rows[k, : 2 * k + 1]
-        turned = Source(source.images.transpose(2, 3), source.log_weights, source.scale)
+        turned = source.mapped(lambda images: images.transpose(2, 3))
         for part in (range(k), range(width - k, width)) if inner_x else (range(width),):
             if part:
                 edge = search(EdgeSearch(columns, window, part), turned, z.transpose(2, 3), sigma)

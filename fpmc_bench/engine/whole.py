@@ -48,7 +48,7 @@ def denoise_whole(
     memory = Scratch(z.device, images * dimensions * dtype.itemsize, 1)
     buffer = memory.take((images, dimensions), dtype)
     for start in range(0, len(source), images):
-        stored = source.images[start : start + images].flatten(1)
+        stored = source.stored(slice(start, start + images)).flatten(1)
         prior = priors[start : start + images]
         if screening:
             narrow = buffer.view(torch.float32).view(-1, dimensions)[: len(stored)]

@@ -21,7 +21,6 @@ from fpmc_bench.protocols.held_out import held_out_samples
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem, checked
 from fpmc_bench.protocols.sample_mse import sampled
-from fpmc_bench.sensitivity import sensitivity_map
 from fpmc_bench.source import Source
 from fpmc_bench.suite import Protocol
 
@@ -76,9 +75,8 @@ class Workbench:
 
     def run_sensitivity(self, progress: Progress) -> None:
         """Sensitivity maps of the tuning teacher, one noise level at a time, into the cache."""
-        levels = self.plan.sigmas
-        for index in self.processes.share(len(levels)):
-            self._sensitivity(levels[index])
+        for index in self.processes.share(len(self.plan.sigmas)):
+            self.plan.sensitivity([index])
             progress(index + 1)
 
     def run_entries(
@@ -134,23 +132,10 @@ class Workbench:
         if not isinstance(contestant.denoiser, Denoiser):
             return contestant.denoiser
         if self._built is None or self._built[0] != contestant.name:
-            sensitivity = None
-            if "sensitivity" in contestant.needs:
-                sensitivity = torch.stack([self._sensitivity(s) for s in self.plan.sigmas])
+            sensitivity = self.plan.sensitivity() if "sensitivity" in contestant.needs else None
             setting = self.plan.setting(contestant.source, sensitivity)
             self._built = (contestant.name, assemble(contestant.denoiser, setting))
         return self._built[1]
-
-    def _sensitivity(self, sigma: float) -> Tensor:
-        suite, dataset = self.plan.suite, self.plan.dataset
-        return sensitivity_map(
-            self.plan.tuning,
-            dataset.train,
-            sigma,
-            suite.sensitivity.samples,
-            suite.seed,
-            device=self.plan.device,
-        )
 
     def _mine(self, units: Sequence[WorkUnit]) -> list[WorkUnit]:
         return [units[index] for index in self.processes.share(len(units))]

@@ -1,6 +1,7 @@
 """A suite with everything it names, cut into work units."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from fpmc_bench.harness.ledger import content_key
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem
 from fpmc_bench.record import PluginOrigin
+from fpmc_bench.sensitivity import sensitivity_maps
 from fpmc_bench.source import Source
 from fpmc_bench.suite import Entry, Protocol, Suite
 
@@ -84,6 +86,18 @@ class Plan:
         """What a denoiser over `source` may look at."""
         return Setting(source, self.sigmas, self.tuning, sensitivity, self.device)
 
+    def sensitivity(self, levels: Sequence[int] | None = None) -> torch.Tensor:
+        """Maps of the tuning teacher at noise levels number `levels` (None: all), [S,H,W,H,W]."""
+        chosen = range(len(self.sigmas)) if levels is None else levels
+        return sensitivity_maps(
+            self.tuning,
+            self.dataset.train,
+            [self.sigmas[level] for level in chosen],
+            self.suite.sensitivity.samples,
+            self.suite.seed,
+            device=self.device,
+        )
+
     def reference(self, protocol: Protocol) -> TeacherModel:
         """The network that a protocol measures against."""
         return self.tuning if protocol == "denoiser-mse" else self.evaluation
@@ -147,6 +161,8 @@ class Plan:
             "seed": self.suite.seed,
             "device": torch.device(self.device).type,
         }
+        if isinstance(contestant.denoiser, Denoiser) and contestant.denoiser.fingerprint:
+            content["files"] = contestant.denoiser.fingerprint
         if contestant.needs:
             content["tuning"] = self.tuning.fingerprint
             content["sensitivity"] = self.suite.sensitivity.model_dump()

@@ -4,12 +4,17 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from fpmc_bench.contracts import Augmentation, Denoiser, TeacherModel
-from fpmc_bench.datasets import LoadedDataset, load_dataset, missing_dataset
+from fpmc_bench.contracts import (
+    Augmentation,
+    AugmentationTask,
+    Denoiser,
+    Setting,
+    TeacherModel,
+)
+from fpmc_bench.datasets import load_dataset, missing_dataset
 from fpmc_bench.diffusion.sigmas import sigma_grid
 from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.harness.plan import Contestant, Plan
@@ -20,6 +25,7 @@ from fpmc_bench.registry import Registry
 from fpmc_bench.source import Source
 from fpmc_bench.suite import Entry, SourceAugmentation, Suite
 from fpmc_bench.teachers import is_function, is_path, load_teacher, missing_teacher
+from fpmc_bench.union import Union
 
 ROLES = ("tuning", "evaluation")
 """Of the teachers of a suite; `--teacher ROLE=WHAT` puts another network there."""
@@ -55,9 +61,8 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
                 f"teacher '{teacher.name}' is for images {teacher.shape}, but dataset "  # type: ignore[attr-defined]
                 f"'{dataset.name}' has {dataset.shape}"
             )
-    contestants = tuple(
-        _contestant(entry, dataset, sigmas, suite.seed, registry) for entry in suite.entries
-    )
+    blank = AugmentationTask(dataset.train, 1.0, suite.seed, sigmas, tuning, device)
+    contestants = tuple(_contestant(entry, blank, registry) for entry in suite.entries)
     return Plan(suite, dataset, tuning, evaluation, contestants, sigmas, device)
 
 
@@ -106,17 +111,13 @@ def _refuse_alike(tuning: TeacherModel, evaluation: TeacherModel) -> None:
         )
 
 
-def _contestant(
-    entry: Entry,
-    dataset: LoadedDataset,
-    sigmas: tuple[float, ...],
-    seed: int,
-    registry: Registry,
-) -> Contestant:
+def _contestant(entry: Entry, blank: AugmentationTask, registry: Registry) -> Contestant:
     registered = registry.get("denoisers", entry.denoiser)
     denoiser: Denoiser = make_plugin(registered.item, entry.params)
-    denoiser.check(dataset.shape, sigmas)
-    source = augmented(dataset.train, entry.augmentations, seed, registry)
+    denoiser.check(blank.source.shape, blank.sigmas)
+    plain = Setting(blank.source, blank.sigmas, blank.teacher, None, blank.device)
+    denoiser.check_setting(plain)
+    source = augmented(blank, entry.augmentations, registry)
     origin = PluginOrigin(distribution=registered.distribution, version=registered.version)
     code = _code_fingerprint(registered.item)
     return Contestant(entry.name, "entry", denoiser, source, origin, entry, code)
@@ -134,25 +135,17 @@ def _code_fingerprint(cls: type) -> str:
 
 
 def augmented(
-    source: Source, augmentations: Sequence[SourceAugmentation], seed: int, registry: Registry
+    blank: AugmentationTask, augmentations: Sequence[SourceAugmentation], registry: Registry
 ) -> Source:
-    """The union of a source with what each augmentation adds to it."""
-    parts = [source]
+    """The union of a task's source with what each augmentation adds to it, at its own rate."""
+    parts = [blank.source]
     for choice in augmentations:
         plugin: Augmentation = make_plugin(
             registry.get("augmentations", choice.name).item, choice.params
         )
-        parts.append(plugin.augment(source, choice.rate, seed))
+        parts.append(plugin.augment(replace(blank, rate=choice.rate)))
     if len(parts) == 1:
-        return source
-    weights = None
-    if any(part.log_weights is not None for part in parts):
-        weights = torch.cat([_log_weights(part) for part in parts])
-    if all((p.images.dtype, p.scale) == (source.images.dtype, source.scale) for p in parts):
-        return Source(torch.cat([part.images for part in parts]), weights, source.scale)
-    return Source(torch.cat([part.values() for part in parts]), weights)
-
-
-def _log_weights(source: Source) -> torch.Tensor:
-    """[N], zeros where the source is uniform."""
-    return torch.zeros(len(source)) if source.log_weights is None else source.log_weights
+        return blank.source
+    if len({(part.dtype, part.scale) for part in parts}) > 1:
+        parts = [Source(part.values(), part.log_weights) for part in parts]
+    return Union(parts)

@@ -41,7 +41,7 @@ def draw_batch(plan: TrainingPlan, source: Source, step: int, rows: slice) -> Ba
     dropout_seed = int(torch.randint(2**62, (), generator=draw))
     # drawn last and only where asked for, so that a plan without it draws as before it existed
     mirrored = torch.rand(plan.batch, generator=draw) < 0.5 if plan.hflip else None
-    x = source.to_values(source.images[pick[rows]], torch.float32)
+    x = source.to_values(source.stored(pick[rows]), torch.float32)
     if mirrored is not None:
         x = torch.where(mirrored[rows, None, None, None], x.flip(-1), x)
     sigma = (log_sigma[rows] + plan.sigma_log_mean).exp()

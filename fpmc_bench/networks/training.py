@@ -155,7 +155,7 @@ class Trainer:
     def _all_images(self) -> Source:
         """Every training image as stored, on the device: sent there once, where it is needed."""
         if self._source_there is None:
-            self._source_there = Source(self.source.images.to(self.device), scale=self.source.scale)
+            self._source_there = self.source.mapped(lambda images: images.to(self.device))
         return self._source_there
 
     def _add_up(self, loss: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ from fpmc_bench import hookimpl
 from fpmc_bench.contracts import Augmentation
 from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
 from fpmc_plugins.augmentations.geometric import Rotate, Scale, Translate
+from fpmc_plugins.augmentations.synthetic import Synthetic
 
 
 @hookimpl
 def fpmc_augmentations() -> list[type[Augmentation]]:
-    return [HorizontalFlip, VerticalFlip, Translate, Rotate, Scale]
+    return [HorizontalFlip, VerticalFlip, Translate, Rotate, Scale, Synthetic]

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import torch
 
-from fpmc_bench.contracts import Augmentation
+from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.source import Source
 
@@ -18,7 +18,7 @@ def _flipped(source: Source, axis: int, rate: float, seed: int, name: str) -> So
     count = max(1, round(rate * len(source)))
     rows = torch.randperm(len(source), generator=generator)[:count].sort().values
     weights = None if source.log_weights is None else source.log_weights[rows]
-    return Source(source.images[rows].flip(axis), weights, source.scale)
+    return Source(source.stored(rows).flip(axis), weights, source.scale)
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class HorizontalFlip(Augmentation):
     name: ClassVar[str] = "hflip"
     citation: ClassVar[str] = "Filtered Posterior Mean Collections, section 4.3"
 
-    def augment(self, source: Source, rate: float, seed: int) -> Source:
-        return _flipped(source, -1, rate, seed, self.name)
+    def augment(self, task: AugmentationTask) -> Source:
+        return _flipped(task.source, -1, task.rate, task.seed, self.name)
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,5 @@ class VerticalFlip(Augmentation):
     name: ClassVar[str] = "vflip"
     citation: ClassVar[str] = "Filtered Posterior Mean Collections, section 4.3"
 
-    def augment(self, source: Source, rate: float, seed: int) -> Source:
-        return _flipped(source, -2, rate, seed, self.name)
+    def augment(self, task: AugmentationTask) -> Source:
+        return _flipped(task.source, -2, task.rate, task.seed, self.name)

@@ -11,17 +11,21 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fpmc_bench.contracts import Augmentation
+from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.errors import InputError
+from fpmc_bench.images.made import made_images
 from fpmc_bench.source import Source
 from fpmc_plugins.augmentations.candidates import chosen_candidates
-from fpmc_plugins.augmentations.resample import CHUNK_IMAGES, resample
+from fpmc_plugins.augmentations.levels import to_bytes
+from fpmc_plugins.augmentations.resample import resample
 
 CITATION = "Filtered Posterior Mean Collections, section 4.3 and appendix B"
 TRANSLATION_STD = 0.125
 """Of either side of the image."""
 LOG2_SCALE_STD = 0.2
-BYTE_SCALE = 1 / 127.5
+BLOCK_IMAGES = 4096
+VERSION = 1
+"""Raised when the same task would give other images."""
 
 Draw = Callable[[torch.Generator, tuple[int, int]], Tensor]
 
@@ -33,8 +37,8 @@ class Translate(Augmentation):
     name: ClassVar[str] = "translate"
     citation: ClassVar[str] = CITATION
 
-    def augment(self, source: Source, rate: float, seed: int) -> Source:
-        _, height, width = source.shape
+    def augment(self, task: AugmentationTask) -> Source:
+        _, height, width = task.source.shape
         sides = torch.tensor([width, height], dtype=torch.float64)
 
         def draw(generator: torch.Generator, shape: tuple[int, int]) -> Tensor:
@@ -44,7 +48,7 @@ class Translate(Augmentation):
             unmoved = torch.eye(2, dtype=torch.float64).expand(len(offsets), 2, 2)
             return torch.cat([unmoved, -offsets[..., None]], dim=2)
 
-        return _augmented(source, rate, draw, matrices, seed, self.name)
+        return _augmented(task, draw, matrices, self.name)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Rotate(Augmentation):
     name: ClassVar[str] = "rotate"
     citation: ClassVar[str] = CITATION
 
-    def augment(self, source: Source, rate: float, seed: int) -> Source:
+    def augment(self, task: AugmentationTask) -> Source:
         def draw(generator: torch.Generator, shape: tuple[int, int]) -> Tensor:
             uniform = torch.rand(*shape, 1, generator=generator, dtype=torch.float64)
             return math.pi * (2 * uniform - 1)
@@ -64,7 +68,7 @@ class Rotate(Augmentation):
             zero = torch.zeros_like(cos)
             return torch.stack([cos, sin, zero, -sin, cos, zero], dim=1).reshape(-1, 2, 3)
 
-        return _augmented(source, rate, draw, matrices, seed, self.name)
+        return _augmented(task, draw, matrices, self.name)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Scale(Augmentation):
     name: ClassVar[str] = "scale"
     citation: ClassVar[str] = CITATION
 
-    def augment(self, source: Source, rate: float, seed: int) -> Source:
+    def augment(self, task: AugmentationTask) -> Source:
         def draw(generator: torch.Generator, shape: tuple[int, int]) -> Tensor:
             return torch.exp2(LOG2_SCALE_STD * _normal(generator, (*shape, 1)))
 
@@ -82,7 +86,7 @@ class Scale(Augmentation):
             zoom = torch.eye(2, 3, dtype=torch.float64)
             return zoom / factors[..., None]
 
-        return _augmented(source, rate, draw, matrices, seed, self.name)
+        return _augmented(task, draw, matrices, self.name)
 
 
 def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
@@ -90,28 +94,29 @@ def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
 
 
 def _augmented(
-    source: Source,
-    rate: float,
-    draw: Draw,
-    matrices: Callable[[Tensor], Tensor],
-    seed: int,
-    name: str,
+    task: AugmentationTask, draw: Draw, matrices: Callable[[Tensor], Tensor], name: str
 ) -> Source:
-    """The chosen candidates of all images, a part of them in memory as floats at a time.
+    """The chosen candidates of all images, made once and then read from the cache.
 
     Images of 256 levels stay so, rounded as any image file is; of fewer they become floats.
     """
+    source = task.source
     if min(source.shape.height_px, source.shape.width_px) < 2:
         raise InputError(f"{name} needs images of 2 x 2 pixels or more, got {source.shape}")
-    found = chosen_candidates(len(source), rate, draw, seed, name)
-    as_bytes = source.is_levels and source.scale == BYTE_SCALE
-    images = torch.empty(
-        len(found.rows), *source.shape, dtype=torch.uint8 if as_bytes else torch.float32
-    )
-    for start in range(0, len(images), CHUNK_IMAGES):
-        part = slice(start, start + CHUNK_IMAGES)
-        values = source.to_values(source.images[found.rows[part]], torch.float32)
+    found = chosen_candidates(len(source), task.rate, draw, task.seed, name)
+
+    def make(rows: range) -> Tensor:
+        part = slice(rows.start, rows.stop)
+        values = source.to_values(source.stored(found.rows[part]), torch.float32)
         values = resample(values, matrices(found.parameters[part])).clamp_(-1, 1)
-        images[part] = values.add_(1).div_(BYTE_SCALE).round_() if as_bytes else values
+        return to_bytes(values) if task.keeps_bytes else values
+
+    key = {
+        "source": source.fingerprint,
+        "rate": task.rate,
+        "seed": task.seed,
+        "version": VERSION,
+    }
+    images = made_images(name, key, len(found.rows), make, block_images=BLOCK_IMAGES)
     weights = None if source.log_weights is None else source.log_weights[found.rows]
     return Source(images, weights, source.scale)

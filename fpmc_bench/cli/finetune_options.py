@@ -1,0 +1,62 @@
+"""The options of `fpmc-bench finetune` that say what is learned and how.
+
+None of them has a default of its own: what is not asked for is as in `FinetunePlan`.
+"""
+
+from collections.abc import Callable
+
+import click
+
+from fpmc_bench.finetune.plan import FinetunePlan
+
+Command = Callable[..., None]
+DEFAULTS = FinetunePlan()
+COUNT = click.IntRange(min=1)
+POSITIVE = click.FloatRange(min=0, min_open=True)
+
+
+def _axes(text: str) -> tuple[str, ...]:
+    """Turn "q,r" into ("q", "r"); what else it may be is for FinetunePlan to say."""
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _default(name: str) -> str:
+    value = getattr(DEFAULTS, name)
+    return f"[default: {'all' if value is None else value}]"
+
+
+OPTIONS = (
+    click.option("--axes", type=_axes, metavar="q,r", help="What is learned: q, r or q,r."),
+    click.option("--kernels", type=click.Choice(["free", "shared"]),
+                 help="free: a vector for every estimator; shared: one kernel for all pixels "
+                 f"{_default('kernels')}."),
+    click.option("--tie-channels", is_flag=True, default=None,
+                 help="One value for all channels of a pixel where the base tells them apart."),
+    click.option("--steps", type=click.IntRange(min=0), help=f"At most {_default('steps')}."),
+    click.option("--batch", type=COUNT, help=f"Noisy images a step {_default('batch')}."),
+    click.option("--learning-rate", type=POSITIVE, help=f"Constant {_default('learning_rate')}."),
+    click.option("--weight-decay", type=click.FloatRange(min=0),
+                 help=f"Towards log q = log r = 0 {_default('weight_decay')}."),
+    click.option("--zero-precision", type=POSITIVE,
+                 help="Where the base has zeros q starts at this times sigma^2 "
+                 f"{_default('zero_precision')}."),
+    click.option("--zero-response", type=POSITIVE,
+                 help=f"Where the base has zeros r starts at this {_default('zero_response')}."),
+    click.option("--source-images", type=COUNT,
+                 help="Random source images that a step compares with "
+                 f"{_default('source_images')}."),
+    click.option("--validation-items", type=COUNT,
+                 help=f"Teacher samples to judge by {_default('validation_items')}."),
+    click.option("--evaluate-every", type=COUNT,
+                 help=f"Steps between measurements {_default('evaluate_every')}."),
+    click.option("--patience", type=COUNT,
+                 help=f"Measurements without progress that end it {_default('patience')}."),
+    click.option("--seed", type=click.IntRange(min=0), help=f"{_default('seed')}"),
+)  # fmt: skip
+
+
+def finetune_options(command: Command) -> Command:
+    """Add all of the above, in their order."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,73 @@
+"""FinetunePlan: what, besides base, source and teacher, determines fine-tuned weights."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fpmc_bench.errors import ParameterError
+
+Axis = Literal["q", "r"]
+AXES: tuple[Axis, ...] = ("q", "r")
+LARGEST_ZERO = 0.1
+
+
+@dataclass(frozen=True)
+class FinetunePlan:
+    """Settings of one fine-tuning; the defaults were found by `docs/finetuning.md`'s sweep.
+
+    `axes`: what is learned, log q, log r or both. `kernels`: "free" vectors, or one pair "shared"
+    by all pixels, q_i[u] = q(u - i). `tie_channels`: let all channels of a pixel have one
+    precision and response even where the base tells them apart.
+
+    AdamW with a constant `learning_rate` and `weight_decay` (towards log q = log r = 0) takes up
+    to `steps` batches of `batch` noisy training images; the batch itself is left out of the
+    source unless `leave_batch_out` is False. `source_images`: a random part of the source that a
+    step compares with; None: all of it.
+
+    Where the base has zeros, r starts at `zero_response`, and q at `zero_precision` sigma^2, at
+    most LARGEST_ZERO: as much as lets the pixels that the base ignores move a logit by about 1.
+
+    Every `evaluate_every` steps the error on `validation_items` teacher samples is measured, over
+    the whole source; the best weights are kept, and after `patience` measurements without one
+    that is at least 0.1 % better the training ends.
+    """
+
+    axes: tuple[Axis, ...] = AXES
+    kernels: Literal["free", "shared"] = "free"
+    tie_channels: bool = False
+    steps: int = 2000
+    batch: int = 256
+    learning_rate: float = 0.03
+    weight_decay: float = 0.0
+    zero_precision: float = 0.1
+    zero_response: float = 0.01
+    source_images: int | None = None
+    leave_batch_out: bool = True
+    validation_items: int = 256
+    evaluate_every: int = 20
+    patience: int = 10
+    seed: int = 0
+
+    def zeros(self, sigma: float) -> dict[Axis, float]:
+        """What learned values start from where the base has zeros."""
+        precision = min(self.zero_precision * sigma**2, LARGEST_ZERO)
+        return {"q": precision, "r": self.zero_response}
+
+    def __post_init__(self) -> None:
+        if not self.axes or len(set(self.axes)) < len(self.axes) or set(self.axes) - set(AXES):
+            raise ParameterError(f"axes must be q, r or q,r, got {','.join(self.axes) or 'none'}")
+        for name in (
+            "zero_precision",
+            "zero_response",
+            "batch",
+            "validation_items",
+            "evaluate_every",
+            "patience",
+            "learning_rate",
+        ):
+            if not getattr(self, name) > 0:
+                raise ParameterError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("steps", "weight_decay", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ParameterError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.source_images is not None and self.source_images < 1:
+            raise ParameterError(f"source_images must be positive, got {self.source_images}")

@@ -1,0 +1,80 @@
+"""What one noise level is fine-tuned on: batches of noisy images, and teacher samples to judge by.
+
+Everything is keyed by (seed, sigma's index, step), so that equal plans draw equal batches whatever
+was drawn before. No test image is looked at.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.diffusion.heun import heun_sample
+from fpmc_bench.diffusion.noise import generator, unit_noise
+from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.shapes import ImageShape
+from fpmc_bench.source import Source
+
+Teacher = Callable[[Tensor, float], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Noisy images and the teacher's answers [B,C,H,W], and the source rows to compare with."""
+
+    queries: Tensor
+    targets: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LevelProblem:
+    """Noise level number `level`, `sigma`: what queries are compared with, and whom to imitate.
+
+    Queries are noisy images of `source.original`, the training images.
+    """
+
+    source: Source
+    teacher: Teacher
+    sigma: float
+    level: int
+    device: str
+
+    @torch.no_grad()
+    def batch(self, plan: FinetunePlan, step: int) -> Batch:
+        """The batch of a step; its own images are left out of `rows`."""
+        draw = generator(plan.seed, f"finetune/{self.level}", step)
+        training = self.source.original
+        own = torch.randperm(len(training), generator=draw)[: plan.batch]
+        rows = torch.randperm(len(self.source), generator=draw)
+        if plan.leave_batch_out:
+            rows = rows[~torch.isin(rows, own)]
+        rows = rows[: plan.source_images].sort().values
+        clean = training.to_values(training.stored(own).to(self.device), torch.float32)
+        noise = torch.randn(clean.shape, generator=draw).to(self.device)
+        queries = clean + self.sigma * noise
+        return Batch(queries, self.teacher(queries, self.sigma), rows)
+
+
+@torch.no_grad()
+def validation_images(
+    teacher: Teacher,
+    shape: ImageShape,
+    sigmas: tuple[float, ...],
+    items: int,
+    seed: int,
+    device: str,
+) -> Tensor:
+    """Samples of the teacher from a stream of their own, [items,C,H,W]."""
+    noise = unit_noise(seed, "finetune-validation", range(items), shape).to(device)
+    return heun_sample(teacher, noise, sigmas)
+
+
+@torch.no_grad()
+def validation_batch(problem: LevelProblem, clean: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Noisy validation images and the teacher's answers, [items,C,H,W] each."""
+    stream = f"finetune-validation/{problem.level}"
+    noise = unit_noise(seed, stream, range(len(clean)), tuple(clean.shape[1:]))
+    queries = clean + problem.sigma * noise.to(clean.device)
+    return queries, problem.teacher(queries, problem.sigma)

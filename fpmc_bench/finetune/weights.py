@@ -1,0 +1,186 @@
+"""FinetunedWeights: a whole fine-tuning as one safetensors file, with a card that says of what.
+
+Learned values are kept as float16 logarithms, as they were when their errors were measured; what
+was not learned is kept by its structure or, where it has none, likewise.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from fpmc_bench.errors import CheckpointError
+from fpmc_bench.finetune.descent import Descent, Point
+from fpmc_bench.finetune.plan import Axis
+from fpmc_bench.finetune.relaxation import kernel_shape, learned_filter, plain_values
+from fpmc_bench.fpmc import FPMC, DimensionOneHot, Filter, PixelOneHot, Uniform
+from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
+from fpmc_bench.shapes import ImageShape
+
+KIND = "finetuned"
+STRUCTURES: dict[str, type[Filter]] = {
+    "uniform": Uniform,
+    "pixel-one-hot": PixelOneHot,
+    "dimension-one-hot": DimensionOneHot,
+}
+"""Filters that their name says all of."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LevelCard(_Frozen):
+    """One noise level: what it was measured at, and how it ended."""
+
+    sigma: float
+    curve: tuple[Point, ...] = Field(min_length=1)
+    stopped: str | None = None
+    structures: dict[Axis, str] = {}
+    """Of filters that are not in the file as numbers."""
+
+    @property
+    def base_error(self) -> float:
+        return self.curve[0].error
+
+    @property
+    def best(self) -> Point:
+        """Of what is kept."""
+        return min(self.curve, key=lambda point: point.error)
+
+
+class FinetuneCard(_Frozen):
+    """What was fine-tuned, on what, against what, and how."""
+
+    kind: Literal["finetuned"] = "finetuned"
+    version: Literal[1] = 1
+    base: str
+    params: dict[str, Any]
+    dataset: str
+    source: str
+    """Fingerprint of the training images, before any augmentation."""
+    shape: tuple[int, int, int]
+    augmentations: tuple[dict[str, Any], ...] = ()
+    teacher: str
+    teacher_fingerprint: str
+    plan: dict[str, Any]
+    levels: tuple[LevelCard, ...]
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        return tuple(level.sigma for level in self.levels)
+
+
+@dataclass(frozen=True, eq=False)
+class FinetunedWeights:
+    """A card, and log values by "q.7" and "r.7" of noise level 7."""
+
+    card: FinetuneCard
+    tensors: Mapping[str, Tensor]
+
+    def model(self, level: int) -> FPMC:
+        """The collection of one noise level."""
+        shape, structures = ImageShape(*self.card.shape), self.card.levels[level].structures
+
+        def filter_of(axis: Axis) -> Filter:
+            if axis in structures:
+                return STRUCTURES[structures[axis]](shape)
+            return learned_filter(self.tensors[f"{axis}.{level}"], shape)
+
+        return FPMC(filter_of("q"), filter_of("r"))
+
+    def save(self, path: Path) -> None:
+        save_tensors(path, self.tensors, self.card.model_dump(mode="json"))
+
+
+def finished_level(descent: Descent) -> tuple[LevelCard, dict[str, Tensor]]:
+    """The card of a finished level, and its log values by axis."""
+    structures: dict[Axis, str] = {}
+    tensors = dict(descent.best)
+    filters: dict[Axis, Filter] = {"q": descent.base.precision, "r": descent.base.response}
+    for axis, filter_ in filters.items():
+        if axis in tensors:
+            continue
+        names = [name for name, cls in STRUCTURES.items() if type(filter_) is cls]
+        if names:
+            structures[axis] = names[0]
+        else:
+            tensors[axis] = plain_values(filter_).log().half()
+    card = LevelCard(
+        sigma=descent.problem.sigma,
+        curve=tuple(descent.curve),
+        stopped=descent.stopped,
+        structures=structures,
+    )
+    return card, tensors
+
+
+def load_weights_file(path: Path) -> FinetunedWeights:
+    """Read a file of `fpmc-bench finetune`; CheckpointError says what is wrong with others."""
+    tensors, content = load_tensors(path)
+    if content.get("kind") != KIND:
+        raise CheckpointError(f"{path} is not a file of 'fpmc-bench finetune'")
+    try:
+        card = FinetuneCard.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointError(f"{path} has a damaged card: {where}: {first['msg']}") from error
+    _refuse_damaged(path, card, tensors)
+    return FinetunedWeights(card, tensors)
+
+
+def _refuse_damaged(path: Path, card: FinetuneCard, tensors: Mapping[str, Tensor]) -> None:
+    shape = ImageShape(*card.shape)
+    for index, level in enumerate(card.levels):
+        estimators = set()
+        for axis in ("q", "r"):
+            name = f"{axis}.{index}"
+            structure = level.structures.get(axis)
+            if structure is not None and structure not in STRUCTURES:
+                raise CheckpointError(
+                    f"{path}: {name} has the unknown structure '{structure}'; known are "
+                    f"{', '.join(STRUCTURES)}"
+                )
+            if structure is not None:
+                estimators.add(STRUCTURES[structure](shape).estimators)
+                continue
+            if name not in tensors:
+                raise CheckpointError(f"{path} is damaged: it lacks {name}")
+            estimators.add(_estimators(path, name, tensors[name], shape))
+        if len(estimators) != 1:
+            raise CheckpointError(
+                f"{path} is damaged: q and r of level {index} have "
+                f"{' and '.join(map(str, sorted(estimators)))} estimators"
+            )
+
+
+def _estimators(path: Path, name: str, values: Tensor, shape: ImageShape) -> int:
+    """M; CheckpointError for values that are no logarithms of q or r."""
+    if not values.is_floating_point() or not bool((values < math.inf).all()):  # catches NaN
+        raise CheckpointError(f"{path}: {name} holds values that are no logarithms")
+    if tuple(values.shape) == kernel_shape(shape):
+        return shape.pixels
+    if values.ndim != 2 or values.shape[1] not in (shape.pixels, shape.dimensions):
+        raise CheckpointError(
+            f"{path}: {name} has shape {list(values.shape)}; expected [M,{shape.pixels}], "
+            f"[M,{shape.dimensions}] or a kernel {list(kernel_shape(shape))}"
+        )
+    return len(values)
+
+
+def joined(
+    card: Mapping[str, Any], levels: Sequence[tuple[LevelCard, Mapping[str, Tensor]]]
+) -> FinetunedWeights:
+    """One file's content from those of all noise levels, in the order of the grid."""
+    tensors = {
+        f"{axis}.{index}": values
+        for index, (_, found) in enumerate(levels)
+        for axis, values in found.items()
+    }
+    cards = [level.model_dump() for level, _ in levels]
+    return FinetunedWeights(FinetuneCard.model_validate({**card, "levels": cards}), tensors)

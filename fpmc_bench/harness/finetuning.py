@@ -1,0 +1,183 @@
+"""Fine-tuning a suite's entry at all noise levels: each a unit of work that one process takes.
+
+A finished level is a file named by the content of all that it depends on, like the units of a run:
+a killed fine-tuning goes on where it was, and levels that a changed command leaves as they were are
+not made again.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.cache import cached_tensors
+from fpmc_bench.contracts import FPMCDenoiser
+from fpmc_bench.denoise import BuiltDenoiser, assemble
+from fpmc_bench.errors import CheckpointError, ParameterError, RunError, UsageError
+from fpmc_bench.finetune.checkpoint import load_descent, save_descent
+from fpmc_bench.finetune.descent import Descent
+from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
+from fpmc_bench.finetune.weights import FinetunedWeights, LevelCard, finished_level, joined
+from fpmc_bench.harness.ledger import content_key
+from fpmc_bench.harness.plan import Contestant, Plan
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
+
+VERSION = 1
+"""Raised whenever the same plan would give other weights."""
+
+LevelProgress = Callable[[int, Descent], None]
+"""Told a level's index and where it stands, after every measurement."""
+
+
+@dataclass(frozen=True, eq=False)
+class Finetuning:
+    """One entry of a loaded suite, the base, to be fine-tuned; unfinished work lies in `folder`."""
+
+    plan: Plan
+    settings: FinetunePlan
+    folder: Path
+    budget_bytes: int
+
+    def __post_init__(self) -> None:
+        """Refuse, before any work, what can't be fine-tuned."""
+        if not isinstance(self.base.denoiser, FPMCDenoiser):
+            raise UsageError(
+                f"'{self.base.name}' is no filtered posterior mean collection, so it has no "
+                f"precisions and responses to fine-tune"
+            )
+        images = len(self.plan.dataset.train)
+        if self.settings.leave_batch_out and self.settings.batch >= images:
+            raise ParameterError(
+                f"a batch of {self.settings.batch} leaves nothing of {images} training images to "
+                f"compare with; lower batch"
+            )
+
+    @property
+    def base(self) -> Contestant:
+        return self.plan.contestants[0]
+
+    @property
+    def levels(self) -> range:
+        return range(len(self.plan.sigmas))
+
+    def run(self, processes: Processes, progress: LevelProgress) -> None:
+        """This process's share of the levels; those that are there already are left alone."""
+        for level in processes.share(len(self.levels)):
+            if not self.finished(level):
+                self._run_level(level, progress)
+
+    def finished(self, level: int) -> bool:
+        return self._file(level).is_file()
+
+    def collected(self) -> FinetunedWeights:
+        """All levels in one. RunError where one is missing or damaged."""
+        found = []
+        for level in self.levels:
+            try:
+                tensors, content = load_tensors(self._file(level))
+            except CheckpointError as error:
+                raise RunError(f"noise level {level} is not there: {error}") from error
+            found.append((LevelCard.model_validate(content), tensors))
+        return joined(self._card(), found)
+
+    def remove_levels(self) -> None:
+        """Once they are in one file."""
+        for level in self.levels:
+            self._file(level).unlink(missing_ok=True)
+
+    def _run_level(self, level: int, progress: LevelProgress) -> None:
+        descent = self._descent(level)
+        checkpoint = self._file(level).with_suffix(".checkpoint")
+        if not load_descent(checkpoint, descent):
+            descent.start()
+        progress(level, descent)
+        while not descent.finished:
+            descent.advance()
+            save_descent(checkpoint, descent)
+            progress(level, descent)
+        card, tensors = finished_level(descent)
+        save_tensors(self._file(level), tensors, card.model_dump(mode="json"))
+        checkpoint.unlink(missing_ok=True)
+
+    def _descent(self, level: int) -> Descent:
+        plan = self.plan
+        sigma = plan.sigmas[level]
+        problem = LevelProblem(self.base.source, plan.tuning, sigma, level, plan.device)
+        clean = self._validation_images.to(plan.device)
+        return Descent(
+            problem,
+            self._built.fpmc(sigma),
+            self.settings,
+            validation_batch(problem, clean, self.settings.seed),
+            self.budget_bytes,
+        )
+
+    @cached_property
+    def _built(self) -> BuiltDenoiser:
+        assert isinstance(self.base.denoiser, FPMCDenoiser), "checked at the door"
+        maps = self.plan.sensitivity() if "sensitivity" in self.base.needs else None
+        return assemble(self.base.denoiser, self.plan.setting(self.base.source, maps))
+
+    @cached_property
+    def _validation_images(self) -> Tensor:
+        plan, settings = self.plan, self.settings
+        key = {
+            "teacher": plan.tuning.fingerprint,
+            "shape": list(plan.dataset.shape),
+            "sigmas": list(plan.sigmas),
+            "items": settings.validation_items,
+            "seed": settings.seed,
+            "device": torch.device(plan.device).type,
+            "version": VERSION,
+        }
+
+        def compute() -> dict[str, Tensor]:
+            return {
+                "images": validation_images(
+                    plan.tuning,
+                    plan.dataset.shape,
+                    plan.sigmas,
+                    settings.validation_items,
+                    settings.seed,
+                    plan.device,
+                )
+            }
+
+        return cached_tensors("finetune-validation", key, compute)["images"]
+
+    def _file(self, level: int) -> Path:
+        plan = self.plan
+        content = {
+            "version": VERSION,
+            "settings": asdict(self.settings),
+            "level": level,
+            "code": self.base.code,
+            "card": {k: v for k, v in self._card().items() if k != "dataset"},
+            "sigmas": plan.sigmas,
+            "seed": plan.suite.seed,
+            "sensitivity": plan.suite.sensitivity.model_dump(),
+            "augmented": self.base.source.fingerprint,
+            "device": torch.device(plan.device).type,
+        }
+        return self.folder / f"level-{level:02}-{content_key(content)}.safetensors"
+
+    def _card(self) -> dict[str, Any]:
+        """All of the joined file's card but the levels."""
+        entry, dataset = self.base.entry, self.plan.dataset
+        return {
+            "base": entry.denoiser,
+            "params": entry.params,
+            "dataset": dataset.name,
+            "source": dataset.train.fingerprint,
+            "shape": tuple(dataset.shape),
+            "augmentations": [one.model_dump() for one in entry.augmentations],
+            "teacher": self.plan.tuning.name,
+            "teacher_fingerprint": self.plan.tuning.fingerprint,
+            "plan": asdict(self.settings),
+        }

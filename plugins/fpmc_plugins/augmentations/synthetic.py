@@ -1,0 +1,54 @@
+"""Samples of the tuning teacher as further source images (paper section 4.3, appendix B)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fpmc_bench import heun_sample
+from fpmc_bench.contracts import Augmentation, AugmentationTask
+from fpmc_bench.diffusion.noise import unit_noise
+from fpmc_bench.images.made import made_images
+from fpmc_bench.source import Source
+from fpmc_plugins.augmentations.levels import to_bytes
+
+BLOCK_IMAGES = 256
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Synthetic(Augmentation):
+    """Samples that the tuning teacher draws from noise of a stream of their own.
+
+    No sample of any protocol has the same noise. Made once, then read from the cache; of 256
+    levels where the source is, else floats.
+    """
+
+    name: ClassVar[str] = "synthetic"
+    citation: ClassVar[str] = "Filtered Posterior Mean Collections, section 4.3 and appendix B"
+    needs_teacher: ClassVar[bool] = True
+
+    def augment(self, task: AugmentationTask) -> Source:
+        teacher = task.teacher
+        assert teacher is not None, "declared in needs_teacher"
+        as_bytes = task.keeps_bytes
+        key = {
+            "teacher": teacher.fingerprint,
+            "sigmas": list(task.sigmas),
+            "seed": task.seed,
+            "shape": list(task.source.shape),
+            "bytes": as_bytes,
+            "device": torch.device(task.device).type,
+            "version": VERSION,
+        }
+
+        def make(rows: range) -> Tensor:
+            noise = unit_noise(task.seed, "synthetic", rows, task.source.shape).to(task.device)
+            with torch.no_grad():
+                samples = heun_sample(teacher, noise, task.sigmas).clamp(-1, 1)
+            return to_bytes(samples) if as_bytes else samples
+
+        count = max(1, round(task.rate * len(task.source)))
+        images = made_images("synthetic", key, count, make, block_images=BLOCK_IMAGES)
+        return Source(images, None, task.source.scale)

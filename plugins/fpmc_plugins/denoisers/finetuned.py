@@ -1,0 +1,89 @@
+"""Fine-tuned collections: q and r learned against a teacher (paper 4.1, 4.2, 5)."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from fpmc_bench import FPMC
+from fpmc_bench.contracts import FPMCDenoiser, Setting
+from fpmc_bench.errors import ParameterError, UnknownNameError
+from fpmc_bench.finetune.weights import FinetunedWeights, load_weights_file
+from fpmc_bench.shapes import ImageShape
+
+FOLDER = Path(__file__).parent / "weights"
+SUFFIX = ".safetensors"
+SAME_SIGMA = 1e-6
+"""Relative difference up to which two noise levels are one."""
+
+
+@dataclass(frozen=True)
+class Finetuned(FPMCDenoiser):
+    """What `fpmc-bench finetune` made of another denoiser.
+
+    `weights`: its file, or the name of one that is shipped. Goes with the dataset, the noise levels
+    and the tuning teacher that it was made for, and with no other; the source may be augmented.
+    """
+
+    name: ClassVar[str] = "finetuned"
+    citation: ClassVar[str] = "Filtered Posterior Mean Collections, sections 4 and 5"
+
+    weights: str
+
+    @cached_property
+    def path(self) -> Path:
+        """Of the file. UnknownNameError for a name that is neither a file's nor shipped."""
+        if self.weights.endswith(SUFFIX):
+            return Path(self.weights).expanduser()
+        shipped = {path.stem: path for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
+        if self.weights not in shipped:
+            raise UnknownNameError("fine-tuned weights", self.weights, shipped)
+        return shipped[self.weights]
+
+    @cached_property
+    def file(self) -> FinetunedWeights:
+        return load_weights_file(self.path)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
+        card = self.file.card
+        if ImageShape(*card.shape) != shape:
+            raise ParameterError(
+                f"{self.name}: {self.weights} is for images {ImageShape(*card.shape)} of "
+                f"'{card.dataset}', not for {shape}"
+            )
+        alike = len(card.sigmas) == len(sigmas) and all(
+            math.isclose(own, given, rel_tol=SAME_SIGMA)
+            for own, given in zip(card.sigmas, sigmas, strict=True)
+        )
+        if not alike:
+            raise ParameterError(
+                f"{self.name}: {self.weights} was made for {_grid(card.sigmas)}, the suite has "
+                f"{_grid(sigmas)}; fine-tune again for these"
+            )
+
+    def check_setting(self, setting: Setting) -> None:
+        card = self.file.card
+        if setting.source.original.fingerprint != card.source:
+            raise ParameterError(
+                f"{self.name}: {self.weights} was made for the training images of "
+                f"'{card.dataset}', and these are others; fine-tune again for them"
+            )
+        teacher = setting.teacher
+        if teacher is not None and teacher.fingerprint != card.teacher_fingerprint:
+            raise ParameterError(
+                f"{self.name}: {self.weights} was made against teacher '{card.teacher}', not "
+                f"against this '{teacher.name}'; fine-tune again, or take that teacher"
+            )
+
+    def fpmc(self, setting: Setting, sigma: float) -> FPMC:
+        return self.file.model(setting.nearest(sigma))
+
+
+def _grid(sigmas: tuple[float, ...]) -> str:
+    return f"{len(sigmas)} noise levels from {sigmas[0]:g} to {sigmas[-1]:g}"
