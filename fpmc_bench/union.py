@@ -15,18 +15,23 @@ from fpmc_bench.source import Source
 class Union(Source):
     """Several sources one after the other, each where it was: nothing is copied.
 
-    `parts` are alike: all levels of one scale, or all floats of one type. The first is what the
-    others were made from.
+    `parts` are alike: all levels of one scale, or all floats of one type. `original` is what they
+    were made from; by default the first of them.
     """
 
     parts: tuple[Source, ...]
+    _original: Source | None
 
-    def __init__(self, parts: Sequence[Source]) -> None:
+    def __init__(self, parts: Sequence[Source], original: Source | None = None) -> None:
         if len({(part.shape, part.dtype, part.scale) for part in parts}) != 1:
             kinds = ", ".join(f"{part.shape} {part.dtype} {part.scale:.4g}" for part in parts)
             raise InputError(f"parts of a union must be stored alike, got {kinds}")
         # a frozen dataclass, whose own __init__ would want the images in one piece
-        fields = {"parts": tuple(parts), "log_weights": _joint_weights(parts)}
+        fields = {
+            "parts": tuple(parts),
+            "log_weights": _joint_weights(parts),
+            "_original": original,
+        }
         for name, value in {**fields, "scale": parts[0].scale}.items():
             object.__setattr__(self, name, value)
 
@@ -51,7 +56,7 @@ class Union(Source):
 
     @property
     def original(self) -> Source:
-        return self.parts[0].original
+        return self._original or self.parts[0].original
 
     @property
     def device(self) -> torch.device:
@@ -74,7 +79,7 @@ class Union(Source):
         return found_rows
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Source:
-        return Union([part.mapped(change) for part in self.parts])
+        return Union([part.mapped(change) for part in self.parts], self._original)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError
@@ -63,12 +63,12 @@ class FinetuneCard(_Frozen):
     dataset: str
     source: str
     """Fingerprint of the training images, before any augmentation."""
-    shape: tuple[int, int, int]
+    shape: tuple[PositiveInt, PositiveInt, PositiveInt]
     augmentations: tuple[dict[str, Any], ...] = ()
     teacher: str
     teacher_fingerprint: str
     plan: dict[str, Any]
-    levels: tuple[LevelCard, ...]
+    levels: tuple[LevelCard, ...] = Field(min_length=1)
 
     @property
     def sigmas(self) -> tuple[float, ...]:

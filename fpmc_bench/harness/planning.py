@@ -148,4 +148,4 @@ def augmented(
         return blank.source
     if len({(part.dtype, part.scale) for part in parts}) > 1:
         parts = [Source(part.values(), part.log_weights) for part in parts]
-    return Union(parts)
+    return Union(parts, blank.source)

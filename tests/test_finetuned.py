@@ -1,0 +1,309 @@
+"""`fpmc-bench finetune` as a user runs it, and the denoiser that reads what it wrote."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from runs import SMALL_SUITE, environment, figures, fpmc_bench, write_suite
+from safetensors.torch import load_file
+
+from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher
+from fpmc_bench.errors import CheckpointError, ParameterError, UnknownNameError
+from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights, load_weights_file
+from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
+from fpmc_bench.testing import check_denoiser, conformance
+from fpmc_plugins.denoisers.finetuned import FOLDER, Finetuned
+
+SHAPE = (1, 3, 4)
+FEW = ("--steps", "6", "--batch", "16", "--evaluate-every", "2", "--validation-items", "8")
+
+
+def small_weights(
+    *, source: Source, sigmas: tuple[float, ...], teacher: str = "", **changes: object
+) -> FinetunedWeights:
+    """Random precisions and responses for images of SHAPE, with a card that fits them."""
+    draw = torch.Generator().manual_seed(0)
+    levels = [{"sigma": sigma, "curve": [[0, None, 0.5]]} for sigma in sigmas]
+    card = {
+        "base": "ls",
+        "params": {},
+        "dataset": "small",
+        "source": source.fingerprint,
+        "shape": tuple(source.shape),
+        "teacher": "small-teacher",
+        "teacher_fingerprint": teacher,
+        "plan": {},
+        "levels": levels,
+        **changes,
+    }
+    pixels = source.shape.pixels
+    tensors = {
+        f"{axis}.{level}": torch.randn(5, pixels, generator=draw).half()
+        for level in range(len(sigmas))
+        for axis in ("q", "r")
+    }
+    return FinetunedWeights(FinetuneCard.model_validate(card), tensors)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source(torch.rand(9, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+
+
+@pytest.fixture
+def path(source: Source, tmp_path: Path) -> Path:
+    small_weights(source=source, sigmas=(2.0, 0.1)).save(tmp_path / "small.safetensors")
+    return tmp_path / "small.safetensors"
+
+
+# --- the denoiser
+
+
+def test_it_keeps_the_promises_of_a_denoiser(tmp_path: Path) -> None:
+    size = (3, 6, 5)
+    images = conformance._uniform(0, "conformance-source", 12, conformance.ImageShape(*size))
+    weights = small_weights(source=Source(images), sigmas=conformance.SIGMAS)
+    weights.save(tmp_path / "some.safetensors")
+    check_denoiser(Finetuned, {"weights": str(tmp_path / "some.safetensors")}, shape=size)
+
+
+def test_the_file_alone_says_what_it_computes(path: Path, source: Source) -> None:
+    built = build_denoiser("finetuned", source, sigmas=[2.0, 0.1], params={"weights": str(path)})
+    q, r = (load_file(path)[f"{axis}.1"].float().exp().double() for axis in ("q", "r"))
+    z, images = torch.rand(1, *SHAPE).double(), source.values(torch.float64).flatten(1)
+    energies = (z.flatten() - images).square() @ q.T / (2 * 0.1**2)
+    means = (-energies).softmax(0).T @ images
+    expected = ((r * means).sum(0) / r.sum(0)).reshape(z.shape)
+    torch.testing.assert_close(built(z, 0.1), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("what", "complaint"),
+    [
+        ("images", "made for the training images of 'small', and these are others"),
+        ("shape", "for images 1x3x4 of 'small', not for 1x4x3"),
+        ("sigmas", "made for 2 noise levels from 2 to 0.1, the suite has 2 noise levels from 3 to"),
+        ("grid", "the suite has 1 noise levels"),
+        ("teacher", "made against teacher 'small-teacher', not against this 'digits-ddpmpp'"),
+    ],
+)
+def test_it_refuses_what_it_was_not_made_for(
+    what: str, complaint: str, path: Path, source: Source
+) -> None:
+    images = {"images": source.images.flip(0), "shape": source.images.transpose(2, 3)}
+    sigmas = {"sigmas": [3.0, 0.1], "grid": [2.0]}
+    teacher = load_teacher("digits-ddpmpp") if what == "teacher" else None
+    with pytest.raises(ParameterError, match=re.escape(complaint)):
+        build_denoiser(
+            "finetuned",
+            images.get(what, source.images),
+            sigmas=sigmas.get(what, [2.0, 0.1]),
+            params={"weights": str(path)},
+            teacher=teacher,
+        )
+
+
+def test_names_of_shipped_weights_get_suggestions(source: Source) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'digits-pspc-flex'"):
+        build_denoiser("finetuned", source, sigmas=[2.0], params={"weights": "digits-pspc-flx"})
+
+
+@pytest.mark.parametrize("shipped", sorted(FOLDER.glob("*.safetensors")), ids=lambda p: p.stem)
+def test_shipped_weights_fit_what_is_shipped(shipped: Path) -> None:
+    card = load_weights_file(shipped).card
+    dataset = load_dataset(card.dataset)
+    assert card.source == dataset.train.fingerprint
+    assert card.teacher_fingerprint == load_teacher(card.teacher).fingerprint
+    assert all(level.best.error <= level.base_error for level in card.levels)
+    assert not any(level.stopped for level in card.levels)
+
+
+def test_shipped_weights_are_small() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.safetensors")) < 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        ({"q.1": None}, "lacks q.1"),
+        ({"r.0": torch.zeros(5, 11)}, r"r.0 has shape [5, 11]; expected [M,12]"),
+        ({"r.0": torch.zeros(4, 12)}, "q and r of level 0 have 4 and 5 estimators"),
+        ({"q.0": torch.full((5, 12), float("nan"))}, "q.0 holds values that are no logarithms"),
+        ({"q.0": torch.full((5, 12), float("inf"))}, "q.0 holds values that are no logarithms"),
+        ({"q.0": torch.zeros(5, 12, dtype=torch.int64)}, "no logarithms"),
+    ],
+)
+def test_damaged_tensors(damage: dict[str, object], complaint: str, path: Path) -> None:
+    tensors, card = load_tensors(path)
+    changed = {name: values for name, values in {**tensors, **damage}.items() if values is not None}
+    save_tensors(path, changed, card)
+    with pytest.raises(CheckpointError, match=re.escape(complaint)):
+        load_weights_file(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        ({"kind": "teacher"}, "not a file of 'fpmc-bench finetune'"),
+        ({"shape": [1, 3]}, "damaged card: shape"),
+        ({"shape": [1, -3, 4]}, "damaged card: shape"),
+        ({"levels": []}, "damaged card: levels"),
+        ({"extra": 1}, "damaged card: extra"),
+        ({"levels": [{"sigma": 1.0, "curve": [], "structures": {}}]}, "damaged card: levels.0"),
+    ],
+)
+def test_damaged_cards(damage: dict[str, object], complaint: str, path: Path) -> None:
+    tensors, card = load_tensors(path)
+    save_tensors(path, tensors, {**card, **damage})
+    with pytest.raises(CheckpointError, match=re.escape(complaint)):
+        load_weights_file(path)
+
+
+def test_unknown_structures(path: Path) -> None:
+    tensors, card = load_tensors(path)
+    card["levels"][0]["structures"] = {"q": "os.system"}
+    save_tensors(path, tensors, card)
+    with pytest.raises(CheckpointError, match=r"q\.0 has the unknown structure 'os\.system'"):
+        load_weights_file(path)
+
+
+# --- the command
+
+
+def finetune(
+    suite: Path, *more: str | Path, cwd: Path, base: str = "ls"
+) -> subprocess.CompletedProcess[str]:
+    return fpmc_bench("finetune", suite, "--base", base, *FEW, *more, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a suite and ls fine-tuned for it."""
+    folder = tmp_path_factory.mktemp("made")
+    done = finetune(write_suite(folder), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
+
+
+def test_it_shows_what_it_did_and_how_to_use_it(made: Path) -> None:
+    text = (made / "stdout.txt").read_text()
+    assert text.startswith("ls: MSE against digits-ddpmpp on 8 samples")
+    rows = re.findall(r"^ +([\d.]+) +(\d\.\d+) +(\d\.\d+) +([+-][\d.]+) +\d+ +\d+$", text, re.M)
+    assert [row[0] for row in rows] == ["80", "9.72", "0.47", "0.002"]
+    assert all(float(tuned) <= float(base) for _, base, tuned, _ in rows)
+    assert 'params = { weights = "small-ls-qr.safetensors" }' in text
+    with Image.open(made / "small-ls-qr.png") as figure:
+        assert figure.width > 800
+    assert not list(made.glob("small-ls-qr.finetuning/*.safetensors")), "joined in one file"
+
+
+def test_its_weights_run_in_a_suite(made: Path, tmp_path: Path) -> None:
+    entry = f"""
+[[entries]]
+name = "ls-qr"
+denoiser = "finetuned"
+params = {{ weights = "{made / "small-ls-qr.safetensors"}" }}
+augmentations = [{{ name = "synthetic", rate = 0.02 }}]
+"""
+    suite = write_suite(tmp_path, entry)
+    done = fpmc_bench("run", suite, "-d", "ls", "-d", "ls-qr", "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run/records/ls-qr.denoiser-mse.json").read_text())
+    assert record["denoiser"] == "finetuned"
+    assert len(record["augmentations"]) == 1
+
+
+def test_other_weights_are_other_units(made: Path, tmp_path: Path) -> None:
+    """The name of a file says nothing of its content."""
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes((made / "small-ls-qr.safetensors").read_bytes())
+    suite = write_suite(tmp_path)
+    chosen = ("-d", f'finetuned[weights="{weights}"]', "-p", "denoiser-mse", "--run-dir", "run")
+    assert fpmc_bench("run", suite, *chosen, cwd=tmp_path).returncode == 0
+    before = figures(tmp_path / "run")
+    tensors, card = load_tensors(weights)
+    tensors["q.2"] = tensors["q.2"] + 1
+    save_tensors(weights, tensors, card)
+    assert fpmc_bench("run", suite, *chosen, cwd=tmp_path).returncode == 0
+    assert figures(tmp_path / "run") != before
+
+
+def test_weights_of_another_suite_are_refused_before_any_work(made: Path, tmp_path: Path) -> None:
+    suite = tmp_path / "other.toml"
+    suite.write_text(SMALL_SUITE.replace("steps = 4", "steps = 4\nsmax = 70.0"))
+    weights = made / "small-ls-qr.safetensors"
+    chosen = ("-d", f'finetuned[weights="{weights}"]', "--run-dir", "run")
+    done = fpmc_bench("run", suite, *chosen, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "4 noise levels from 80 to 0.002, the suite has 4 noise levels from 70" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_processes_give_the_same_weights(made: Path, tmp_path: Path) -> None:
+    done = finetune(write_suite(tmp_path), "--processes", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    name = "small-ls-qr.safetensors"
+    assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_killed_and_repeated_gives_the_same_weights(made: Path, tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    command = [sys.executable, "-m", "fpmc_bench", "finetune", str(suite), "--base", "ls", *FEW]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    folder = tmp_path / "small-ls-qr.finetuning"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("level-01-*.checkpoint")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "small-ls-qr.safetensors").exists()
+    assert list(folder.glob("level-00-*.safetensors"))
+    done = finetune(suite, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    name = "small-ls-qr.safetensors"
+    assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
+
+
+def test_what_diverges_is_said_and_the_best_is_kept(tmp_path: Path) -> None:
+    done = finetune(write_suite(tmp_path), "--learning-rate", "1e4", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    said = "sigma 0.47: the loss became nan at step 1: lower learning_rate, now 10000; the best"
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    card = json.loads(done.stdout)
+    assert [level["curve"][-1][0] for level in card["levels"]] == [0, 0, 0, 0]
+    built = Finetuned(weights=str(tmp_path / card["weights"]))
+    patches = built.file.model(2).precision.dense()
+    assert set(patches.unique().tolist()) == {0, 1}, "those of ls"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--base", "wiener"), "'wiener' is no filtered posterior mean collection"),
+        (("--base", "lss"), "Did you mean 'ls'"),
+        (("--base", "els[patch_sizes=[15,7,3,3]]"), "take ls, which has the same patches"),
+        (("--base", "ls", "--axes", "q,s"), "axes must be q, r or q,r, got q,s"),
+        (("--base", "ls", "--batch", "1297"), "leaves nothing of 1297 training images"),
+        (("--base", "ls", "--out", "weights.pt"), "must end in .safetensors"),
+        (("--base", "optimal", "--kernels", "shared"), "shared kernels need one estimator a pixel"),
+    ],
+)
+def test_what_can_not_be_fine_tuned(
+    arguments: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    done = fpmc_bench("finetune", write_suite(tmp_path), *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("*.safetensors"))
