@@ -24,7 +24,8 @@ ItemValues = dict[str, NDArray[np.float64]]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # parameters may be infinite, which JSON can only say as text
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Figure(_Frozen):
@@ -113,7 +114,7 @@ def write_record(directory: Path, record: Record, values: ItemValues) -> Path:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **values)  # type: ignore[arg-type]
     write_atomically(directory / f"{record.stem}.npz", buffer.getvalue())
-    text = json.dumps(record.model_dump(mode="json"), indent=2) + "\n"
+    text = record.model_dump_json(indent=2) + "\n"
     path = directory / f"{record.stem}.json"
     write_atomically(path, text.encode())
     return path

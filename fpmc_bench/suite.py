@@ -17,7 +17,10 @@ PROTOCOLS: tuple[Protocol, ...] = ("denoiser-mse", "sample-mse")
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # parameters of denoisers may be infinite, which JSON can only say as text
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings"
+    )
 
 
 class DatasetChoice(_Frozen):

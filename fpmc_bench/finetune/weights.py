@@ -4,6 +4,7 @@ Learned values are kept as float16 logarithms, as they were when their errors we
 was not learned is kept by its structure or, where it has none, likewise.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ STRUCTURES: dict[str, type[Filter]] = {
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # parameters may be infinite, which JSON can only say as text
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class LevelCard(_Frozen):
@@ -94,7 +96,7 @@ class FinetunedWeights:
         return FPMC(filter_of("q"), filter_of("r"))
 
     def save(self, path: Path) -> None:
-        save_tensors(path, self.tensors, self.card.model_dump(mode="json"))
+        save_tensors(path, self.tensors, json.loads(self.card.model_dump_json()))
 
 
 def finished_level(descent: Descent) -> tuple[LevelCard, dict[str, Tensor]]:

@@ -85,7 +85,7 @@ class RunDirectory:
                     f"settings ({_difference(held['suite'], suite)}); choose another --run-dir, "
                     f"or discard it with --fresh"
                 )
-        content = {"fingerprint": suite.fingerprint, "suite": suite.model_dump(mode="json")}
+        content = {"fingerprint": suite.fingerprint, "suite": json.loads(suite.model_dump_json())}
         write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
         self.ledger.forget_failures()
         self._keep_arithmetic(device)
