@@ -6,7 +6,6 @@ metric: [items, sigmas] for denoiser-mse, [items] for sample-mse.
 
 import hashlib
 import io
-import json
 import os
 import zipfile
 from pathlib import Path
