@@ -121,6 +121,8 @@ class Augmentation(ABC):
     name: ClassVar[str]
     citation: ClassVar[str]
     needs_teacher: ClassVar[bool] = False
+    max_rate: ClassVar[float] = 20
+    """The most images that it can add per image."""
 
     @abstractmethod
     def augment(self, task: AugmentationTask) -> Source:

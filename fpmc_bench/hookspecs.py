@@ -1,4 +1,4 @@
-"""The five hooks of fpmc_bench, on one screen. Implement any of them with `fpmc_bench.hookimpl`.
+"""The six hooks of fpmc_bench, on one screen. Implement any of them with `fpmc_bench.hookimpl`.
 
 [project.entry-points.fpmc_bench]
 my_plugin = "my_package.my_module"
@@ -38,3 +38,8 @@ def fpmc_datasets() -> list[type[Dataset]]:  # type: ignore[empty-body]
 @hookspec
 def fpmc_suites() -> list[Path]:  # type: ignore[empty-body]
     """Paths of suite files (TOML)."""
+
+
+@hookspec
+def fpmc_studies() -> list[Path]:  # type: ignore[empty-body]
+    """Paths of study files (TOML)."""

@@ -21,8 +21,14 @@ KINDS: Mapping[str, type] = {
     "teachers": Teacher,
     "datasets": Dataset,
     "suites": Path,
+    "studies": Path,
 }
 """Plugin kind -> what its hook `fpmc_<kind>` returns a list of."""
+
+
+def singular(kind: str) -> str:
+    """One of a kind: "denoisers" are each a denoiser, "studies" a study."""
+    return "study" if kind == "studies" else kind.removesuffix("s")
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Registry:
         """The thing of this kind and name, or UnknownNameError with suggestions."""
         known = self.items[kind]
         if name not in known:
-            raise UnknownNameError(kind.removesuffix("s"), name, known)
+            raise UnknownNameError(singular(kind), name, known)
         return known[name]
 
 
@@ -92,7 +98,7 @@ def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
             other = items[kind].get(name)
             if other is not None:
                 raise PluginError(
-                    f"two plugins offer the {kind.removesuffix('s')} '{name}': "
+                    f"two plugins offer the {singular(kind)} '{name}': "
                     f"{other.distribution} {other.version} and {distribution} {version}; "
                     f"uninstall one of them"
                 )
@@ -126,9 +132,9 @@ def _as_list(kind: str, listed: Any) -> list[Any]:
 
 def _name_of(kind: str, item: Any) -> str:
     expected = KINDS[kind]
-    if kind == "suites":
+    if expected is Path:
         if not isinstance(item, Path):
-            raise PluginError(f"fpmc_suites must list pathlib.Path objects, got {item!r}")
+            raise PluginError(f"fpmc_{kind} must list pathlib.Path objects, got {item!r}")
         return item.stem
     fits = inspect.isclass(item) and issubclass(item, expected)
     if not fits:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 from pydantic_core import to_json
 
 from fpmc_bench.errors import SuiteError, UnknownNameError
@@ -71,7 +71,11 @@ class Entry(_Frozen):
 
 
 class Suite(_Frozen):
-    """Dataset, noise levels, teachers, item counts, seed and entries."""
+    """Dataset, noise levels, teachers, item counts, seed and entries.
+
+    `levels` are those of the noise levels, counted from 0 at smax, that denoiser-mse is measured
+    at; None: all. Schedules have a value for every noise level all the same.
+    """
 
     schema_version: Literal[1] = 1
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -83,6 +87,7 @@ class Suite(_Frozen):
     items: int = Field(ge=2, le=100_000)
     block_items: int = Field(default=50, ge=1)
     seed: int = Field(default=0, ge=0)
+    levels: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
     protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, min_length=1)
     entries: tuple[Entry, ...] = Field(min_length=1)
 
@@ -94,6 +99,16 @@ class Suite(_Frozen):
             raise ValueError(f"entry names must differ, but these stand twice: {', '.join(twice)}")
         return self
 
+    @model_validator(mode="after")
+    def _levels_of_the_grid(self) -> Self:
+        levels = self.levels or ()
+        if len(set(levels)) < len(levels) or any(level >= self.sigmas.steps for level in levels):
+            raise ValueError(
+                f"levels must be different numbers from 0 to {self.sigmas.steps - 1}, got "
+                f"{list(levels)}"
+            )
+        return self
+
     @property
     def fingerprint(self) -> str:
         """sha256 of all that two entries must share to be compared: everything but the entries.
@@ -101,6 +116,8 @@ class Suite(_Frozen):
         Independent of layout, comments and description, and of which protocols are run.
         """
         content = self.model_dump(mode="json", exclude={"description", "entries", "protocols"})
+        if self.levels is None:
+            del content["levels"]  # as it was before there was a choice
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def entry(self, name: str) -> Entry:

@@ -15,10 +15,10 @@ PLUGINS = Path(__file__).parents[1] / "plugins" / "fpmc_plugins"
 LAYERS = (
     {"errors", "shapes"},
     {"source", "union", "fpmc", "places"},
-    {"suite", "record", "contracts", "hookspecs", "parameters"},
-    {"diffusion", "engine", "statistics"},
+    {"suite", "study", "record", "contracts", "hookspecs", "parameters"},
+    {"diffusion", "engine", "statistics", "comparisons"},
     {"networks", "images", "cache", "registry"},
-    {"datasets", "suites", "selection", "teachers", "sensitivity", "denoise"},
+    {"datasets", "suites", "studies", "selection", "teachers", "sensitivity", "denoise"},
     {"protocols", "finetune"},
     {"harness"},
     {"tuning", "speed", "leaderboard", "reports", "training"},

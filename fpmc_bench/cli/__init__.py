@@ -20,6 +20,7 @@ COMMANDS = {
     "leaderboard": "fpmc_bench.cli.leaderboard:leaderboard",
     "tune": "fpmc_bench.cli.tune:tune",
     "finetune": "fpmc_bench.cli.finetune:finetune",
+    "study": "fpmc_bench.cli.study:study",
     "bench": "fpmc_bench.cli.bench:bench",
     "teacher": "fpmc_bench.cli.teacher:teacher",
     "data": "fpmc_bench.cli.data:data",

@@ -25,11 +25,13 @@ def _default(name: str) -> str:
     return f"[default: {'all' if value is None else value}]"
 
 
-OPTIONS = (
+WHAT = (
     click.option("--axes", type=_axes, metavar="q,r", help="What is learned: q, r or q,r."),
     click.option("--kernels", type=click.Choice(["free", "shared"]),
                  help="free: a vector for every estimator; shared: one kernel for all pixels "
                  f"{_default('kernels')}."),
+)  # fmt: skip
+SETTINGS = (
     click.option("--tie-channels", is_flag=True, default=None,
                  help="One value for all channels of a pixel where the base tells them apart."),
     click.option("--steps", type=click.IntRange(min=0), help=f"At most {_default('steps')}."),
@@ -38,10 +40,11 @@ OPTIONS = (
     click.option("--weight-decay", type=click.FloatRange(min=0),
                  help=f"Towards log q = log r = 0 {_default('weight_decay')}."),
     click.option("--zero-precision", type=POSITIVE,
-                 help="Where the base has zeros q starts at this times sigma^2 "
+                 help="Where the base has zeros q starts at this times sigma^2 / D "
                  f"{_default('zero_precision')}."),
     click.option("--zero-response", type=POSITIVE,
-                 help=f"Where the base has zeros r starts at this {_default('zero_response')}."),
+                 help="Part of its response that an estimator's zeros start with, together "
+                 f"{_default('zero_response')}."),
     click.option("--source-images", type=COUNT,
                  help="Random source images that a step compares with "
                  f"{_default('source_images')}."),
@@ -57,6 +60,13 @@ OPTIONS = (
 
 def finetune_options(command: Command) -> Command:
     """Add all of the above, in their order."""
-    for option in reversed(OPTIONS):
+    for option in reversed((*WHAT, *SETTINGS)):
+        command = option(command)
+    return command
+
+
+def settings_options(command: Command) -> Command:
+    """Add those that say how, but not what is learned."""
+    for option in reversed(SETTINGS):
         command = option(command)
     return command

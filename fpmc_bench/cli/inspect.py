@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 @click.command(name="list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List every denoiser, augmentation, teacher, dataset and suite."""
+    """List every denoiser, augmentation, teacher, dataset, suite and study."""
     from tabulate import tabulate
+
+    from fpmc_bench.registry import singular
 
     registry = registry_with_warnings()
     rows = [
         {
-            "kind": kind.removesuffix("s"),
+            "kind": singular(kind),
             "name": item.name,
-            "summary": _summary(item),
+            "summary": _summary(kind, item),
             "from": f"{item.distribution} {item.version}",
         }
         for kind, named in registry.items.items()
@@ -52,14 +54,17 @@ def info(name: str, as_json: bool) -> None:
     click.echo("\n\n".join(_as_text(details) for details in found))
 
 
-def _summary(item: "Registered") -> str:
+def _summary(kind: str, item: "Registered") -> str:
     from pathlib import Path
 
     if isinstance(item.item, Path):
         from fpmc_bench.errors import SuiteError
+        from fpmc_bench.study import read_study
         from fpmc_bench.suite import read_suite
 
         try:
+            if kind == "studies":
+                return read_study(item.item).description
             return read_suite(item.item).description
         except SuiteError as error:
             return str(error).splitlines()[0]
@@ -69,8 +74,14 @@ def _summary(item: "Registered") -> str:
 def _details(kind: str, item: "Registered") -> dict[str, Any]:
     from pathlib import Path
 
-    details: dict[str, Any] = {"kind": kind.removesuffix("s"), "name": item.name}
+    from fpmc_bench.registry import singular
+
+    details: dict[str, Any] = {"kind": singular(kind), "name": item.name}
     details["from"] = f"{item.distribution} {item.version}"
+    if kind == "studies":
+        from fpmc_bench.study import read_study
+
+        return {**details, "study": read_study(item.item).model_dump(mode="json")}
     if isinstance(item.item, Path):
         from fpmc_bench.suite import read_suite
 
@@ -97,6 +108,9 @@ def _as_text(details: dict[str, Any]) -> str:
     lines = [f"{details['name']} ({details['kind']}, from {details['from']})"]
     if "suite" in details:
         return "\n".join([*lines, "", _suite_text(details["suite"])])
+    if "study" in details:
+        facts = [(key, value) for key, value in details["study"].items() if value]
+        return "\n".join([*lines, "", tabulate(facts, tablefmt="plain", maxcolwidths=[None, 80])])
     lines += ["", details["description"], "", f"citation: {details['citation']}"]
     if details.get("needs"):
         lines.append(f"needs: {', '.join(details['needs'])}")

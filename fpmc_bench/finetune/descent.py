@@ -12,7 +12,7 @@ from fpmc_bench.errors import InputError
 from fpmc_bench.finetune.comparison import Comparison
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem
-from fpmc_bench.finetune.relaxation import Relaxation, relaxed_model
+from fpmc_bench.finetune.relaxation import Relaxation, relaxed_model, starting_zeros
 from fpmc_bench.finetune.soft_posterior import soft_posterior
 from fpmc_bench.fpmc import FPMC
 
@@ -53,7 +53,7 @@ class Descent:
             plan.axes,
             kernels=plan.kernels,
             tie_channels=plan.tie_channels,
-            zeros=plan.zeros(self.problem.sigma),
+            zeros=starting_zeros(self.base, plan, self.problem.sigma),
         ).to(self.problem.device)
         self.optimizer = torch.optim.AdamW(
             self.relaxation.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay

@@ -23,8 +23,9 @@ class FinetunePlan:
     source unless `leave_batch_out` is False. `source_images`: a random part of the source that a
     step compares with; None: all of it.
 
-    Where the base has zeros, r starts at `zero_response`, and q at `zero_precision` sigma^2, at
-    most LARGEST_ZERO: as much as lets the pixels that the base ignores move a logit by about 1.
+    Where the base has zeros, learned values start at something small. q: at `zero_precision`
+    sigma^2 / D, at most LARGEST_ZERO, so that all that the base ignores moves a logit by about 1.
+    r: so that the zeros of an estimator together have the part `zero_response` of its response.
 
     Every `evaluate_every` steps the error on `validation_items` teacher samples is measured, over
     the whole source; the best weights are kept, and after `patience` measurements without one
@@ -38,19 +39,14 @@ class FinetunePlan:
     batch: int = 256
     learning_rate: float = 0.03
     weight_decay: float = 0.0
-    zero_precision: float = 0.1
-    zero_response: float = 0.01
+    zero_precision: float = 5.0
+    zero_response: float = 0.1
     source_images: int | None = None
     leave_batch_out: bool = True
     validation_items: int = 256
     evaluate_every: int = 20
     patience: int = 10
     seed: int = 0
-
-    def zeros(self, sigma: float) -> dict[Axis, float]:
-        """What learned values start from where the base has zeros."""
-        precision = min(self.zero_precision * sigma**2, LARGEST_ZERO)
-        return {"q": precision, "r": self.zero_response}
 
     def __post_init__(self) -> None:
         if not self.axes or len(set(self.axes)) < len(self.axes) or set(self.axes) - set(AXES):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.finetune.plan import Axis
+from fpmc_bench.finetune.plan import LARGEST_ZERO, Axis, FinetunePlan
 from fpmc_bench.fpmc import FPMC, Dense, Filter, PixelMasks, SharedByChannels
 from fpmc_bench.shapes import ImageShape
 
@@ -72,7 +72,7 @@ class Relaxation(nn.Module):
         tie_channels: bool = False,
         zeros: Mapping[Axis, float],
     ) -> None:
-        """`zeros`: what stands for the base's zeros on an axis.
+        """`zeros`: what stands for the base's zeros on an axis, as `starting_zeros` finds.
 
         Raises ParameterError for a base that has no such relaxation.
         """
@@ -103,6 +103,17 @@ class Relaxation(nn.Module):
             for axis, part in pairs
             if part.log_values is not None
         }
+
+
+def starting_zeros(base: FPMC, plan: FinetunePlan, sigma: float) -> dict[Axis, float]:
+    """What learned values start from where the base has zeros, as `FinetunePlan` says."""
+    precision = min(plan.zero_precision * sigma**2 / base.shape.dimensions, LARGEST_ZERO)
+    response = plain_values(base.response)
+    zeros = int((response == 0).sum())
+    return {
+        "q": precision,
+        "r": min(plan.zero_response * float(response.sum()) / max(zeros, 1), LARGEST_ZERO),
+    }
 
 
 def relaxed_model(base: FPMC, log_values: Mapping[str, Tensor]) -> FPMC:

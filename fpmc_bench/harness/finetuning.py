@@ -6,7 +6,7 @@ not made again.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,13 @@ class Finetuning:
         for level in self.levels:
             self._file(level).unlink(missing_ok=True)
 
+    def _settings(self, level: int) -> FinetunePlan:
+        """Those of a level: one that nobody is going to measure is left as the base has it."""
+        suite = self.plan.suite
+        if "sample-mse" in suite.protocols or level in self.plan.levels:
+            return self.settings
+        return replace(self.settings, steps=0)
+
     def _run_level(self, level: int, progress: LevelProgress) -> None:
         descent = self._descent(level)
         checkpoint = self._file(level).with_suffix(".checkpoint")
@@ -113,7 +120,7 @@ class Finetuning:
         return Descent(
             problem,
             self._built.fpmc(sigma),
-            self.settings,
+            self._settings(level),
             validation_batch(problem, clean, self.settings.seed),
             self.budget_bytes,
         )
@@ -155,10 +162,10 @@ class Finetuning:
         plan = self.plan
         content = {
             "version": VERSION,
-            "settings": asdict(self.settings),
+            "settings": asdict(self._settings(level)),
             "level": level,
             "code": self.base.code,
-            "card": {k: v for k, v in self._card().items() if k != "dataset"},
+            "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
             "sigmas": plan.sigmas,
             "seed": plan.suite.seed,
             "sensitivity": plan.suite.sensitivity.model_dump(),

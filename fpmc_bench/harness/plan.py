@@ -80,7 +80,18 @@ class Plan:
         return content_key({**self._held_out(), "items": self.suite.items})
 
     def problem(self, test: Source) -> Problem:
-        return Problem(test, self.sigmas, self.suite.seed, self.device)
+        return Problem(test, self.sigmas, self.suite.seed, self.device, self.levels)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Indices of the noise levels that denoiser-mse is measured at."""
+        return self.suite.levels or tuple(range(len(self.sigmas)))
+
+    def measured_sigmas(self, protocol: Protocol) -> tuple[float, ...]:
+        """The noise levels that a protocol looks at."""
+        if protocol == "sample-mse":
+            return self.sigmas
+        return tuple(self.sigmas[level] for level in self.levels)
 
     def setting(self, source: Source, sensitivity: torch.Tensor | None) -> Setting:
         """What a denoiser over `source` may look at."""
@@ -163,6 +174,8 @@ class Plan:
         }
         if isinstance(contestant.denoiser, Denoiser) and contestant.denoiser.fingerprint:
             content["files"] = contestant.denoiser.fingerprint
+        if protocol == "denoiser-mse" and self.suite.levels is not None:
+            content["levels"] = self.suite.levels
         if contestant.needs:
             content["tuning"] = self.tuning.fingerprint
             content["sensitivity"] = self.suite.sensitivity.model_dump()

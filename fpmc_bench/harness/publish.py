@@ -65,6 +65,7 @@ def _record(
     values: ItemValues = {
         metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS
     }
+    sigmas = plan.measured_sigmas(protocol)
     per_sigma = []
     if protocol == "denoiser-mse":
         per_sigma = [
@@ -72,9 +73,9 @@ def _record(
                 sigma=sigma,
                 figures={metric: mean_and_error(values[metric][:, level]) for metric in METRICS},
             )
-            for level, sigma in enumerate(plan.sigmas)
+            for level, sigma in enumerate(sigmas)
         ]
-    counts = [len(unit) * evaluations(protocol, len(plan.sigmas)) for unit in plan.blocks()]
+    counts = [len(unit) * evaluations(protocol, len(sigmas)) for unit in plan.blocks()]
     rates = [float(block["seconds"]) / n for block, n in zip(blocks, counts, strict=True)]
     entry = contestant.entry
     record = Record(
@@ -88,7 +89,7 @@ def _record(
         reference=plan.reference(protocol).name,
         items=plan.suite.items,
         seed=plan.suite.seed,
-        sigmas=list(plan.sigmas),
+        sigmas=list(sigmas),
         figures={metric: mean_and_error(item_means(values[metric])) for metric in METRICS},
         per_sigma=per_sigma,
         items_sha256=items_digest(values),

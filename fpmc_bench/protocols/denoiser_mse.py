@@ -16,9 +16,9 @@ def noisy_images(problem: Problem, items: range, level: int) -> Tensor:
 
 
 def denoised(denoise: DenoiseFunction, problem: Problem, items: range) -> Tensor:
-    """D(z_k, sigma) for all levels: [n,S,C,H,W] float32 on the CPU."""
-    levels = [
-        denoise(noisy_images(problem, items, level), sigma).cpu()
-        for level, sigma in enumerate(problem.sigmas)
+    """D(z_k, sigma) for all levels that are measured: [n,S,C,H,W] float32 on the CPU."""
+    answers = [
+        denoise(noisy_images(problem, items, level), problem.sigmas[level]).cpu()
+        for level in problem.levels
     ]
-    return torch.stack(levels, dim=1)
+    return torch.stack(answers, dim=1)

@@ -12,12 +12,16 @@ from fpmc_bench.source import Source
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """Clean test images, the descending sigma grid, the seed of all noise, and the device."""
+    """Clean test images, the descending sigma grid, the seed of all noise, and the device.
+
+    `levels` are the indices of the grid that denoiser-mse is measured at.
+    """
 
     test: Source
     sigmas: tuple[float, ...]
     seed: int
     device: str
+    levels: tuple[int, ...]
 
     @property
     def shape(self) -> ImageShape:

@@ -27,6 +27,7 @@ class HorizontalFlip(Augmentation):
 
     name: ClassVar[str] = "hflip"
     citation: ClassVar[str] = "Filtered Posterior Mean Collections, section 4.3"
+    max_rate: ClassVar[float] = 1
 
     def augment(self, task: AugmentationTask) -> Source:
         return _flipped(task.source, -1, task.rate, task.seed, self.name)
@@ -38,6 +39,7 @@ class VerticalFlip(Augmentation):
 
     name: ClassVar[str] = "vflip"
     citation: ClassVar[str] = "Filtered Posterior Mean Collections, section 4.3"
+    max_rate: ClassVar[float] = 1
 
     def augment(self, task: AugmentationTask) -> Source:
         return _flipped(task.source, -2, task.rate, task.seed, self.name)

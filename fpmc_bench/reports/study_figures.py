@@ -1,0 +1,151 @@
+"""The figures of studies, and their data as CSV. Needs matplotlib."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from fpmc_bench.comparisons import AugmentationPoint, FinetunePoint
+from fpmc_bench.leaderboard import Table
+from fpmc_bench.reports.figures import BAND_ERRORS, COLOURS, DASHES, DOTS_PER_INCH, MARKERS
+
+PANEL_INCHES = (2.7, 2.5)
+AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
+
+
+def points_csv(points: Sequence[FinetunePoint] | Sequence[AugmentationPoint]) -> str:
+    """One line a point, every number as it is."""
+    return pd.DataFrame([asdict(point) for point in points]).to_csv(index=False)
+
+
+def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
+    """MSE against sigma: a column a base, a row a set of axes, bands of ±2 standard errors."""
+    bases = list(dict.fromkeys(point.base for point in points))
+    axes_sets = list(dict.fromkeys(point.axes for point in points))
+
+    def draw(canvas: Canvas) -> None:
+        panels = canvas.subplots(
+            len(axes_sets), len(bases), sharex=True, sharey=True, squeeze=False
+        )
+        for line, axes_set in zip(panels, axes_sets, strict=True):
+            for panel, base in zip(line, bases, strict=True):
+                own = [p for p in points if (p.base, p.axes) == (base, axes_set)]
+                _band(panel, own, "base_mse", "base_mse_se", "0.45", "base", "s")
+                _band(panel, own, "mse", "mse_se", COLOURS[0], "fine-tuned", "o")
+                panel.set_xscale("log")
+                panel.set_yscale("log")
+                if line is panels[0]:
+                    panel.set_title(base, fontsize="medium")
+            line[0].set_ylabel(f"{AXES_TITLES.get(axes_set, axes_set)}\nMSE against the teacher")
+        for panel in panels[-1]:
+            panel.set_xlabel("noise level sigma")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+
+    return _figure(title, (len(bases), len(axes_sets)), draw)
+
+
+def draw_augmentation_figure(title: str, points: Sequence[AugmentationPoint]) -> bytes:
+    """Change of error in percent against |A|/|D|: a panel a noise level, a line an augmentation."""
+    sigmas = sorted({point.sigma for point in points})
+    names = list(dict.fromkeys(point.augmentation for point in points))
+
+    def draw(canvas: Canvas) -> None:
+        panels = canvas.subplots(1, len(sigmas), sharex=True, squeeze=False)[0]
+        for panel, sigma in zip(panels, sigmas, strict=True):
+            for position, name in enumerate(names):
+                own = [p for p in points if (p.sigma, p.augmentation) == (sigma, name)]
+                rates = [p.rate for p in own]
+                change = np.array([p.change_percent for p in own])
+                error = BAND_ERRORS * np.array([p.change_percent_se for p in own])
+                colour = COLOURS[position % len(COLOURS)]
+                panel.plot(
+                    rates,
+                    change,
+                    color=colour,
+                    linestyle=DASHES[position // len(COLOURS) % len(DASHES)],
+                    marker=MARKERS[position % len(MARKERS)],
+                    markersize=4,
+                    linewidth=1.2,
+                    label=name,
+                )
+                panel.fill_between(
+                    rates, change - error, change + error, color=colour, alpha=0.15, linewidth=0
+                )
+            panel.axhline(0, color="0.5", linewidth=0.8)
+            panel.set_xscale("log")
+            panel.set_title(f"sigma {sigma:.3g}", fontsize="medium")
+            panel.set_xlabel("added images, |A| / |D|")
+        panels[0].set_ylabel("change of MSE (%)")
+        handles, labels = panels[0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+
+    return _figure(title, (len(sigmas), 1), draw)
+
+
+def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
+    """The mean error of every entry with ±2 standard errors: a panel a protocol, best on top."""
+    longest = max(len(table.rows) for table in tables)
+
+    def draw(canvas: Canvas) -> None:
+        panels = canvas.subplots(1, len(tables), squeeze=False)[0]
+        for panel, table in zip(panels, tables, strict=True):
+            figures = [row.figures[table.metrics[0]] for row in table.rows]
+            panel.errorbar(
+                [figure.mean for figure in figures],
+                range(len(figures)),
+                xerr=[BAND_ERRORS * figure.standard_error for figure in figures],
+                fmt="o",
+                color=COLOURS[0],
+                markersize=4,
+                capsize=2,
+            )
+            names = [
+                f"{row.entry} (ceiling)" if row.rank is None else row.entry for row in table.rows
+            ]
+            panel.set_yticks(range(len(figures)), names, fontsize="small")
+            panel.invert_yaxis()
+            panel.set_xscale("log")
+            panel.set_xlabel(f"{table.protocol}, {table.metrics[0]}")
+
+    return _figure(title, (1.6 * len(tables), 0.11 * longest + 0.5), draw)
+
+
+def _band(
+    panel: Axes,
+    points: Sequence[FinetunePoint],
+    mean: str,
+    error: str,
+    colour: str,
+    label: str,
+    marker: str,
+) -> None:
+    sigmas = [point.sigma for point in points]
+    middle = np.array([getattr(point, mean) for point in points])
+    half = BAND_ERRORS * np.array([getattr(point, error) for point in points])
+    panel.plot(
+        sigmas, middle, color=colour, marker=marker, markersize=3, linewidth=1.2, label=label
+    )
+    low = np.maximum(middle - half, middle / 100)
+    panel.fill_between(sigmas, low, middle + half, color=colour, alpha=0.2, linewidth=0)
+
+
+def _figure(title: str, panels: tuple[float, float], draw: Callable[[Canvas], None]) -> bytes:
+    """A PNG of so many panels across and down; equal input, equal bytes."""
+    size = (PANEL_INCHES[0] * panels[0] + 0.6, PANEL_INCHES[1] * panels[1] + 0.8)
+    with style.context("default"):
+        canvas = Canvas(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
+        draw(canvas)
+        canvas.suptitle(title, fontsize="medium")
+        for panel in canvas.axes:
+            panel.grid(which="major", color="0.92", linewidth=0.6)
+            panel.set_axisbelow(True)
+            panel.spines[["top", "right"]].set_visible(False)
+        output = io.BytesIO()
+        canvas.savefig(output, format="png", metadata={"Software": None})
+    return output.getvalue()
