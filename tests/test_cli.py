@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 from runs import environment, fpmc_bench, write_suite
 
-COMMANDS = ("run", "list", "info", "leaderboard", "tune", "finetune", "bench", "teacher", "doctor")
+COMMANDS = (
+    "run",
+    "list",
+    "info",
+    "leaderboard",
+    "tune",
+    "finetune",
+    "study",
+    "bench",
+    "teacher",
+    "doctor",
+)
 
 
 def test_help_is_quick_and_names_every_command(tmp_path: Path) -> None:

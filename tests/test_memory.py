@@ -1,10 +1,13 @@
 """Working memory follows the budget, not the number of source images: measured, not reckoned."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 from runs import environment
 
+ROOT = Path(__file__).parents[1]
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -61,3 +64,23 @@ def test_two_passes_keep_no_more_than_their_part_of_the_budget() -> None:
     images_mib = (many - few) * 3 * 32 * 32 / 2**20
     for _ in range(3):
         assert peak_mib(many, 32, "pspc-square") - before < images_mib + KEPT_MIB
+
+
+def test_gradients_take_memory_by_the_budget_alone() -> None:
+    """Autograd would keep every weight; 3000 images more take 47 MiB each time they are stored."""
+
+    def peak(images: int) -> float:
+        options = ("--side", "16", "--batch", "16", "--budget-mib", "64", "--threads", "1")
+        script = ROOT / "benchmarks/finetune_step.py"
+        done = subprocess.run(
+            [sys.executable, script, "--one", *options, "--images", str(images)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = json.loads(done.stdout)
+        return float(found["peak_mib"] - found["source_mib"])
+
+    weights_mib = 16 * 256 * (4000 - 1000) * 4 / 2**20
+    assert abs(peak(4000) - peak(1000)) < 0.25 * weights_mib

@@ -223,7 +223,8 @@ def test_there_are_no_other_hooks() -> None:
 def test_the_modules_of_the_guide_are_working_plugins(site: Site) -> None:
     for index, code in enumerate(re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)):
         site.install(f"guide-{index}", code)
-    (site.folder / "tiny.toml").touch()
+    for name in ("tiny", "small-study"):
+        (site.folder / f"{name}.toml").touch()
     registry = site.registry()
     assert registry.broken == ()
     assert {kind: list(named) for kind, named in registry.items.items()} == {
@@ -231,7 +232,8 @@ def test_the_modules_of_the_guide_are_working_plugins(site: Site) -> None:
         "augmentations": ["dither"],
         "datasets": ["gratings"],
         "teachers": ["gratings-ddpmpp"],
-        "suites": ["tiny"],
+        "suites": ["small-study", "tiny"],
+        "studies": ["small-study"],
     }
     gratings = load_dataset("gratings", {"side_px": 8}, registry=registry)
     assert (len(gratings.train), len(gratings.test)) == (1000, 200)

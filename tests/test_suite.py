@@ -76,6 +76,10 @@ def test_every_fault_is_listed_at_once(tmp_path: Path) -> None:
         ('"optimal"', '"optimal"\naugmentations = [{name = "hflip", rate = 21}]', "rate"),
         ('"optimal"', '"optimal"\nteacher = "one"', "entries.0.teacher"),
         ('"second"', '"first"', "stand twice: first"),
+        ("items = 20", "items = 20\nlevels = [0, 18]", "different numbers from 0 to 17"),
+        ("items = 20", "items = 20\nlevels = [1, 1]", "got [1, 1]"),
+        ("items = 20", "items = 20\nlevels = [-1]", "levels.0"),
+        ("items = 20", "items = 20\nlevels = []", "levels"),
     ],
 )
 def test_a_fault_is_named_by_its_field(tmp_path: Path, old: str, new: str, field: str) -> None:

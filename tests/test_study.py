@@ -1,0 +1,178 @@
+"""Studies: the rows that a document asks for, and the command that carries them out."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from runs import figures, fpmc_bench, write_suite
+
+from fpmc_bench.errors import SuiteError
+from fpmc_bench.record import read_record
+from fpmc_bench.study import read_study
+
+STUDIES = sorted((Path(__file__).parents[1] / "plugins/fpmc_plugins/studies").glob("*.toml"))
+QUICK = ("--steps", "4", "--batch", "16", "--evaluate-every", "2", "--validation-items", "8")
+
+FINETUNE = """
+name = "axes"
+view = "finetune"
+protocols = ["denoiser-mse"]
+bases = ["ls", "pspc-square"]
+axes = [["q"], ["q", "r"]]
+"""
+AUGMENTATION = """
+name = "added"
+view = "augmentation"
+protocols = ["denoiser-mse"]
+sigmas = [5.0, 0.6]
+bases = ["ls"]
+augmentations = ["hflip", "translate", "synthetic"]
+rates = [0.02, 2.0]
+"""
+TABLE = """
+name = "both"
+view = "table"
+with_entries = true
+[[rows]]
+name = "ls+q+hflip"
+base = "ls"
+axes = ["q"]
+augmentations = [{ name = "hflip", rate = 1.0 }]
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "study.toml"
+    path.write_text(text)
+    return path
+
+
+# --- the document
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_shipped_studies_are_named_as_their_files(path: Path) -> None:
+    study = read_study(path)
+    assert study.name == path.stem
+    assert study.description
+    rows = study.all_rows(("pspc-square", "pspc-flex", "lukoianov", "windows"))
+    assert len({row.name for row in rows}) == len(rows) > 3
+
+
+def test_all_combinations_of_the_bases_that_there_are(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, FINETUNE))
+    assert [row.name for row in study.all_rows(("ls", "optimal"))] == ["ls", "ls+q", "ls+qr"]
+    added = read_study(write(tmp_path, AUGMENTATION)).all_rows(("ls",))
+    assert [row.name for row in added][:3] == ["ls", "ls+hflip-0.02", "ls+hflip-2"]
+    assert added[2].augmentations[0].rate == 2.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('axes = [["q"], ["q", "r"]]', "", "needs axes"),
+        ('["denoiser-mse"]', '["sample-mse"]', "shows denoiser-mse alone"),
+        ('"finetune"', '"fine"', "view"),
+        ("bases", "basis", "basis"),
+        ('name = "axes"', "", "name"),
+        ("view", "view = = ", "not valid TOML"),
+    ],
+)
+def test_faults_are_named(old: str, new: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=complaint):
+        read_study(write(tmp_path, FINETUNE.replace(old, new)))
+
+
+# --- the command
+
+
+def test_fine_tuned_against_their_bases(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    command = ("study", study, "--suite", suite, "--items", "5", "--out", "out", *QUICK)
+    done = fpmc_bench(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "pspc-square" not in done.stdout, "the suite has none"
+    data = pd.read_csv(tmp_path / "out/axes.csv")
+    assert list(data["axes"].unique()) == ["q", "qr"]
+    assert len(data) == 2 * 4
+    base, own = (
+        read_record(tmp_path / f"out/run/records/{name}.denoiser-mse.json")[1]["mse@1"]
+        for name in ("ls", "ls+qr")
+    )
+    found = data[data["axes"] == "qr"]
+    np.testing.assert_allclose(found["base_mse"], base.mean(0))
+    np.testing.assert_allclose(found["mse"], own.mean(0))
+    np.testing.assert_allclose(found["difference"], (own - base).mean(0), atol=1e-15)
+    np.testing.assert_allclose(
+        found["difference_se"], (own - base).std(0, ddof=1) / 5**0.5, atol=1e-15
+    )
+    with Image.open(tmp_path / "out/axes.png") as figure:
+        assert figure.width > 400
+    before = figures(tmp_path / "out/run"), (tmp_path / "out/axes.csv").read_bytes()
+    again = fpmc_bench(*command, cwd=tmp_path)
+    assert again.stdout == done.stdout
+    assert (figures(tmp_path / "out/run"), (tmp_path / "out/axes.csv").read_bytes()) == before
+
+
+def test_several_processes_find_the_same(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    common = ("study", study, "--suite", suite, "--items", "4", *QUICK)
+    for out, more in (("one", ()), ("two", ("--processes", "2"))):
+        done = fpmc_bench(*common, "--out", out, *more, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    one, two = (tmp_path / f"{out}/axes.csv" for out in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_sources_with_more_in_them(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, AUGMENTATION)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out")
+    done = fpmc_bench(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    data = pd.read_csv(tmp_path / "out/added.csv")
+    rates = {name: list(part["rate"].unique()) for name, part in data.groupby("augmentation")}
+    assert rates == {"hflip": [0.02], "translate": [0.02, 2.0], "synthetic": [0.02, 2.0]}
+    assert len(data["sigma"].unique()) == 2, "at the noise levels asked for and no others"
+    base, own = (
+        read_record(tmp_path / f"out/run/records/{name}.denoiser-mse.json")[1]["mse@1"]
+        for name in ("ls", "ls+translate-2")
+    )
+    assert base.shape == (4, 2)
+    found = data[(data["augmentation"] == "translate") & (data["rate"] == 2)]
+    expected = 100 * (own - base).mean(0) / base.mean(0)
+    np.testing.assert_allclose(found["change_percent"], expected)
+
+
+def test_a_table_of_everything(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, TABLE)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK)
+    done = fpmc_bench(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    data = pd.read_csv(tmp_path / "out/both.csv")
+    entries = set(data[data["role"] == "entry"]["entry"])
+    assert entries == {"optimal", "ls", "pspc-flex", "ls+q+hflip"}
+    assert set(data["protocol"]) == {"denoiser-mse", "sample-mse"}
+    assert re.search(r"ls\+q\+hflip +0\.\d+", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("finetune-axis",), "Did you mean 'finetune-axes'"),
+        (("none.toml",), "no study file at none.toml"),
+        (("finetune-axes", "--base", "nothing"), "has no row that suite 'small' has"),
+        (("finetune-axes", "--base", "els[patch_sizes=[15,7,3,3]]"), "take ls"),
+        (("finetune-axes", "--base", "ls", "--batch", "5000"), "leaves nothing of 1297"),
+    ],
+)
+def test_what_can_not_be_studied(
+    arguments: tuple[str, ...], complaint: str, tmp_path: Path
+) -> None:
+    suite = write_suite(tmp_path)
+    done = fpmc_bench("study", *arguments, "--suite", suite, cwd=tmp_path)
+    assert done.returncode in (1, 2), done.stderr
+    assert complaint in done.stderr
+    assert "Traceback" not in done.stderr
