@@ -1,13 +1,16 @@
-"""Flips: only the added images, mirrored exactly, the same for equal seeds."""
+"""Flips and synthetic images: only what is added, exactly, the same for equal seeds."""
 
 import pytest
 import torch
 from torch import Tensor
 
+from fpmc_bench import heun_sample
 from fpmc_bench.contracts import Augmentation, AugmentationTask
+from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.source import Source
 from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
+from fpmc_plugins.augmentations.synthetic import Synthetic
 
 FLIPS = [(HorizontalFlip(), -1), (VerticalFlip(), -2)]
 
@@ -69,3 +72,66 @@ def test_more_than_one_reflection_an_image_is_refused(
 ) -> None:
     with pytest.raises(ParameterError, match=f"{flip.name}: there is one reflection per image"):
         flip.augment(AugmentationTask(Source(images), 1.5, seed=0))
+
+
+# --- synthetic
+
+
+class Blur:
+    """A teacher whose samples are easily told: it halves what it sees."""
+
+    name = "blur"
+
+    def __init__(self, fingerprint: str = "blur") -> None:
+        self.fingerprint = fingerprint
+        self.queries = 0
+
+    def __call__(self, z: Tensor, sigma: float) -> Tensor:
+        self.queries += len(z)
+        return 0.5 * z / (1 + sigma)
+
+
+def synthetic_task(
+    images: Tensor, rate: float = 1.0, seed: int = 0, teacher: Blur | None = None, scale: float = 0
+) -> AugmentationTask:
+    source = Source(images, scale=scale or 1 / 127.5)
+    return AugmentationTask(source, rate, seed, (2.0, 0.5), teacher or Blur())
+
+
+def test_synthetic_images_are_samples_of_the_teacher(images: Tensor) -> None:
+    task = synthetic_task(images, rate=1.5)
+    added = Synthetic().augment(task)
+    noise = unit_noise(0, "synthetic", range(15), (2, 3, 4))
+    expected = heun_sample(Blur(), noise, task.sigmas).clamp(-1, 1)
+    assert (added.dtype, len(added)) == (torch.uint8, 15)
+    assert (added.values() - expected).abs().max() <= 0.5 / 127.5 + 1e-6
+    assert added.original is added, "made from noise, and not from these images"
+
+
+def test_synthetic_images_of_few_levels_are_floats(images: Tensor) -> None:
+    added = Synthetic().augment(synthetic_task(images % 17, scale=1 / 8))
+    assert added.dtype == torch.float32
+
+
+def test_synthetic_images_are_made_once_and_named_by_their_teacher(images: Tensor) -> None:
+    teacher = Blur("teacher of this test")
+    first = Synthetic().augment(synthetic_task(images, 2.0, teacher=teacher))
+    asked = teacher.queries
+    again = Synthetic().augment(synthetic_task(images, 2.0, teacher=teacher))
+    fewer = Synthetic().augment(synthetic_task(images, 0.5, teacher=teacher))
+    assert teacher.queries == asked > 0
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.images[:5], fewer.images)
+    Synthetic().augment(synthetic_task(images, 2.0, seed=1, teacher=teacher))
+    assert teacher.queries == 2 * asked
+    other = Blur("another")
+    Synthetic().augment(synthetic_task(images, 2.0, teacher=other))
+    assert other.queries == asked
+
+
+def test_no_protocol_draws_the_noise_of_synthetic_images() -> None:
+    shape = (1, 2, 2)
+    own = unit_noise(0, "synthetic", range(50), shape).flatten(1)
+    for stream in ("sample-mse", "held-out-samples", "tune-samples", "finetune-validation"):
+        other = unit_noise(0, stream, range(50), shape).flatten(1)
+        assert torch.cdist(own, other).min() > 1e-3

@@ -128,3 +128,34 @@ def test_status_says_whether_a_peer_agrees(tmp_path: Path, offset: str, status: 
     assert done.returncode == status, done.stderr
     assert ("NO" in done.stdout) == bool(status)
     assert "Traceback" not in done.stderr
+
+
+def script(name: str, *arguments: str) -> str:
+    """What a script of the benchmarks prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(BENCHMARKS / name), *arguments],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_step_of_fine_tuning_is_measured() -> None:
+    options = ("--side", "8", "--batch", "2", "--threads", "1")
+    table = script("finetune_step.py", *options, "--images", "50", "--images", "100")
+    rows = [line.split() for line in table.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [["50", "2"], ["100", "2"]]
+    assert all(float(cell) > 0 for row in rows for cell in row[2:5])
+
+
+def test_the_sweep_of_fine_tuning_moves_one_setting_at_a_time() -> None:
+    options = ("--base", "ls", "--sigma", "1.09", "--steps", "20", "--batch", "8")
+    table = script("finetune_sweep.py", "digits", *options, "--validation-items", "4")
+    rows = [line.split("|")[1:3] for line in table.splitlines()[2:]]
+    assert rows[0][0].strip() == "defaults"
+    assert len({name for name, _ in rows}) == len(rows) > 8
+    assert all(float(change) <= 0 for _, change in rows)

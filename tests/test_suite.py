@@ -174,6 +174,7 @@ suites = st.fixed_dictionaries(
         "block_items": st.integers(1, 64),
         "sigmas": st.fixed_dictionaries({"steps": st.integers(2, 64), "rho": st.floats(1, 9)}),
         "sensitivity": st.fixed_dictionaries({"samples": st.integers(1, 64)}),
+        "levels": st.lists(st.integers(0, 1), min_size=1, unique=True),
         "protocols": st.lists(st.sampled_from(PROTOCOLS), min_size=1, unique=True),
     },
 )
@@ -194,7 +195,7 @@ def test_nothing_is_lost_in_toml_or_json(
     content: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     suite = validated_suite(content, "a test")
-    plain = suite.model_dump(mode="json")
+    plain = suite.model_dump(mode="json", exclude_none=True)
     text = "\n".join(f"{key} = {as_toml(value)}" for key, value in plain.items())
     path = tmp_path_factory.getbasetemp() / "round-trip.toml"
     path.write_text(text, encoding="utf-8")

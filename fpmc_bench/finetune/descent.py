@@ -128,8 +128,13 @@ class Descent:
 
     @property
     def _no_longer_improves(self) -> bool:
-        """Whether the last `patience` measurements brought nothing worthwhile."""
-        if len(self.curve) <= self.plan.patience:
+        """Whether the last `patience` measurements of what is learned brought nothing worthwhile.
+
+        The base is not among them: where its zeros have to start as something, learning may begin
+        far above it.
+        """
+        learned = [point.error for point in self.curve[1:]]
+        if len(learned) <= self.plan.patience:
             return False
-        before = min(point.error for point in self.curve[: -self.plan.patience])
-        return not self.best_error < before * (1 - WORTHWHILE)
+        before = min(learned[: -self.plan.patience])
+        return not min(learned) < before * (1 - WORTHWHILE)

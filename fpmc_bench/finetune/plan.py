@@ -40,7 +40,7 @@ class FinetunePlan:
     learning_rate: float = 0.03
     weight_decay: float = 0.0
     zero_precision: float = 5.0
-    zero_response: float = 0.1
+    zero_response: float = 0.02
     source_images: int | None = None
     leave_batch_out: bool = True
     validation_items: int = 256
