@@ -12,9 +12,15 @@ from fpmc_bench import FPMC, Source, load_dataset, load_teacher
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
 from fpmc_bench.finetune.descent import Descent
-from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.plan import LARGEST_ZERO, FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch
-from fpmc_bench.finetune.relaxation import Relaxation, kernel_index, learned_filter, relaxed_model
+from fpmc_bench.finetune.relaxation import (
+    Relaxation,
+    kernel_index,
+    learned_filter,
+    relaxed_model,
+    starting_zeros,
+)
 from fpmc_bench.finetune.weights import finished_level, joined
 from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Translations, Uniform
 from fpmc_bench.shapes import ImageShape
@@ -75,6 +81,22 @@ def test_relaxed_from_its_base(tied: bool) -> None:
     torch.testing.assert_close(q, torch.where(masks, 1.0, 1e-3))
     torch.testing.assert_close(r, torch.where(masks, 1e-2, 1.0))
     assert bool((q[masks] == 1).all())
+
+
+def test_where_the_zeros_of_a_base_start() -> None:
+    """Together they have a part of the response; a Gaussian's tails are no more than a mask's."""
+    shape, plan = ImageShape(1, 8, 8), replace(PLAN, zero_precision=5.0, zero_response=0.02)
+    mask = squares(shape, 3)
+    zeros = starting_zeros(FPMC(mask, mask), plan, 0.1)
+    ones = int(mask.planes().sum())
+    assert zeros["r"] * (64 * 64 - ones) == pytest.approx(0.02 * ones)
+    assert zeros["q"] == pytest.approx(5 * 0.1**2 / 64)
+    assert starting_zeros(FPMC(mask, mask), plan, 80.0)["q"] == LARGEST_ZERO
+    gaussian = windows(shape, 0.7)
+    found = starting_zeros(FPMC(gaussian, gaussian), plan, 0.1)["r"]
+    assert 0 < found < 2e-3
+    whole = Uniform(shape)
+    assert starting_zeros(FPMC(whole, whole), plan, 0.1)["r"] <= LARGEST_ZERO
 
 
 def test_what_is_not_learned_stays_exactly() -> None:

@@ -63,7 +63,7 @@ def main() -> None:
     """Compare analytical diffusion denoisers with trained networks.
 
     \b
-    fpmc-bench run                  the digits suite: seven denoisers, two protocols
+    fpmc-bench run                  the digits suite: twelve denoisers, two protocols
     fpmc-bench list                 everything installed
     fpmc-bench run my-suite.toml    a suite of your own
     """

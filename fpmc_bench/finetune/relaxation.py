@@ -109,11 +109,9 @@ def starting_zeros(base: FPMC, plan: FinetunePlan, sigma: float) -> dict[Axis, f
     """What learned values start from where the base has zeros, as `FinetunePlan` says."""
     precision = min(plan.zero_precision * sigma**2 / base.shape.dimensions, LARGEST_ZERO)
     response = plain_values(base.response)
-    zeros = int((response == 0).sum())
-    return {
-        "q": precision,
-        "r": min(plan.zero_response * float(response.sum()) / max(zeros, 1), LARGEST_ZERO),
-    }
+    ones = float(response.sum())  # of a mask; of a Gaussian, as many as it is wide
+    zeros = max(response.numel() - ones, 1)
+    return {"q": precision, "r": min(plan.zero_response * ones / zeros, LARGEST_ZERO)}
 
 
 def relaxed_model(base: FPMC, log_values: Mapping[str, Tensor]) -> FPMC:
