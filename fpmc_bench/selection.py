@@ -14,7 +14,7 @@ from fpmc_bench.errors import UnknownNameError, UsageError
 from fpmc_bench.registry import Registry
 from fpmc_bench.suite import Entry, Suite
 
-SELECTION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<params>.*)\])?")
+SELECTION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<params>.*)\])?", re.DOTALL)
 
 
 def select_entries(suite: Suite, selections: Sequence[str], registry: Registry) -> Suite:

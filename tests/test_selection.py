@@ -1,0 +1,39 @@
+"""What `-d` and `--base` mean: entries, and denoisers with parameters."""
+
+import pytest
+
+from fpmc_bench.errors import UnknownNameError, UsageError
+from fpmc_bench.registry import installed_registry
+from fpmc_bench.selection import select_entries
+from fpmc_bench.suite import Entry
+from fpmc_bench.suites import load_suite
+
+
+def selected(text: str) -> Entry:
+    registry = installed_registry()
+    (entry,) = select_entries(load_suite("digits"), (text,), registry).entries
+    return entry
+
+
+def test_an_entry_of_the_suite_and_one_with_other_parameters() -> None:
+    assert selected("lukoianov").params == {"threshold": 0.005}
+    changed = selected('lukoianov[threshold=0.5,orientation="columns"]')
+    assert changed.params == {"threshold": 0.5, "orientation": "columns"}
+    assert changed.name == "lukoianov_threshold-0.5_orientation-columns"
+
+
+def test_parameters_may_stand_on_lines_of_their_own() -> None:
+    entry = selected("windows[\n    query_widths=[1.0, Infinity],\n    response_widths=[0,0.5]]")
+    assert entry.params == {"query_widths": [1.0, float("inf")], "response_widths": [0, 0.5]}
+
+
+def test_a_denoiser_that_the_suite_has_no_entry_for() -> None:
+    assert selected('finetuned[weights="a,b.safetensors"]').params == {"weights": "a,b.safetensors"}
+
+
+def test_what_names_nothing() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'wiener'"):
+        selected("weiner")
+    for text in ("ls[", "ls[=]", "[a=1]"):
+        with pytest.raises(UsageError, match="can't read"):
+            selected(text)
