@@ -202,7 +202,8 @@ def test_it_shows_what_it_did_and_how_to_use_it(made: Path) -> None:
     assert 'params = { weights = "small-ls-qr.safetensors" }' in text
     with Image.open(made / "small-ls-qr.png") as figure:
         assert figure.width > 800
-    assert not list(made.glob("small-ls-qr.finetuning/*.safetensors")), "joined in one file"
+    assert len(list(made.glob("small-ls-qr.finetuning/*.safetensors"))) == 4
+    assert not list(made.glob("small-ls-qr.finetuning/*.checkpoint"))
 
 
 def test_its_weights_run_in_a_suite(made: Path, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_two_passes_keep_no_more_than_their_part_of_the_budget() -> None:
 
 
 def test_gradients_take_memory_by_the_budget_alone() -> None:
-    """Autograd would keep every weight; 3000 images more take 47 MiB each time they are stored."""
+    """Autograd would keep every weight; 5000 images more take 78 MiB each time they are stored."""
 
     def peak(images: int) -> float:
         options = ("--side", "16", "--batch", "16", "--budget-mib", "64", "--threads", "1")
@@ -82,5 +82,5 @@ def test_gradients_take_memory_by_the_budget_alone() -> None:
         found = json.loads(done.stdout)
         return float(found["peak_mib"] - found["source_mib"])
 
-    weights_mib = 16 * 256 * (4000 - 1000) * 4 / 2**20
-    assert abs(peak(4000) - peak(1000)) < 0.25 * weights_mib
+    weights_mib = 16 * 256 * (6000 - 1000) * 4 / 2**20
+    assert abs(peak(6000) - peak(1000)) < 0.5 * weights_mib

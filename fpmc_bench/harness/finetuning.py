@@ -86,11 +86,6 @@ class Finetuning:
             found.append((LevelCard.model_validate(content), tensors))
         return joined(self._card(), found)
 
-    def remove_levels(self) -> None:
-        """Once they are in one file."""
-        for level in self.levels:
-            self._file(level).unlink(missing_ok=True)
-
     def _settings(self, level: int) -> FinetunePlan:
         """Those of a level: one that nobody is going to measure is left as the base has it."""
         suite = self.plan.suite
