@@ -39,9 +39,9 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
                 _band(panel, own, "mse", "mse_se", COLOURS[0], "fine-tuned", "o")
                 panel.set_xscale("log")
                 panel.set_yscale("log")
-                if line is panels[0]:
-                    panel.set_title(base, fontsize="medium")
             line[0].set_ylabel(f"{AXES_TITLES.get(axes_set, axes_set)}\nMSE against the teacher")
+        for panel, base in zip(panels[0], bases, strict=True):
+            panel.set_title(base.split("[")[0], fontsize="medium")
         for panel in panels[-1]:
             panel.set_xlabel("noise level sigma")
         handles, labels = panels[0, 0].get_legend_handles_labels()
