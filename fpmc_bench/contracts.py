@@ -99,7 +99,7 @@ class FileTeacher(Teacher):
 class AugmentationTask:
     """What an augmentation is to add to: `rate` * len(source) images, the same for equal seeds.
 
-    `sigmas`, the suite's grid, and `device` are for those that need the tuning teacher.
+    `sigmas`, the suite's grid, and `device` are for those that ask the tuning `teacher`.
     """
 
     source: Source
@@ -120,7 +120,6 @@ class Augmentation(ABC):
 
     name: ClassVar[str]
     citation: ClassVar[str]
-    needs_teacher: ClassVar[bool] = False
     max_rate: ClassVar[float] = 20
     """The most images that it can add per image."""
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from fpmc_bench import heun_sample
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.diffusion.noise import unit_noise
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.errors import ParameterError, UsageError
 from fpmc_bench.source import Source
 from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
 from fpmc_plugins.augmentations.synthetic import Synthetic
@@ -135,3 +135,8 @@ def test_no_protocol_draws_the_noise_of_synthetic_images() -> None:
     for stream in ("sample-mse", "held-out-samples", "tune-samples", "finetune-validation"):
         other = unit_noise(0, stream, range(50), shape).flatten(1)
         assert torch.cdist(own, other).min() > 1e-3
+
+
+def test_synthetic_images_need_a_teacher(images: Tensor) -> None:
+    with pytest.raises(UsageError, match="needs the tuning teacher"):
+        Synthetic().augment(AugmentationTask(Source(images), 1.0, 0))

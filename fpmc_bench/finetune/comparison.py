@@ -14,13 +14,11 @@ from torch import Tensor
 from fpmc_bench.engine.blocks import distance_scale
 from fpmc_bench.engine.elementwise import squared_differences
 from fpmc_bench.engine.groups import Workspace
+from fpmc_bench.engine.sizes import CACHED_VALUES, GPU_VALUES
 from fpmc_bench.source import Source
 
 WORKING_ARRAYS = 8
 """Of one row an estimator or a pixel and one column a pair, that exist at the same time."""
-CACHED_VALUES = 2**18
-"""Numbers in one of them on a processor: a core's second-level cache."""
-GPU_VALUES = 2**26
 
 
 @dataclass(frozen=True, eq=False)

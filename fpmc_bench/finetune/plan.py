@@ -12,7 +12,7 @@ LARGEST_ZERO = 0.1
 
 @dataclass(frozen=True)
 class FinetunePlan:
-    """Settings of one fine-tuning; the defaults were found by `docs/finetuning.md`'s sweep.
+    """Settings of one fine-tuning; `benchmarks/finetune_sweep.py` moves them one at a time.
 
     `axes`: what is learned, log q, log r or both. `kernels`: "free" vectors, or one pair "shared"
     by all pixels, q_i[u] = q(u - i). `tie_channels`: let all channels of a pixel have one

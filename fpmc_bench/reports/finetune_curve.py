@@ -1,24 +1,24 @@
 """The figure of a fine-tuning: validation error against the steps. Needs matplotlib."""
 
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps, style
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Canvas
 
+from fpmc_bench.reports.canvas import drawn_png
+
 SIZE_INCHES = (7.6, 4.6)
-DOTS_PER_INCH = 150
 
 
 def draw_finetune_curves(title: str, curves: Mapping[float, Sequence[tuple[int, float]]]) -> bytes:
     """A PNG: for every sigma, (step, MSE) relative to the base's; equal input, equal bytes."""
     sigmas = sorted(curves)
     scale = ScalarMappable(LogNorm(sigmas[0], sigmas[-1]), colormaps["viridis"])
-    with style.context("default"):
-        canvas = Canvas(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+
+    def draw(canvas: Canvas) -> None:
         axes = canvas.subplots()
         for sigma in sigmas:
             points = curves[sigma]
@@ -37,9 +37,6 @@ def draw_finetune_curves(title: str, curves: Mapping[float, Sequence[tuple[int, 
         axes.set_xlabel("step")
         axes.set_ylabel("validation MSE / that of the base (no unit)")
         axes.grid(which="both", color="0.92", linewidth=0.6)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
         canvas.colorbar(scale, ax=axes, label="noise level sigma (images in [-1, 1])")
-        output = io.BytesIO()
-        canvas.savefig(output, format="png", metadata={"Software": None})
-    return output.getvalue()
+
+    return drawn_png(SIZE_INCHES, draw)

@@ -1,18 +1,17 @@
 """The figures of studies, and their data as CSV. Needs matplotlib."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from fpmc_bench.comparisons import AugmentationPoint, FinetunePoint
 from fpmc_bench.leaderboard import Table
-from fpmc_bench.reports.figures import BAND_ERRORS, COLOURS, DASHES, DOTS_PER_INCH, MARKERS
+from fpmc_bench.reports.canvas import drawn_png
+from fpmc_bench.reports.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 
 PANEL_INCHES = (2.7, 2.5)
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
@@ -138,14 +137,11 @@ def _band(
 def _figure(title: str, panels: tuple[float, float], draw: Callable[[Canvas], None]) -> bytes:
     """A PNG of so many panels across and down; equal input, equal bytes."""
     size = (PANEL_INCHES[0] * panels[0] + 0.6, PANEL_INCHES[1] * panels[1] + 0.8)
-    with style.context("default"):
-        canvas = Canvas(figsize=size, dpi=DOTS_PER_INCH, layout="constrained")
+
+    def draw_titled(canvas: Canvas) -> None:
         draw(canvas)
         canvas.suptitle(title, fontsize="medium")
         for panel in canvas.axes:
             panel.grid(which="major", color="0.92", linewidth=0.6)
-            panel.set_axisbelow(True)
-            panel.spines[["top", "right"]].set_visible(False)
-        output = io.BytesIO()
-        canvas.savefig(output, format="png", metadata={"Software": None})
-    return output.getvalue()
+
+    return drawn_png(size, draw_titled)

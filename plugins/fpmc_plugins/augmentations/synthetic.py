@@ -9,6 +9,7 @@ from torch import Tensor
 from fpmc_bench import heun_sample
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.diffusion.noise import unit_noise
+from fpmc_bench.errors import UsageError
 from fpmc_bench.images.made import made_images
 from fpmc_bench.source import Source
 from fpmc_plugins.augmentations.levels import to_bytes
@@ -27,11 +28,11 @@ class Synthetic(Augmentation):
 
     name: ClassVar[str] = "synthetic"
     citation: ClassVar[str] = "Filtered Posterior Mean Collections, section 4.3 and appendix B"
-    needs_teacher: ClassVar[bool] = True
 
     def augment(self, task: AugmentationTask) -> Source:
         teacher = task.teacher
-        assert teacher is not None, "declared in needs_teacher"
+        if teacher is None:
+            raise UsageError(f"{self.name} needs the tuning teacher: give its task one")
         as_bytes = task.keeps_bytes
         key = {
             "teacher": teacher.fingerprint,

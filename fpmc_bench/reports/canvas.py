@@ -1,0 +1,22 @@
+"""A figure drawn from matplotlib's defaults: a user's own settings don't change its bytes."""
+
+import io
+from collections.abc import Callable
+
+from matplotlib import style
+from matplotlib.figure import Figure as Canvas
+
+DOTS_PER_INCH = 150
+
+
+def drawn_png(size_inches: tuple[float, float], draw: Callable[[Canvas], None]) -> bytes:
+    """What `draw` puts on an empty canvas, as a PNG; equal input, equal bytes."""
+    with style.context("default"):
+        canvas = Canvas(figsize=size_inches, dpi=DOTS_PER_INCH, layout="constrained")
+        draw(canvas)
+        for panel in canvas.axes:
+            panel.set_axisbelow(True)
+            panel.spines[["top", "right"]].set_visible(False)
+        output = io.BytesIO()
+        canvas.savefig(output, format="png", metadata={"Software": None})
+    return output.getvalue()
