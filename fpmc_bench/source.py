@@ -22,11 +22,13 @@ class Source:
 
     `images` [N,C,H,W]: floats in [-1,1], or uint8 levels, which stand for levels * `scale` - 1
     (1/127.5 for 8-bit images). `log_weights` [N] are unnormalised; None is the uniform measure.
+    `made_from` [N] of images that an augmentation made of others: the rows of those; None: of none.
     """
 
     images: Tensor
     log_weights: Tensor | None = None
     scale: float = 1 / 127.5
+    made_from: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or not self.images.numel():
@@ -51,6 +53,11 @@ class Source:
             bool((self.log_weights < math.inf).all() and (self.log_weights > -math.inf).any())
         ):
             raise InputError("log_weights must be below +inf, and above -inf for some image")
+        if self.made_from is not None and self.made_from.shape != (len(self),):
+            raise InputError(
+                f"made_from must have shape [{len(self)}], a row per image, got "
+                f"{list(self.made_from.shape)}"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -73,6 +80,12 @@ class Source:
     def original(self) -> "Source":
         """What an augmented source was augmented from; any other is its own original."""
         return self
+
+    def rows_in(self, original: "Source") -> Tensor:
+        """[N]: the row of `original` that each image is, or was made from; -1 where it is none."""
+        if self is original:
+            return torch.arange(len(self))
+        return torch.full((len(self),), -1) if self.made_from is None else self.made_from
 
     @property
     def device(self) -> torch.device:

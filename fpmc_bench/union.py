@@ -31,6 +31,7 @@ class Union(Source):
             "parts": tuple(parts),
             "log_weights": _joint_weights(parts),
             "_original": original,
+            "made_from": None,
         }
         for name, value in {**fields, "scale": parts[0].scale}.items():
             object.__setattr__(self, name, value)
@@ -57,6 +58,9 @@ class Union(Source):
     @property
     def original(self) -> Source:
         return self._original or self.parts[0].original
+
+    def rows_in(self, original: Source) -> Tensor:
+        return torch.cat([part.rows_in(original) for part in self.parts])
 
     @property
     def device(self) -> torch.device:

@@ -4,13 +4,17 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from fpmc_bench import FPMC, Source, load_dataset, load_teacher
+from fpmc_bench.contracts import AugmentationTask
 from fpmc_bench.errors import ParameterError
+from fpmc_bench.finetune import descent as descent_module
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
+from fpmc_bench.finetune.comparison import Comparison
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.plan import LARGEST_ZERO, FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch
@@ -23,8 +27,12 @@ from fpmc_bench.finetune.relaxation import (
 )
 from fpmc_bench.finetune.weights import finished_level, joined
 from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Translations, Uniform
+from fpmc_bench.harness.planning import augmented
+from fpmc_bench.registry import installed_registry
 from fpmc_bench.shapes import ImageShape
+from fpmc_bench.suite import SourceAugmentation
 from fpmc_bench.union import Union
+from fpmc_plugins.augmentations.flips import HorizontalFlip
 from fpmc_plugins.denoisers.ls import squares
 from fpmc_plugins.denoisers.windows import windows
 
@@ -184,6 +192,25 @@ def test_queries_are_training_images_and_not_what_was_added(digits: Source) -> N
     assert batch.rows.tolist() == list(range(20, 60))
 
 
+def test_what_was_made_from_a_batch_is_left_out_with_it(digits: Source) -> None:
+    source = Source(digits.images[:40], scale=digits.scale)
+    task = AugmentationTask(source, 0.5, seed=3)
+    parts = [SourceAugmentation(name=name, rate=0.5) for name in ("hflip", "translate")]
+    whole = augmented(task, parts, installed_registry())  # floats: digits have 17 levels
+    problem = LevelProblem(whole, lambda z, sigma: z, 1e-6, 0, "cpu")
+    batch = problem.batch(PLAN, 3)
+    own = {
+        int((source.values() - query).square().sum((1, 2, 3)).argmin()) for query in batch.queries
+    }
+    mirrored = HorizontalFlip().augment(task)
+    assert mirrored.made_from is not None
+    origins = whole.rows_in(source).tolist()
+    assert origins[:60] == [*range(40), *mirrored.made_from.tolist()]
+    left = set(range(len(whole))) - set(batch.rows.tolist())
+    assert left == {row for row, origin in enumerate(origins) if origin in own}
+    assert len(left) > len(own) + 5
+
+
 # --- descent
 
 
@@ -244,6 +271,28 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_best(
     assert "the loss became nan at step 14: lower learning_rate, now 0.03" in descent.stopped
     assert descent.best_error == best
     assert all(bool(values.isfinite().all()) for values in descent.best.values())
+
+
+def test_out_of_memory_halves_the_budget_for_all_later_steps(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = descent_of(digits)
+    expected.advance()
+    tried = []
+    real = descent_module.soft_posterior
+
+    def limited(precision: Tensor, response: Tensor, comparison: Comparison) -> Tensor:
+        tried.append(comparison.budget_bytes)
+        if comparison.budget_bytes > 2**24:
+            raise torch.OutOfMemoryError("a GPU's allocator says this")
+        return real(precision, response, comparison)
+
+    monkeypatch.setattr(descent_module, "soft_posterior", limited)
+    descent = descent_of(digits)
+    descent.budget_bytes = 2**26
+    descent.advance()
+    assert tried[:4] == [2**26, 2**25, 2**24, 2**24]
+    np.testing.assert_allclose(descent.best_error, expected.best_error, rtol=1e-3)
 
 
 def test_leaving_the_batch_out_keeps_precisions_from_running_away() -> None:

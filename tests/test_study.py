@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from runs import figures, fpmc_bench, write_suite
 
+from fpmc_bench import sigma_grid
 from fpmc_bench.errors import SuiteError
 from fpmc_bench.record import read_record
 from fpmc_bench.study import read_study
@@ -115,6 +116,18 @@ def test_fine_tuned_against_their_bases(tmp_path: Path) -> None:
     again = fpmc_bench(*command, cwd=tmp_path)
     assert again.stdout == done.stdout
     assert (figures(tmp_path / "out/run"), (tmp_path / "out/axes.csv").read_bytes()) == before
+
+
+def test_at_the_noise_levels_asked_for(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    more = ("--sigma", "5", "--sigma", "0.002")
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK, *more)
+    done = fpmc_bench(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = pd.read_csv(tmp_path / "out/axes.csv")["sigma"].unique()
+    all_sigmas = np.array(sigma_grid(4).tolist())
+    nearest = [all_sigmas[abs(np.log(all_sigmas / wanted)).argmin()] for wanted in (5, 0.002)]
+    np.testing.assert_allclose(found, nearest)
 
 
 def test_several_processes_find_the_same(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Union: the measure that its parts would be in one piece, without ever being in one piece."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -92,6 +94,15 @@ def test_named_by_its_parts_and_knows_what_it_was_made_from() -> None:
     assert union.original is parts[0]
     assert Union([union, parts[2]]).original is parts[0]
     assert parts[1].original is parts[1]
+
+
+def test_rows_that_images_come_from() -> None:
+    first, second, third = parts_of()
+    made = replace(second, made_from=torch.zeros(len(second), dtype=torch.long))
+    rows = Union([first, made, third]).rows_in(first).tolist()
+    assert rows == [*range(len(first)), *[0] * len(second), *[-1] * len(third)]
+    with pytest.raises(InputError, match="a row per image"):
+        replace(second, made_from=torch.zeros(len(second) + 1))
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
               help="Where it all goes [default: studies/STUDY-SUITE].")  # fmt: skip
 @click.option("--items", type=click.IntRange(min=2), help="Items per protocol.")
 @click.option("--base", "bases", multiple=True, metavar="ENTRY", help="Only this base, or others.")
+@click.option("--sigma", "sigmas", type=click.FloatRange(min=0, min_open=True), multiple=True,
+              help="denoiser-mse at the suite's noise level nearest to this; may be repeated "
+              "[default: as the study has them].")  # fmt: skip
 @settings_options
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True,
               help="Local processes to share the work.")  # fmt: skip
@@ -46,6 +49,7 @@ def study(
     out: Path | None,
     items: int | None,
     bases: tuple[str, ...],
+    sigmas: tuple[float, ...],
     processes: int,
     device: str,
     data: tuple[str, ...],
@@ -71,6 +75,8 @@ def study(
     question = load_study(study, registry)
     if bases:
         question = question.model_copy(update={"bases": bases})
+    if sigmas:
+        question = question.model_copy(update={"sigmas": sigmas})
     chosen = load_suite(suite, registry=registry)
     if items is not None:
         chosen = chosen.replaced(items=items)

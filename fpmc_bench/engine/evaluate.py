@@ -3,13 +3,13 @@
 Whole images and translated squares go by matrix products; anything else is streamed.
 """
 
-import logging
 import math
 
 import torch
 from torch import Tensor
 
 from fpmc_bench.engine.exact import stream_exactly
+from fpmc_bench.engine.halving import within_memory
 from fpmc_bench.engine.placement import placed
 from fpmc_bench.engine.prepared import PreparedModel, prepare
 from fpmc_bench.engine.scratch import teach_allocator
@@ -20,8 +20,6 @@ from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import FPMC, Uniform
 from fpmc_bench.shapes import ImageShape, image_shape
 from fpmc_bench.source import Source
-
-log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
@@ -51,16 +49,11 @@ def fpmc_denoise(
     source = placed(source, z.device)
     if not len(z):
         return torch.empty_like(z)
-    budget_bytes = budget_bytes or current_settings().budget_bytes
-    while True:
-        try:
-            mean = _denoise(prepared, source, z, sigma, budget_bytes, chunk_images, batch_queries)
-            return mean.to(z.dtype)
-        except torch.OutOfMemoryError:
-            if budget_bytes <= 2**20:
-                raise
-            budget_bytes //= 2
-            log.warning("out of memory; going on with a budget of %d MiB", budget_bytes >> 20)
+    mean = within_memory(
+        budget_bytes or current_settings().budget_bytes,
+        lambda budget: _denoise(prepared, source, z, sigma, budget, chunk_images, batch_queries),
+    )
+    return mean.to(z.dtype)
 
 
 def check_query(z: Tensor, sigma: float, shape: ImageShape) -> None:

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine import fpmc_denoise
+from fpmc_bench.engine.halving import within_memory
 from fpmc_bench.errors import InputError
 from fpmc_bench.finetune.comparison import Comparison
 from fpmc_bench.finetune.plan import FinetunePlan
-from fpmc_bench.finetune.problem import LevelProblem
+from fpmc_bench.finetune.problem import Batch, LevelProblem
 from fpmc_bench.finetune.relaxation import Relaxation, relaxed_model, starting_zeros
 from fpmc_bench.finetune.soft_posterior import soft_posterior
 from fpmc_bench.fpmc import FPMC
@@ -95,21 +96,28 @@ class Descent:
     def _one_step(self) -> str | None:
         """What went wrong, if anything; then the weights are as they were."""
         batch = self.problem.batch(self.plan, self.step)
-        comparison = Comparison(
-            self.problem.source, batch.rows, batch.queries, self.problem.sigma, self.budget_bytes
-        )
-        self.optimizer.zero_grad(set_to_none=True)
-        answer = soft_posterior(self.relaxation.precision(), self.relaxation.response(), comparison)
-        loss = (answer - batch.targets).square().mean()
+        loss = within_memory(self.budget_bytes, lambda budget: self._descend(batch, budget))
         if not math.isfinite(loss.item()):
             return f"the loss became {loss.item()}"
-        loss.backward()
         for parameter in self.relaxation.parameters():
             if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
                 return "the gradient stopped being finite"
         self.optimizer.step()
-        self._since.append(loss.detach())
+        self._since.append(loss)
         return None
+
+    def _descend(self, batch: Batch, budget_bytes: int) -> Tensor:
+        """The loss over a batch; leaves its gradients with the parameters."""
+        self.budget_bytes = budget_bytes  # later steps need as much
+        problem, relaxation = self.problem, self.relaxation
+        comparison = Comparison(
+            problem.source, batch.rows, batch.queries, problem.sigma, budget_bytes
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        answer = soft_posterior(relaxation.precision(), relaxation.response(), comparison)
+        loss = (answer - batch.targets).square().mean()
+        loss.backward()
+        return loss.detach()
 
     def _error(self, model: FPMC) -> float:
         """Mean squared error over validation items, the whole source compared with; inf if none."""

@@ -6,6 +6,7 @@ was drawn before. No test image is looked at.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -43,18 +44,23 @@ class LevelProblem:
 
     @torch.no_grad()
     def batch(self, plan: FinetunePlan, step: int) -> Batch:
-        """The batch of a step; its own images are left out of `rows`."""
+        """The batch of a step; its own images, and what was made from them, are not in `rows`."""
         draw = generator(plan.seed, f"finetune/{self.level}", step)
         training = self.source.original
         own = torch.randperm(len(training), generator=draw)[: plan.batch]
         rows = torch.randperm(len(self.source), generator=draw)
         if plan.leave_batch_out:
-            rows = rows[~torch.isin(rows, own)]
+            rows = rows[~torch.isin(self._training_rows[rows], own)]
         rows = rows[: plan.source_images].sort().values
         clean = training.to_values(training.stored(own).to(self.device), torch.float32)
         noise = torch.randn(clean.shape, generator=draw).to(self.device)
         queries = clean + self.sigma * noise
         return Batch(queries, self.teacher(queries, self.sigma), rows)
+
+    @cached_property
+    def _training_rows(self) -> Tensor:
+        """Which training image each of the source is or comes from, [N]."""
+        return self.source.rows_in(self.source.original)
 
 
 @torch.no_grad()

@@ -147,5 +147,8 @@ def augmented(
     if len(parts) == 1:
         return blank.source
     if len({(part.dtype, part.scale) for part in parts}) > 1:
-        parts = [Source(part.values(), part.log_weights) for part in parts]
+        parts = [
+            Source(part.values(), part.log_weights, made_from=part.rows_in(blank.source))
+            for part in parts
+        ]
     return Union(parts, blank.source)

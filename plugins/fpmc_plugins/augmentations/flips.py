@@ -18,7 +18,7 @@ def _flipped(source: Source, axis: int, rate: float, seed: int, name: str) -> So
     count = max(1, round(rate * len(source)))
     rows = torch.randperm(len(source), generator=generator)[:count].sort().values
     weights = None if source.log_weights is None else source.log_weights[rows]
-    return Source(source.stored(rows).flip(axis), weights, source.scale)
+    return Source(source.stored(rows).flip(axis), weights, source.scale, made_from=rows)
 
 
 @dataclass(frozen=True)

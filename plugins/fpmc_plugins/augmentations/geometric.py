@@ -119,4 +119,4 @@ def _augmented(
     }
     images = made_images(name, key, len(found.rows), make, block_images=BLOCK_IMAGES)
     weights = None if source.log_weights is None else source.log_weights[found.rows]
-    return Source(images, weights, source.scale)
+    return Source(images, weights, source.scale, made_from=found.rows)

@@ -1,0 +1,130 @@
+"""Do precisions diag(q_i) + L_i L_i^T, of a few columns each, bring more than diag(q_i)?
+
+    python benchmarks/low_rank.py digits --base windows --sigma 1.09 --sigma 0.3
+
+Every rank learns from the same start with the same batches; errors are those on samples of the
+teacher, relative to the base's. Plain autograd: N x M x batch x rank values exist at a time.
+"""
+
+import math
+
+import click
+import torch
+from tabulate import tabulate
+from torch import Tensor
+
+from fpmc_bench.denoise import assemble
+from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
+from fpmc_bench.finetune.relaxation import Relaxation, starting_zeros
+from fpmc_bench.harness.planning import make_plan
+from fpmc_bench.harness.study import nearest_levels
+from fpmc_bench.registry import installed_registry
+from fpmc_bench.selection import select_entries
+from fpmc_bench.suites import load_suite
+
+START = 0.1
+"""Of L's entries, as a part of sqrt(q): at 0 their gradient would vanish."""
+EVALUATE_EVERY = 20
+
+
+@click.command()
+@click.argument("suite", default="digits")
+@click.option("--base", default="windows", show_default=True, help="An entry of the suite.")
+@click.option("--sigma", "sigmas", type=float, multiple=True, default=(1.09, 0.3))
+@click.option("--rank", "ranks", type=int, multiple=True, default=(0, 1, 2, 4))
+@click.option("--steps", default=300, show_default=True)
+@click.option("--batch", default=32, show_default=True)
+@click.option("--validation-items", default=256, show_default=True)
+def main(
+    suite: str,
+    base: str,
+    sigmas: tuple[float, ...],
+    ranks: tuple[int, ...],
+    steps: int,
+    batch: int,
+    validation_items: int,
+) -> None:
+    """Print a table: a line a rank, a column a noise level, change of MSE in percent."""
+    registry = installed_registry()
+    chosen = select_entries(load_suite(suite, registry=registry), (base,), registry)
+    plan = make_plan(chosen, registry, "cpu")
+    contestant = plan.contestants[0]
+    maps = plan.sensitivity() if "sensitivity" in contestant.needs else None
+    built = assemble(contestant.denoiser, plan.setting(contestant.source, maps))  # type: ignore[arg-type]
+    settings = FinetunePlan(steps=steps, batch=batch)
+    shape = plan.dataset.shape
+    clean = validation_images(plan.tuning, shape, plan.sigmas, validation_items, 0, "cpu")
+    found: dict[int, list[str]] = {rank: [] for rank in ranks}
+    levels = nearest_levels(chosen, sigmas)
+    for level in levels:
+        sigma = plan.sigmas[level]
+        problem = LevelProblem(contestant.source, plan.tuning, sigma, level, "cpu")
+        queries, targets = validation_batch(problem, clean, 0)
+        start = float((built(queries, sigma) - targets).square().mean())
+        for rank in ranks:
+            relaxation = Relaxation(
+                built.fpmc(sigma),
+                ("q", "r"),
+                zeros=starting_zeros(built.fpmc(sigma), settings, sigma),
+            )
+            error = least_error(problem, relaxation, settings, rank, (queries, targets))
+            found[rank].append(f"{100 * (error / start - 1):+.1f}")
+    headers = ["rank", *(f"sigma {plan.sigmas[level]:.3g}" for level in levels)]
+    click.echo(tabulate([[k, *v] for k, v in found.items()], headers=headers, tablefmt="github"))
+
+
+def least_error(
+    problem: LevelProblem,
+    relaxation: Relaxation,
+    settings: FinetunePlan,
+    rank: int,
+    validation: tuple[Tensor, Tensor],
+) -> float:
+    """The least on validation of all measurements of one training."""
+    with torch.no_grad():
+        q = relaxation.precision()
+        noise = torch.randn(rank, *q.shape, generator=torch.Generator().manual_seed(0))
+        factors = (START / math.sqrt(max(rank, 1)) * q.sqrt() * noise).requires_grad_()
+    parameters = [*relaxation.parameters(), *([factors] if rank else [])]
+    optimizer = torch.optim.AdamW(
+        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    least = math.inf
+    rows = torch.arange(len(problem.source))
+    for step in range(settings.steps):
+        batch = problem.batch(settings, step)
+        answer = denoised(problem, relaxation, factors, batch.rows, batch.queries)
+        optimizer.zero_grad(set_to_none=True)
+        (answer - batch.targets).square().mean().backward()
+        optimizer.step()
+        if (step + 1) % EVALUATE_EVERY == 0:
+            with torch.no_grad():
+                parts = [
+                    denoised(problem, relaxation, factors, rows, part)
+                    for part in validation[0].split(settings.batch)
+                ]
+            least = min(least, float((torch.cat(parts) - validation[1]).square().mean()))
+    return least
+
+
+def denoised(
+    problem: LevelProblem, relaxation: Relaxation, factors: Tensor, rows: Tensor, queries: Tensor
+) -> Tensor:
+    """D(z) [B,C,H,W] of precisions diag(q_i) + sum_k l_ik l_ik^T; `factors` [rank,M,K]."""
+    source = problem.source
+    images = source.to_values(source.stored(rows), torch.float32)
+    n, c = len(rows), images.shape[1]
+    gaps = (queries[:, None] - images).flatten(3) / (math.sqrt(2) * problem.sigma)  # [B,N,C,K]
+    energy = gaps.square().sum(2) @ relaxation.precision().T
+    for one in factors:
+        energy = energy + (gaps @ one.T).square().sum(2)
+    weights = torch.softmax(-energy, dim=1)  # [B,N,M]
+    estimates = weights.transpose(1, 2) @ images.reshape(n, -1)
+    response = relaxation.response().repeat(1, c)
+    answer = (estimates * response).sum(1) / response.sum(0)
+    return answer.reshape(queries.shape)
+
+
+if __name__ == "__main__":
+    main()
