@@ -131,6 +131,12 @@ class Source:
             return stored.to(dtype).mul_(self.scale).sub_(1)
         return stored.to(dtype)
 
+    def to_stored(self, values: Tensor) -> Tensor:
+        """What comes nearest to `values` of all that images like these could be stored as."""
+        if self.is_levels:
+            return values.clamp(-1, 1).add_(1).div_(self.scale).round_().to(torch.uint8)
+        return values.to(self.dtype)
+
     def chunks(
         self, size: int, device: torch.device | str, dtype: torch.dtype
     ) -> Iterator[tuple[Tensor, Tensor]]:

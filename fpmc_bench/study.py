@@ -72,10 +72,14 @@ class Study(_Frozen):
         return self
 
     def all_rows(self, entries: tuple[str, ...]) -> tuple[StudyRow, ...]:
-        """For a suite with these entries. A base that it lacks is left out."""
+        """For a suite with these entries. A base that it lacks is left out.
+
+        Where all entries are rows, one that the study has under the same name is the suite's.
+        """
         if self.view == "table":
             own = entries if self.with_entries else ()
-            return (*(StudyRow(name=name, base=name) for name in own), *self.rows)
+            added = [row for row in self.rows if row.name not in own]
+            return (*(StudyRow(name=name, base=name) for name in own), *added)
         rows = []
         for base in self.bases:
             if "[" not in base and base not in entries:

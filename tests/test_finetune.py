@@ -211,6 +211,18 @@ def test_what_was_made_from_a_batch_is_left_out_with_it(digits: Source) -> None:
     assert len(left) > len(own) + 5
 
 
+@pytest.mark.parametrize(("sigma", "rounded"), [(0.1, True), (0.2, False)])
+def test_where_noise_is_finer_than_levels_samples_are_judged_at_levels(
+    sigma: float, rounded: bool, digits: Source
+) -> None:
+    problem = LevelProblem(digits, lambda z, sigma: z, sigma, 0, "cpu")
+    drift = torch.linspace(-0.05, 0.05, 64).reshape(1, 1, 8, 8)  # of steps of 1/8
+    on_levels = digits.values()[:5]
+    plain = validation_batch(problem, on_levels, 0)[0]
+    drifted = validation_batch(problem, on_levels + drift, 0)[0]
+    assert torch.equal(plain, drifted) == rounded
+
+
 # --- descent
 
 

@@ -33,6 +33,17 @@ def test_another_scale_is_honoured() -> None:
     assert source.values().flatten().tolist() == [-1, 0, 1]
 
 
+@pytest.mark.parametrize("scale", [1 / 127.5, 1 / 8])
+def test_what_is_stored_is_the_nearest_level(levels: Tensor, scale: float) -> None:
+    source = Source(levels.clamp(max=round(2 / scale)), scale=scale)
+    noise = torch.rand(source.images.shape, generator=torch.Generator().manual_seed(1)) - 0.5
+    assert torch.equal(source.to_stored(source.values() + 0.9 * scale * noise), source.images)
+    beyond = torch.tensor([-1.5, 1.5])
+    assert source.to_values(source.to_stored(beyond), torch.float32).tolist() == [-1, 1]
+    floats = Source(source.values())
+    assert torch.equal(floats.to_stored(beyond), beyond)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_chunks_join_to_the_whole(levels: Tensor, size: int, weighted: bool) -> None:

@@ -71,6 +71,14 @@ def test_all_combinations_of_the_bases_that_there_are(tmp_path: Path) -> None:
     assert added[2].augmentations[0].rate == 2.0
 
 
+def test_rows_that_the_suite_has_already_are_the_suites(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, TABLE))
+    rows = study.all_rows(("optimal", "ls", "ls+q+hflip"))
+    assert [row.name for row in rows] == ["optimal", "ls", "ls+q+hflip"]
+    assert not any(row.axes for row in rows)
+    assert study.all_rows(("ls",))[1].axes == ("q",)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [

@@ -79,7 +79,15 @@ def validation_images(
 
 @torch.no_grad()
 def validation_batch(problem: LevelProblem, clean: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Noisy validation images and the teacher's answers, [items,C,H,W] each."""
+    """Noisy validation images and the teacher's answers, [items,C,H,W] each.
+
+    Where noise is finer than the steps between two levels of the training images, `clean` images
+    are rounded to those levels first, as images that were held out are: a denoiser that may find
+    their levels has to be judged by images that have some.
+    """
+    training = problem.source.original
+    if training.is_levels and problem.sigma < training.scale:
+        clean = training.to_values(training.to_stored(clean), clean.dtype)
     stream = f"finetune-validation/{problem.level}"
     noise = unit_noise(seed, stream, range(len(clean)), tuple(clean.shape[1:]))
     queries = clean + problem.sigma * noise.to(clean.device)

@@ -28,7 +28,7 @@ from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same plan would give other weights."""
 
 LevelProgress = Callable[[int, Descent], None]

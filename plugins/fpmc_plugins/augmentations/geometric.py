@@ -16,7 +16,6 @@ from fpmc_bench.errors import InputError
 from fpmc_bench.images.made import made_images
 from fpmc_bench.source import Source
 from fpmc_plugins.augmentations.candidates import chosen_candidates
-from fpmc_plugins.augmentations.levels import to_bytes
 from fpmc_plugins.augmentations.resample import resample
 
 CITATION = "Filtered Posterior Mean Collections, section 4.3 and appendix B"
@@ -109,7 +108,7 @@ def _augmented(
         part = slice(rows.start, rows.stop)
         values = source.to_values(source.stored(found.rows[part]), torch.float32)
         values = resample(values, matrices(found.parameters[part])).clamp_(-1, 1)
-        return to_bytes(values) if task.keeps_bytes else values
+        return source.to_stored(values) if task.keeps_bytes else values
 
     key = {
         "source": source.fingerprint,

@@ -12,7 +12,6 @@ from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.errors import UsageError
 from fpmc_bench.images.made import made_images
 from fpmc_bench.source import Source
-from fpmc_plugins.augmentations.levels import to_bytes
 
 BLOCK_IMAGES = 256
 VERSION = 1
@@ -48,7 +47,7 @@ class Synthetic(Augmentation):
             noise = unit_noise(task.seed, "synthetic", rows, task.source.shape).to(task.device)
             with torch.no_grad():
                 samples = heun_sample(teacher, noise, task.sigmas).clamp(-1, 1)
-            return to_bytes(samples) if as_bytes else samples
+            return task.source.to_stored(samples) if as_bytes else samples
 
         count = max(1, round(task.rate * len(task.source)))
         images = made_images("synthetic", key, count, make, block_images=BLOCK_IMAGES)
