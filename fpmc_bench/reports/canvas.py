@@ -4,7 +4,9 @@ import io
 from collections.abc import Callable
 
 from matplotlib import style
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 DOTS_PER_INCH = 150
 
@@ -20,3 +22,10 @@ def drawn_png(size_inches: tuple[float, float], draw: Callable[[Canvas], None]) 
         output = io.BytesIO()
         canvas.savefig(output, format="png", metadata={"Software": None})
     return output.getvalue()
+
+
+def plain_log_ticks(axis: Axis) -> None:
+    """Label 1, 2 and 5 of every decade as plain numbers; for axes of a few decades at most."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())

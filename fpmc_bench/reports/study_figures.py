@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from fpmc_bench.comparisons import AugmentationPoint, FinetunePoint
 from fpmc_bench.leaderboard import Table
-from fpmc_bench.reports.canvas import drawn_png
+from fpmc_bench.reports.canvas import drawn_png, plain_log_ticks
 from fpmc_bench.reports.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 
 PANEL_INCHES = (2.7, 2.5)
+FEW_TIMES = 4
+"""Errors that differ by less are shown on a linear axis."""
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
 
 
@@ -79,6 +82,7 @@ def draw_augmentation_figure(title: str, points: Sequence[AugmentationPoint]) ->
             panel.axhline(0, color="0.5", linewidth=0.8)
             panel.set_xscale("log")
             panel.set_title(f"sigma {sigma:.3g}", fontsize="medium")
+            plain_log_ticks(panel.xaxis)
             panel.set_xlabel("added images, |A| / |D|")
         panels[0].set_ylabel("change of MSE (%)")
         handles, labels = panels[0].get_legend_handles_labels()
@@ -95,8 +99,9 @@ def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
         panels = canvas.subplots(1, len(tables), squeeze=False)[0]
         for panel, table in zip(panels, tables, strict=True):
             figures = [row.figures[table.metrics[0]] for row in table.rows]
+            means = [figure.mean for figure in figures]
             panel.errorbar(
-                [figure.mean for figure in figures],
+                means,
                 range(len(figures)),
                 xerr=[BAND_ERRORS * figure.standard_error for figure in figures],
                 fmt="o",
@@ -109,7 +114,11 @@ def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
             ]
             panel.set_yticks(range(len(figures)), names, fontsize="small")
             panel.invert_yaxis()
-            panel.set_xscale("log")
+            if max(means) > FEW_TIMES * min(means):
+                panel.set_xscale("log")
+                plain_log_ticks(panel.xaxis)
+            else:
+                panel.xaxis.set_major_locator(MaxNLocator(4))
             panel.set_xlabel(f"{table.protocol}, {table.metrics[0]}")
 
     return _figure(title, (1.6 * len(tables), 0.11 * longest + 0.5), draw)
