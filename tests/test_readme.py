@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
@@ -30,11 +31,12 @@ def test_the_files_that_the_readme_shows_are_there() -> None:
     assert all((ROOT / link).is_file() for link in links)
 
 
-def test_the_leaderboard_is_what_its_records_say() -> None:
+@pytest.mark.parametrize("suite", ["digits", "photos"])
+def test_leaderboards_are_what_their_records_say(suite: str) -> None:
     from fpmc_bench.leaderboard import build_tables
     from fpmc_bench.record import read_records
     from fpmc_bench.reports.markdown import render_markdown
 
-    board = ROOT / "leaderboards" / "digits"
+    board = ROOT / "leaderboards" / suite
     for table in build_tables(read_records(board / "records")):
         assert render_markdown(table) == (board / "tables" / f"{table.protocol}.md").read_text()
