@@ -159,3 +159,14 @@ def test_the_sweep_of_fine_tuning_moves_one_setting_at_a_time() -> None:
     assert rows[0][0].strip() == "defaults"
     assert len({name for name, _ in rows}) == len(rows) > 8
     assert all(float(change) <= 0 for _, change in rows)
+
+
+def test_precisions_of_low_rank_are_learned() -> None:
+    options = ("--base", "ls", "--sigma", "1.09", "--steps", "20", "--batch", "16")
+    ranks = ("--rank", "0", "--rank", "2")
+    table = script("low_rank.py", "digits", *options, *ranks, "--validation-items", "16")
+    rows = [line.split("|")[1:3] for line in table.splitlines()[2:]]
+    assert [int(rank) for rank, _ in rows] == [0, 2]
+    changes = [float(change) for _, change in rows]
+    assert max(changes) < 0
+    assert changes[0] != changes[1]
