@@ -161,6 +161,14 @@ def test_the_sweep_of_fine_tuning_moves_one_setting_at_a_time() -> None:
     assert all(float(change) <= 0 for _, change in rows)
 
 
+def test_the_sweep_takes_settings() -> None:
+    options = ("--base", "ls", "--sigma", "1.09", "--steps", "2", "--validation-items", "4")
+    chosen = ("--setting", "kernels=shared,learning_rate=0.1", "--setting", "batch=8")
+    table = script("finetune_sweep.py", "digits", *options, *chosen)
+    names = [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+    assert names == ["kernels shared, learning_rate 0.1", "batch 8"]
+
+
 def test_precisions_of_low_rank_are_learned() -> None:
     options = ("--base", "ls", "--sigma", "1.09", "--steps", "20", "--batch", "16")
     ranks = ("--rank", "0", "--rank", "2")
