@@ -3,8 +3,8 @@
     python benchmarks/finetune_sweep.py digits --base pspc-flex --sigma 1.09 --sigma 0.3
     python benchmarks/finetune_sweep.py digits --base windows --setting kernels=shared
 
-One setting at a time is moved away from the defaults, or those alone that are given; errors are those
-on samples of the teacher, relative to the base's, after the same number of steps.
+One setting at a time is moved away from the defaults, or those alone that are given; errors are
+those on samples of the teacher, relative to the base's, after the same number of steps.
 """
 
 import json
