@@ -17,6 +17,8 @@ from fpmc_bench.reports.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 PANEL_INCHES = (2.7, 2.5)
 FEW_TIMES = 4
 """Errors that differ by less are shown on a linear axis."""
+FEW_DECADES = 100
+"""Log axes that span less are labelled with plain numbers."""
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
 
 
@@ -26,7 +28,11 @@ def points_csv(points: Sequence[FinetunePoint] | Sequence[AugmentationPoint]) ->
 
 
 def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
-    """MSE against sigma: a column a base, a row a set of axes, bands of ±2 standard errors."""
+    """MSE against sigma: a column a base, a row a set of axes, bands of ±2 standard errors.
+
+    The bands are those of the means, most of which both rows of items share; a filled marker says
+    that the paired difference is told apart from zero.
+    """
     bases = list(dict.fromkeys(point.base for point in points))
     axes_sets = list(dict.fromkeys(point.axes for point in points))
 
@@ -39,6 +45,7 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
                 own = [p for p in points if (p.base, p.axes) == (base, axes_set)]
                 _band(panel, own, "base_mse", "base_mse_se", "0.45", "base", "s")
                 _band(panel, own, "mse", "mse_se", COLOURS[0], "fine-tuned", "o")
+                _differences(panel, own)
                 panel.set_xscale("log")
                 panel.set_yscale("log")
             line[0].set_ylabel(f"{AXES_TITLES.get(axes_set, axes_set)}\nMSE against the teacher")
@@ -46,8 +53,14 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
             panel.set_title(base.split("[")[0], fontsize="medium")
         for panel in panels[-1]:
             panel.set_xlabel("noise level sigma")
+        for axis, low, high in (
+            (panels[0, 0].xaxis, *panels[0, 0].get_xlim()),
+            (panels[0, 0].yaxis, *panels[0, 0].get_ylim()),
+        ):
+            if high < FEW_DECADES * low:
+                plain_log_ticks(axis)
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        canvas.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        canvas.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
 
     return _figure(title, (len(bases), len(axes_sets)), draw)
 
@@ -141,6 +154,21 @@ def _band(
     )
     low = np.maximum(middle - half, middle / 100)
     panel.fill_between(sigmas, low, middle + half, color=colour, alpha=0.2, linewidth=0)
+
+
+def _differences(panel: Axes, points: Sequence[FinetunePoint]) -> None:
+    """Open markers where fine-tuned and base are not told apart, item by item."""
+    equal = [p for p in points if abs(p.difference) <= BAND_ERRORS * p.difference_se]
+    panel.plot(
+        [point.sigma for point in equal],
+        [point.mse for point in equal],
+        color=COLOURS[0],
+        marker="o",
+        markersize=4,
+        markerfacecolor="white",
+        linestyle="none",
+        label="not told apart from the base (paired)",
+    )
 
 
 def _figure(title: str, panels: tuple[float, float], draw: Callable[[Canvas], None]) -> bytes:
