@@ -3,7 +3,9 @@
     python benchmarks/low_rank.py digits --base windows --sigma 1.09 --sigma 0.3
 
 Every rank learns from the same start with the same batches; errors are those on samples of the
-teacher, relative to the base's. Plain autograd: N x M x batch x rank values exist at a time.
+teacher, relative to the base's. L is learned as a part of the base's sqrt(q), pixel by pixel: a
+step means as much for a pixel of little precision as for the middle of a window.
+Plain autograd: N x M x batch x rank values exist at a time.
 """
 
 import math
@@ -24,7 +26,7 @@ from fpmc_bench.selection import select_entries
 from fpmc_bench.suites import load_suite
 
 START = 0.1
-"""Of L's entries, as a part of sqrt(q): at 0 their gradient would vanish."""
+"""Size of L's entries over sqrt(q): at 0 their gradient would vanish."""
 EVALUATE_EVERY = 20
 
 
@@ -82,11 +84,10 @@ def least_error(
     validation: tuple[Tensor, Tensor],
 ) -> float:
     """The least on validation of all measurements of one training."""
-    with torch.no_grad():
-        q = relaxation.precision()
-        noise = torch.randn(rank, *q.shape, generator=torch.Generator().manual_seed(0))
-        factors = (START / math.sqrt(max(rank, 1)) * q.sqrt() * noise).requires_grad_()
-    parameters = [*relaxation.parameters(), *([factors] if rank else [])]
+    root = relaxation.precision().detach().sqrt()
+    noise = torch.randn(rank, *root.shape, generator=torch.Generator().manual_seed(0))
+    parts = (START / math.sqrt(max(rank, 1)) * noise).requires_grad_()
+    parameters = [*relaxation.parameters(), *([parts] if rank else [])]
     optimizer = torch.optim.AdamW(
         parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -94,17 +95,17 @@ def least_error(
     rows = torch.arange(len(problem.source))
     for step in range(settings.steps):
         batch = problem.batch(settings, step)
-        answer = denoised(problem, relaxation, factors, batch.rows, batch.queries)
+        answer = denoised(problem, relaxation, root * parts, batch.rows, batch.queries)
         optimizer.zero_grad(set_to_none=True)
         (answer - batch.targets).square().mean().backward()
         optimizer.step()
         if (step + 1) % EVALUATE_EVERY == 0:
             with torch.no_grad():
-                parts = [
-                    denoised(problem, relaxation, factors, rows, part)
-                    for part in validation[0].split(settings.batch)
+                answers = [
+                    denoised(problem, relaxation, root * parts, rows, queries)
+                    for queries in validation[0].split(settings.batch)
                 ]
-            least = min(least, float((torch.cat(parts) - validation[1]).square().mean()))
+            least = min(least, float((torch.cat(answers) - validation[1]).square().mean()))
     return least
 
 

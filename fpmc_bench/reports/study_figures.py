@@ -17,6 +17,8 @@ from fpmc_bench.reports.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 PANEL_INCHES = (2.7, 2.5)
 FEW_TIMES = 4
 """Errors that differ by less are shown on a linear axis."""
+ROUNDING = 1e-5
+"""Of a base's error: by as much do other products of the same weights differ."""
 FEW_DECADES = 100
 """Log axes that span less are labelled with plain numbers."""
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
@@ -60,7 +62,8 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
             if high < FEW_DECADES * low:
                 plain_log_ticks(axis)
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        canvas.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        columns = min(len(bases), len(labels))
+        canvas.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
     return _figure(title, (len(bases), len(axes_sets)), draw)
 
@@ -158,7 +161,12 @@ def _band(
 
 def _differences(panel: Axes, points: Sequence[FinetunePoint]) -> None:
     """Open markers where fine-tuned and base are not told apart, item by item."""
-    equal = [p for p in points if abs(p.difference) <= BAND_ERRORS * p.difference_se]
+    equal = [
+        point
+        for point in points
+        if abs(point.difference)
+        <= max(BAND_ERRORS * point.difference_se, ROUNDING * point.base_mse)
+    ]
     panel.plot(
         [point.sigma for point in equal],
         [point.mse for point in equal],
