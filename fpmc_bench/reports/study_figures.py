@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from fpmc_bench.comparisons import AugmentationPoint, FinetunePoint
 from fpmc_bench.leaderboard import Table
@@ -19,6 +19,8 @@ FEW_TIMES = 4
 """Errors that differ by less are shown on a linear axis."""
 ROUNDING = 1e-5
 """Of a base's error: by as much do other products of the same weights differ."""
+LARGE_PERCENT, LINEAR_PERCENT = 200, 20
+"""Panels of changes beyond the first are logarithmic from the second on."""
 FEW_DECADES = 100
 """Log axes that span less are labelled with plain numbers."""
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
@@ -76,6 +78,11 @@ def draw_augmentation_figure(title: str, points: Sequence[AugmentationPoint]) ->
     def draw(canvas: Canvas) -> None:
         panels = canvas.subplots(1, len(sigmas), sharex=True, squeeze=False)[0]
         for panel, sigma in zip(panels, sigmas, strict=True):
+            if max(abs(p.change_percent) for p in points if p.sigma == sigma) > LARGE_PERCENT:
+                # both a tenth less and ten times as much are to be seen
+                panel.set_yscale("symlog", linthresh=LINEAR_PERCENT, linscale=1.5)
+                panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                panel.margins(y=0.1)
             for position, name in enumerate(names):
                 own = [p for p in points if (p.sigma, p.augmentation) == (sigma, name)]
                 rates = [p.rate for p in own]
