@@ -145,26 +145,22 @@ def _report(
 
 
 def _finetune_table(points: "Sequence[Any]") -> str:
-    """Paired differences in units of their standard error, a line a noise level."""
+    """Paired differences, a table a base and a line a noise level."""
     from tabulate import tabulate
 
-    columns = list(dict.fromkeys((point.base, point.axes) for point in points))
-    found = {(point.base, point.axes, point.sigma): point for point in points}
-    sigmas = sorted({point.sigma for point in points}, reverse=True)
-    rows = []
-    for sigma in sigmas:
-        cells = []
-        for column in columns:
-            point = found[(*column, sigma)]
-            change = 100 * point.difference / point.base_mse
-            error = 100 * point.difference_se / point.base_mse
-            cells.append(f"{change:+.1f} ± {error:.1f}")
-        rows.append([f"{sigma:.3g}", *cells])
-    headers = ["sigma", *(f"{base} {axes}" for base, axes in columns)]
-    table = tabulate(rows, headers=headers, tablefmt="simple", stralign="right")
-    return (
-        f"change of MSE by fine-tuning in percent of the base's, ± its standard error\n\n{table}\n"
-    )
+    blocks = ["change of MSE by fine-tuning in percent of the base's, ± its standard error"]
+    for base in dict.fromkeys(point.base for point in points):
+        lines: dict[float, list[str]] = {}
+        own = [point for point in points if point.base == base]
+        for point in own:
+            scale = 100 / point.base_mse
+            cell = f"{scale * point.difference:+.1f} ± {scale * point.difference_se:.1f}"
+            lines.setdefault(point.sigma, []).append(cell)
+        rows = [[f"{sigma:.3g}", *lines[sigma]] for sigma in sorted(lines, reverse=True)]
+        name = base.split("[")[0]
+        headers = ["sigma", *dict.fromkeys(f"{name} {point.axes}" for point in own)]
+        blocks.append(tabulate(rows, headers=headers, tablefmt="simple", stralign="right"))
+    return "\n\n".join(blocks) + "\n"
 
 
 def _augmentation_table(points: "Sequence[Any]") -> str:
