@@ -74,11 +74,12 @@ class Study(_Frozen):
     def all_rows(self, entries: tuple[str, ...]) -> tuple[StudyRow, ...]:
         """For a suite with these entries. A base that it lacks is left out.
 
-        Where all entries are rows, one that the study has under the same name is the suite's.
+        Where all entries are rows, one that the study has under the same name is the suite's, and
+        what BASE+AXES of the suite has learned is not learned again for other sources.
         """
         if self.view == "table":
             own = entries if self.with_entries else ()
-            added = [row for row in self.rows if row.name not in own]
+            added = [_on_learned(row, own) for row in self.rows if row.name not in own]
             return (*(StudyRow(name=name, base=name) for name in own), *added)
         rows = []
         for base in self.bases:
@@ -98,6 +99,14 @@ class Study(_Frozen):
                 for rate in self.rates
             ]
         return tuple(rows)
+
+
+def _on_learned(row: StudyRow, entries: tuple[str, ...]) -> StudyRow:
+    """The row upon the suite's own fine-tuned entry, where it has the one that the row asks for."""
+    learned = f"{row.base}+{''.join(row.axes)}"
+    if row.kernels == "free" and row.axes and learned in entries:
+        return row.model_copy(update={"base": learned, "axes": ()})
+    return row
 
 
 def read_study(path: Path) -> Study:

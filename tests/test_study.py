@@ -79,6 +79,17 @@ def test_rows_that_the_suite_has_already_are_the_suites(tmp_path: Path) -> None:
     assert study.all_rows(("ls",))[1].axes == ("q",)
 
 
+def test_what_the_suite_has_learned_serves_other_sources(tmp_path: Path) -> None:
+    study = read_study(write(tmp_path, TABLE))
+    row = study.all_rows(("ls", "ls+q"))[-1]
+    assert (row.name, row.base, row.axes) == ("ls+q+hflip", "ls+q", ())
+    assert row.augmentations[0].name == "hflip"
+    shared = study.model_copy(
+        update={"rows": (study.rows[0].model_copy(update={"kernels": "shared"}),)}
+    )
+    assert shared.all_rows(("ls", "ls+q"))[-1].axes == ("q",)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
