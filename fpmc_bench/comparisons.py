@@ -96,8 +96,9 @@ def _pairs(
     rows: Sequence[StudyRow], records: Rows
 ) -> list[tuple[StudyRow, NDArray[np.float64], NDArray[np.float64]]]:
     """Every changed row with its base's errors and its own, [items, sigmas] each."""
+    plain = {row.base: row.name for row in rows if not row.axes and not row.augmentations}
     return [
-        (row, records[row.base][1][METRIC], records[row.name][1][METRIC])
+        (row, records[plain[row.base]][1][METRIC], records[row.name][1][METRIC])
         for row in rows
-        if row.name != row.base and row.name in records and row.base in records
+        if row.name != plain[row.base] and row.name in records and plain[row.base] in records
     ]

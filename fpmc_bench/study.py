@@ -4,6 +4,8 @@ Rows are entries of the suite, as they are, fine-tuned, or over an augmented sou
 written out, or come as every combination of bases with axes or of augmentations with rates.
 """
 
+import hashlib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -14,6 +16,7 @@ from fpmc_bench.errors import SuiteError
 from fpmc_bench.suite import PROTOCOLS, Protocol, SourceAugmentation
 
 View = Literal["finetune", "augmentation", "table"]
+LONGEST_LABEL = 60
 
 
 class _Frozen(BaseModel):
@@ -26,7 +29,7 @@ class StudyRow(_Frozen):
     `axes` are fine-tuned, none of them by default; `kernels` as `FinetunePlan` has them.
     """
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
     base: str
     axes: tuple[str, ...] = ()
     kernels: Literal["free", "shared"] = "free"
@@ -85,13 +88,15 @@ class Study(_Frozen):
         for base in self.bases:
             if "[" not in base and base not in entries:
                 continue
-            rows.append(StudyRow(name=base, base=base))
+            label = _label(base)
+            rows.append(StudyRow(name=label, base=base))
             rows += [
-                StudyRow(name=f"{base}+{''.join(axes)}", base=base, axes=axes) for axes in self.axes
+                StudyRow(name=f"{label}+{''.join(axes)}", base=base, axes=axes)
+                for axes in self.axes
             ]
             rows += [
                 StudyRow(
-                    name=f"{base}+{name}-{rate:g}",
+                    name=f"{label}+{name}-{rate:g}",
                     base=base,
                     augmentations=(SourceAugmentation(name=name, rate=rate),),
                 )
@@ -99,6 +104,14 @@ class Study(_Frozen):
                 for rate in self.rates
             ]
         return tuple(rows)
+
+
+def _label(base: str) -> str:
+    """NAME[param=value,...] as a name of rows and files, of a length that files may have."""
+    plain = re.sub(r"[^A-Za-z0-9.+_-]+", "-", base).strip("-")
+    if len(plain) <= LONGEST_LABEL:
+        return plain
+    return f"{plain[:LONGEST_LABEL]}-{hashlib.sha256(base.encode()).hexdigest()[:8]}"
 
 
 def _on_learned(row: StudyRow, entries: tuple[str, ...]) -> StudyRow:

@@ -288,6 +288,16 @@ def test_what_diverges_is_said_and_the_best_is_kept(tmp_path: Path) -> None:
     assert set(patches.unique().tolist()) == {0, 1}, "those of ls"
 
 
+def test_what_leaves_half_precision_is_said_too(tmp_path: Path) -> None:
+    """Seen at a measurement, before a loss could say so."""
+    more = ("--learning-rate", "1e4", "--evaluate-every", "1", "--json")
+    done = finetune(write_suite(tmp_path), *more, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "weights left the range of numbers" in done.stderr
+    assert "lower learning_rate" in done.stderr
+    assert len(json.loads(done.stdout)["levels"]) == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -137,6 +137,16 @@ def test_fine_tuned_against_their_bases(tmp_path: Path) -> None:
     assert (figures(tmp_path / "out/run"), (tmp_path / "out/axes.csv").read_bytes()) == before
 
 
+def test_a_base_with_parameters_of_its_own(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    base = ("--base", "ls[patch_sizes=[15,7,3,1]]")
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *base, *QUICK)
+    done = fpmc_bench(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/weights/ls-patch_sizes-15-7-3-1+q.safetensors").is_file()
+    assert len(pd.read_csv(tmp_path / "out/axes.csv")) == 2 * 4
+
+
 def test_at_the_noise_levels_asked_for(tmp_path: Path) -> None:
     suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
     more = ("--sigma", "5", "--sigma", "0.002")

@@ -78,9 +78,7 @@ class Descent:
         while self.step < self.plan.steps:
             fault = self._one_step()
             if fault:
-                self.stopped = f"{fault} at step {self.step}: lower learning_rate, now " + (
-                    f"{self.plan.learning_rate:g}; the best weights until then are kept"
-                )
+                self._stop(fault)
                 return
             self.step += 1
             if self.step % self.plan.evaluate_every == 0:
@@ -88,10 +86,19 @@ class Descent:
         loss = float(torch.stack(self._since).mean()) if self._since else None
         self._since.clear()
         rounded = self.relaxation.rounded()
-        error = self._error(relaxed_model(self.base, rounded))
+        try:
+            error = self._error(relaxed_model(self.base, rounded))
+        except InputError as fault:  # beyond what half precision holds
+            self._stop(f"weights left the range of numbers ({fault})")
+            return
         if error < self.best_error:
             self.best = rounded
         self.curve.append(Point(self.step, loss, error))
+
+    def _stop(self, fault: str) -> None:
+        self.stopped = f"{fault} at step {self.step}: lower learning_rate, now " + (
+            f"{self.plan.learning_rate:g}; the best weights until then are kept"
+        )
 
     def _one_step(self) -> str | None:
         """What went wrong, if anything; then the weights are as they were."""

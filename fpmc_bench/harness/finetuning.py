@@ -160,6 +160,7 @@ class Finetuning:
             "settings": asdict(self._settings(level)),
             "level": level,
             "code": self.base.code,
+            "files": self.base.denoiser.fingerprint,
             "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
             "sigmas": plan.sigmas,
             "seed": plan.suite.seed,
