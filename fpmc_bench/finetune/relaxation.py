@@ -1,6 +1,7 @@
 """A collection relaxed to q = exp(log q), r = exp(log r): free vectors, or kernels that all share.
 
-Paper sections 4.1 and 4.2. The base's positive values stay exactly what they were.
+Paper sections 4.1 and 4.2. Values of the base above the starting zeros stay exactly what they were;
+smaller ones, as on the far sides of windows, start there too.
 """
 
 from collections.abc import Collection, Mapping
