@@ -1,10 +1,13 @@
 """Flips and synthetic images: only what is added, exactly, the same for equal seeds."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
-from fpmc_bench import heun_sample
+from fpmc_bench import heun_sample, load_dataset, load_teacher
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.errors import ParameterError, UsageError
@@ -127,6 +130,23 @@ def test_synthetic_images_are_made_once_and_named_by_their_teacher(images: Tenso
     other = Blur("another")
     Synthetic().augment(synthetic_task(images, 2.0, teacher=other))
     assert other.queries == asked
+
+
+def test_synthetic_images_do_not_depend_on_how_many_were_asked_for_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a real network, whose sums end in other last bits in batches of another size."""
+    digits, teacher = load_dataset("digits").train, load_teacher("digits-ddpmpp")
+    task = AugmentationTask(digits, 0.25, 0, (80.0, 5.0, 0.5), teacher)
+    found = []
+    for before in ((), (0.0005,), (0.002, 0.2)):
+        monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path / str(len(before))))
+        for rate in before:
+            Synthetic().augment(replace(task, rate=rate))
+        found.append(Synthetic().augment(task).images)
+    assert len(found[0]) == 324
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
 
 
 def test_no_protocol_draws_the_noise_of_synthetic_images() -> None:

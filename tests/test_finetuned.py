@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 
 from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher
 from fpmc_bench.errors import CheckpointError, ParameterError, UnknownNameError
-from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights, load_weights_file
+from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights
+from fpmc_bench.finetune.weights_file import load_weights_file
 from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
 from fpmc_bench.testing import check_denoiser, conformance
 from fpmc_plugins.denoisers.finetuned import FOLDER, Finetuned
@@ -134,10 +135,15 @@ def test_shipped_weights_are_small() -> None:
     [
         ({"q.1": None}, "lacks q.1"),
         ({"r.0": torch.zeros(5, 11)}, r"r.0 has shape [5, 11]; expected [M,12]"),
-        ({"r.0": torch.zeros(4, 12)}, "q and r of level 0 have 4 and 5 estimators"),
+        ({"r.0": torch.zeros(4, 12)}, "q and r of level 0 have 5 and 4 estimators"),
         ({"q.0": torch.full((5, 12), float("nan"))}, "q.0 holds values that are no logarithms"),
         ({"q.0": torch.full((5, 12), float("inf"))}, "q.0 holds values that are no logarithms"),
         ({"q.0": torch.zeros(5, 12, dtype=torch.int64)}, "no logarithms"),
+        ({"q.1": torch.full((5, 12), 100.0)}, "q.1 holds values that are no logarithms"),
+        (
+            {"r.1": torch.full((5, 12), -200.0)},
+            "r.1 leaves 12 pixels or dimensions without a response",
+        ),
     ],
 )
 def test_damaged_tensors(damage: dict[str, object], complaint: str, path: Path) -> None:
@@ -163,6 +169,16 @@ def test_damaged_cards(damage: dict[str, object], complaint: str, path: Path) ->
     tensors, card = load_tensors(path)
     save_tensors(path, tensors, {**card, **damage})
     with pytest.raises(CheckpointError, match=re.escape(complaint)):
+        load_weights_file(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(None, "no checkpoint at"), (b"<html>", "is not a safetensors file")],
+)
+def test_what_is_no_file_of_weights(content: bytes | None, complaint: str, path: Path) -> None:
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{complaint}.*'fpmc-bench finetune'"):
         load_weights_file(path)
 
 

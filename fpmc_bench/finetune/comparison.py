@@ -14,11 +14,14 @@ from torch import Tensor
 from fpmc_bench.engine.blocks import distance_scale
 from fpmc_bench.engine.elementwise import squared_differences
 from fpmc_bench.engine.groups import Workspace
+from fpmc_bench.engine.placement import placed
 from fpmc_bench.engine.sizes import CACHED_VALUES, GPU_VALUES
 from fpmc_bench.source import Source
 
 WORKING_ARRAYS = 8
 """Of one row an estimator or a pixel and one column a pair, that exist at the same time."""
+KEPT_PART = 0.4
+"""Of the budget, for weights: half is for working arrays, and allocators want some room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +66,15 @@ class Comparison:
         together = max(1, min(len(self.queries), pairs // images))
         # weights, and what their gradient is multiplied with
         kept_bytes = 2 * rows * len(self.rows) * width
-        return Sizes(images, together, self.budget_bytes * 3 // 8 // kept_bytes)
+        return Sizes(images, together, int(self.budget_bytes * KEPT_PART) // kept_bytes)
 
     def blocks(self, images: int) -> Iterator[Block]:
         """The rows in order, `images` at a time."""
         queries, weights = self.queries, self.source.log_weights
+        source = placed(self.source, queries.device)
         for rows in self.rows.split(images):
-            stored = self.source.stored(rows).to(queries.device)
-            values = self.source.to_values(stored, queries.dtype).flatten(2).permute(1, 2, 0)
+            stored = source.stored(rows).to(queries.device)
+            values = source.to_values(stored, queries.dtype).flatten(2).permute(1, 2, 0)
             values = values.contiguous()
             found = None if weights is None else weights[rows].to(queries)
             yield Block(values, values * distance_scale(self.sigma), found)

@@ -5,24 +5,21 @@ was not learned is kept by its structure or, where it has none, likewise.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
-from fpmc_bench.errors import CheckpointError
 from fpmc_bench.finetune.descent import Descent, Point
 from fpmc_bench.finetune.plan import Axis
-from fpmc_bench.finetune.relaxation import kernel_shape, learned_filter, plain_values
+from fpmc_bench.finetune.relaxation import learned_filter, plain_values
 from fpmc_bench.fpmc import FPMC, DimensionOneHot, Filter, PixelOneHot, Uniform
-from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
+from fpmc_bench.networks.checkpoint import save_tensors
 from fpmc_bench.shapes import ImageShape
 
-KIND = "finetuned"
 STRUCTURES: dict[str, type[Filter]] = {
     "uniform": Uniform,
     "pixel-one-hot": PixelOneHot,
@@ -119,60 +116,6 @@ def finished_level(descent: Descent) -> tuple[LevelCard, dict[str, Tensor]]:
         structures=structures,
     )
     return card, tensors
-
-
-def load_weights_file(path: Path) -> FinetunedWeights:
-    """Read a file of `fpmc-bench finetune`; CheckpointError says what is wrong with others."""
-    tensors, content = load_tensors(path)
-    if content.get("kind") != KIND:
-        raise CheckpointError(f"{path} is not a file of 'fpmc-bench finetune'")
-    try:
-        card = FinetuneCard.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CheckpointError(f"{path} has a damaged card: {where}: {first['msg']}") from error
-    _refuse_damaged(path, card, tensors)
-    return FinetunedWeights(card, tensors)
-
-
-def _refuse_damaged(path: Path, card: FinetuneCard, tensors: Mapping[str, Tensor]) -> None:
-    shape = ImageShape(*card.shape)
-    for index, level in enumerate(card.levels):
-        estimators = set()
-        for axis in ("q", "r"):
-            name = f"{axis}.{index}"
-            structure = level.structures.get(axis)
-            if structure is not None and structure not in STRUCTURES:
-                raise CheckpointError(
-                    f"{path}: {name} has the unknown structure '{structure}'; known are "
-                    f"{', '.join(STRUCTURES)}"
-                )
-            if structure is not None:
-                estimators.add(STRUCTURES[structure](shape).estimators)
-                continue
-            if name not in tensors:
-                raise CheckpointError(f"{path} is damaged: it lacks {name}")
-            estimators.add(_estimators(path, name, tensors[name], shape))
-        if len(estimators) != 1:
-            raise CheckpointError(
-                f"{path} is damaged: q and r of level {index} have "
-                f"{' and '.join(map(str, sorted(estimators)))} estimators"
-            )
-
-
-def _estimators(path: Path, name: str, values: Tensor, shape: ImageShape) -> int:
-    """M; CheckpointError for values that are no logarithms of q or r."""
-    if not values.is_floating_point() or not bool((values < math.inf).all()):  # catches NaN
-        raise CheckpointError(f"{path}: {name} holds values that are no logarithms")
-    if tuple(values.shape) == kernel_shape(shape):
-        return shape.pixels
-    if values.ndim != 2 or values.shape[1] not in (shape.pixels, shape.dimensions):
-        raise CheckpointError(
-            f"{path}: {name} has shape {list(values.shape)}; expected [M,{shape.pixels}], "
-            f"[M,{shape.dimensions}] or a kernel {list(kernel_shape(shape))}"
-        )
-    return len(values)
 
 
 def joined(

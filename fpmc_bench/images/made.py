@@ -35,7 +35,8 @@ def made_images(
     """The first `images` of this (kind, key), [N,C,H,W] as `make` gives them for a range of rows.
 
     The key must name everything that a row depends on; a later call for more rows makes only
-    those. Writing to them would change this process's copy.
+    those, in blocks from where the last one ended. Where a row depends on the others of its block
+    always ask for whole blocks. Writing to the images would change this process's copy.
     """
     digest = hashlib.sha256(json.dumps({"kind": kind, **key}, sort_keys=True).encode()).hexdigest()
     folder = cache_directory() / kind

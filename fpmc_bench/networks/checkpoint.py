@@ -27,23 +27,27 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, A
     partial.replace(path)
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a file written by `save_tensors`; CheckpointError names what is wrong with others."""
+def load_tensors(
+    path: Path, written_by: str = "fpmc-bench teacher train"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file written by `save_tensors`; CheckpointError names what is wrong with others.
+
+    `written_by`: the command that writes files like the one that is expected.
+    """
     if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}")
+        raise CheckpointError(f"no checkpoint at {path}; expected one of '{written_by}'")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} is not a safetensors file ({error}); expected one written by "
-            f"'fpmc-bench teacher train'"
+            f"{path} is not a safetensors file ({error}); expected one written by '{written_by}'"
         ) from error
     if CARD_KEY not in metadata:
         raise CheckpointError(
             f"{path} has no '{CARD_KEY}' card in its metadata: it holds tensors but does not say "
-            f"of which network; expected a file written by 'fpmc-bench teacher train'"
+            f"what they are; expected a file written by '{written_by}'"
         )
     try:
         card = json.loads(metadata[CARD_KEY])

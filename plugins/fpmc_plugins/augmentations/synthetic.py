@@ -1,5 +1,6 @@
 """Samples of the tuning teacher as further source images (paper section 4.3, appendix B)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +15,9 @@ from fpmc_bench.images.made import made_images
 from fpmc_bench.source import Source
 
 BLOCK_IMAGES = 256
-VERSION = 1
+"""That are sampled together. Always whole blocks: in a batch of another size the sums of a network
+end in other last bits, and images must not depend on how many were asked for before."""
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -50,5 +53,6 @@ class Synthetic(Augmentation):
             return task.source.to_stored(samples) if as_bytes else samples
 
         count = max(1, round(task.rate * len(task.source)))
-        images = made_images("synthetic", key, count, make, block_images=BLOCK_IMAGES)
-        return Source(images, None, task.source.scale)
+        whole = math.ceil(count / BLOCK_IMAGES) * BLOCK_IMAGES
+        images = made_images("synthetic", key, whole, make, block_images=BLOCK_IMAGES)
+        return Source(images[:count], None, task.source.scale)

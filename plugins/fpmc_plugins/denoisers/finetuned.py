@@ -10,7 +10,8 @@ from typing import ClassVar
 from fpmc_bench import FPMC
 from fpmc_bench.contracts import FPMCDenoiser, Setting
 from fpmc_bench.errors import ParameterError, UnknownNameError
-from fpmc_bench.finetune.weights import FinetunedWeights, load_weights_file
+from fpmc_bench.finetune.weights import FinetunedWeights
+from fpmc_bench.finetune.weights_file import load_weights_file
 from fpmc_bench.shapes import ImageShape
 
 FOLDER = Path(__file__).parent / "weights"
