@@ -21,7 +21,7 @@ from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.planning import make_plan
-from fpmc_bench.harness.study import nearest_levels
+from fpmc_bench.harness.study_rows import nearest_levels
 from fpmc_bench.registry import installed_registry
 from fpmc_bench.selection import select_entries
 from fpmc_bench.suites import load_suite

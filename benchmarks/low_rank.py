@@ -18,9 +18,9 @@ from torch import Tensor
 from fpmc_bench.denoise import assemble
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
-from fpmc_bench.finetune.relaxation import Relaxation, starting_zeros
+from fpmc_bench.finetune.relaxation import Relaxation, relaxation_of
 from fpmc_bench.harness.planning import make_plan
-from fpmc_bench.harness.study import nearest_levels
+from fpmc_bench.harness.study_rows import nearest_levels
 from fpmc_bench.registry import installed_registry
 from fpmc_bench.selection import select_entries
 from fpmc_bench.suites import load_suite
@@ -65,11 +65,7 @@ def main(
         queries, targets = validation_batch(problem, clean, 0)
         start = float((built(queries, sigma) - targets).square().mean())
         for rank in ranks:
-            relaxation = Relaxation(
-                built.fpmc(sigma),
-                ("q", "r"),
-                zeros=starting_zeros(built.fpmc(sigma), settings, sigma),
-            )
+            relaxation = relaxation_of(built.fpmc(sigma), settings, sigma)
             error = least_error(problem, relaxation, settings, rank, (queries, targets))
             found[rank].append(f"{100 * (error / start - 1):+.1f}")
     headers = ["rank", *(f"sigma {plan.sigmas[level]:.3g}" for level in levels)]

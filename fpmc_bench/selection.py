@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpmc_bench.errors import UnknownNameError, UsageError
+from fpmc_bench.names import row_name
 from fpmc_bench.registry import Registry
 from fpmc_bench.suite import Entry, Suite
 
 SELECTION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<params>.*)\])?", re.DOTALL)
+PARAMETER = re.compile(r"(\w+)=((?:\[[^\]]*\]|\"[^\"]*\"|[^,\[\]])+)(?:,|$)")
 
 
 def select_entries(suite: Suite, selections: Sequence[str], registry: Registry) -> Suite:
@@ -47,12 +49,12 @@ def _parse_params(text: str | None, whole: str) -> dict[str, Any]:
     if not text:
         return {}
     params: dict[str, Any] = {}
-    for key, value in re.findall(r"(\w+)=((?:\[[^\]]*\]|\"[^\"]*\"|[^,])+)(?:,|$)", text):
+    for key, value in PARAMETER.findall(text):
         try:
             params[key] = json.loads(value)
         except json.JSONDecodeError:
             params[key] = value.strip()
-    if not params:
+    if PARAMETER.sub("", text).strip():  # something that is no parameter
         raise UsageError(f"can't read the parameters of '{whole}'; expected [param=value,...]")
     return params
 
@@ -60,7 +62,7 @@ def _parse_params(text: str | None, whole: str) -> dict[str, Any]:
 def _label(name: str, params: dict[str, Any]) -> str:
     """A row name of its own for every choice of parameters."""
     parts = [f"{key}-{_plain(value)}" for key, value in params.items()]
-    return "_".join([name, *parts])
+    return row_name("_".join([name, *parts]))
 
 
 def _plain(value: Any) -> str:

@@ -4,19 +4,26 @@ Rows are entries of the suite, as they are, fine-tuned, or over an augmented sou
 written out, or come as every combination of bases with axes or of augmentations with rates.
 """
 
-import hashlib
-import re
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
 
 from fpmc_bench.errors import SuiteError
-from fpmc_bench.suite import PROTOCOLS, Protocol, SourceAugmentation
+from fpmc_bench.names import row_name
+from fpmc_bench.suite import PROTOCOLS, Protocol, SourceAugmentation, faults
 
 View = Literal["finetune", "augmentation", "table"]
-LONGEST_LABEL = 60
+Rate = Annotated[float, Field(gt=0, le=20)]
 
 
 class _Frozen(BaseModel):
@@ -51,11 +58,11 @@ class Study(_Frozen):
     description: str = ""
     view: View
     protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, min_length=1)
-    sigmas: tuple[float, ...] | None = None
+    sigmas: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1)
     bases: tuple[str, ...] = ()
     axes: tuple[tuple[str, ...], ...] = ()
     augmentations: tuple[str, ...] = ()
-    rates: tuple[float, ...] = ()
+    rates: tuple[Rate, ...] = ()
     with_entries: bool = False
     rows: tuple[StudyRow, ...] = ()
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -74,8 +81,28 @@ class Study(_Frozen):
             raise ValueError(f"view '{self.view}' shows denoiser-mse alone, see protocols")
         return self
 
-    def all_rows(self, entries: tuple[str, ...]) -> tuple[StudyRow, ...]:
-        """For a suite with these entries. A base that it lacks is left out.
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        lists: dict[str, tuple[Any, ...]] = {
+            name: getattr(self, name) for name in ("bases", "axes", "augmentations", "rates")
+        }
+        for name, listed in {**lists, "rows": tuple(row.name for row in self.rows)}.items():
+            twice = [one for index, one in enumerate(listed) if one in listed[:index]]
+            if twice:
+                raise ValueError(f"{name} must differ, but {twice[0]!r} stands there twice")
+        return self
+
+    def replaced(self, **changes: Any) -> "Study":
+        """A copy with fields replaced, validated anew."""
+        return validated_study({**self.model_dump(), **changes}, "the changed study")
+
+    def for_entries(self, entries: Collection[str]) -> "Study":
+        """Without the bases that a suite with these entries has not; all of them may be gone."""
+        own = tuple(base for base in self.bases if "[" in base or base in entries)
+        return self.model_copy(update={"bases": own})
+
+    def all_rows(self, entries: Collection[str] = ()) -> tuple[StudyRow, ...]:
+        """On a suite with these entries.
 
         Where all entries are rows, one that the study has under the same name is the suite's, and
         what BASE+AXES of the suite has learned is not learned again for other sources.
@@ -84,37 +111,28 @@ class Study(_Frozen):
             own = entries if self.with_entries else ()
             added = [_on_learned(row, own) for row in self.rows if row.name not in own]
             return (*(StudyRow(name=name, base=name) for name in own), *added)
-        rows = []
-        for base in self.bases:
-            if "[" not in base and base not in entries:
-                continue
-            label = _label(base)
-            rows.append(StudyRow(name=label, base=base))
-            rows += [
-                StudyRow(name=f"{label}+{''.join(axes)}", base=base, axes=axes)
-                for axes in self.axes
-            ]
-            rows += [
-                StudyRow(
-                    name=f"{label}+{name}-{rate:g}",
-                    base=base,
-                    augmentations=(SourceAugmentation(name=name, rate=rate),),
-                )
-                for name in self.augmentations
-                for rate in self.rates
-            ]
-        return tuple(rows)
+        return tuple(row for base in self.bases for row in self._combinations(base))
+
+    def _combinations(self, base: str) -> list[StudyRow]:
+        """The base itself, and what the view compares it with."""
+        label = row_name(base)
+        rows = [StudyRow(name=label, base=base)]
+        rows += [
+            StudyRow(name=f"{label}+{''.join(axes)}", base=base, axes=axes) for axes in self.axes
+        ]
+        rows += [
+            StudyRow(
+                name=f"{label}+{name}-{rate:g}",
+                base=base,
+                augmentations=(SourceAugmentation(name=name, rate=rate),),
+            )
+            for name in self.augmentations
+            for rate in self.rates
+        ]
+        return rows
 
 
-def _label(base: str) -> str:
-    """NAME[param=value,...] as a name of rows and files, of a length that files may have."""
-    plain = re.sub(r"[^A-Za-z0-9.+_-]+", "-", base).strip("-")
-    if len(plain) <= LONGEST_LABEL:
-        return plain
-    return f"{plain[:LONGEST_LABEL]}-{hashlib.sha256(base.encode()).hexdigest()[:8]}"
-
-
-def _on_learned(row: StudyRow, entries: tuple[str, ...]) -> StudyRow:
+def _on_learned(row: StudyRow, entries: Collection[str]) -> StudyRow:
     """The row upon the suite's own fine-tuned entry, where it has the one that the row asks for."""
     learned = f"{row.base}+{''.join(row.axes)}"
     if row.kernels == "free" and row.axes and learned in entries:
@@ -125,14 +143,17 @@ def _on_learned(row: StudyRow, entries: tuple[str, ...]) -> StudyRow:
 def read_study(path: Path) -> Study:
     """Parse and validate a study's file; SuiteError names the file and every fault."""
     try:
-        return Study.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SuiteError(f"no study file at {path}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SuiteError(f"{path} is not valid TOML: {error}") from error
+    return validated_study(content, str(path))
+
+
+def validated_study(content: Mapping[str, Any], origin: str) -> Study:
+    """A Study from plain data; SuiteError lists every fault at once."""
+    try:
+        return Study.model_validate(content)
     except ValidationError as error:
-        faults = [
-            f"  {'.'.join(str(part) for part in fault['loc']) or 'study'}: {fault['msg']}"
-            for fault in error.errors()
-        ]
-        raise SuiteError("\n".join([f"{path} is not a valid study:", *faults])) from error
+        raise SuiteError(f"{origin} is not a valid study:\n{faults(error, 'study')}") from error

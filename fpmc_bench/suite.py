@@ -149,8 +149,12 @@ def validated_suite(content: Mapping[str, Any], origin: str) -> Suite:
         # as JSON, where strictness means types and lists still stand for tuples
         return Suite.model_validate_json(to_json(content, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
-        faults = [
-            f"  {'.'.join(str(part) for part in fault['loc']) or 'suite'}: {fault['msg']}"
-            for fault in error.errors()
-        ]
-        raise SuiteError("\n".join([f"{origin} is not a valid suite:", *faults])) from error
+        raise SuiteError(f"{origin} is not a valid suite:\n{faults(error, 'suite')}") from error
+
+
+def faults(error: ValidationError, document: str) -> str:
+    """Every fault of a document, a line each, by its field."""
+    return "\n".join(
+        f"  {'.'.join(str(part) for part in fault['loc']) or document}: {fault['msg']}"
+        for fault in error.errors()
+    )

@@ -9,41 +9,42 @@ from pathlib import Path
 import pytest
 from runs import environment, fpmc_bench, write_suite
 
-COMMANDS = (
-    "run",
-    "list",
-    "info",
-    "leaderboard",
-    "tune",
-    "finetune",
-    "study",
-    "bench",
-    "teacher",
-    "doctor",
-)
+from fpmc_bench.cli import COMMANDS
+
+HEAVY = ("torch", "pandas", "scipy", "sklearn", "matplotlib", "numpy", "pydantic")
+"""Of no use to `--help`; the last two are too quick for its time to tell."""
 
 
 def test_help_is_quick_and_names_every_command(tmp_path: Path) -> None:
-    """The best of several: a busy machine may slow any one of them."""
-    seconds = []
+    """Against a bare interpreter with click, in turns: a busy machine slows both alike.
+
+    The best of several each: it may also slow any one of them.
+    """
+    bare, helped = [], []
     for _ in range(8):
         started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", "import click"], cwd=tmp_path, env=environment(), check=True
+        )
+        between = time.perf_counter()
         done = fpmc_bench("--help", cwd=tmp_path)
-        seconds.append(time.perf_counter() - started)
+        helped.append(time.perf_counter() - between)
+        bare.append(between - started)
         assert done.returncode == 0
-    assert min(seconds) < 0.3
-    assert all(f"  {command} " in done.stdout for command in COMMANDS)
+    assert min(helped) < 5 * min(bare), "2.4 times as measured; 9 with pandas"
+    assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
 
 
 def test_help_does_not_import_torch() -> None:
+    """Nor anything else that takes long."""
     code = (
         "import sys, fpmc_bench.cli\n"
         "try: fpmc_bench.cli.main(['--help'])\n"
         "except SystemExit: pass\n"
-        "sys.exit('torch' in sys.modules)"
+        f"sys.exit(' '.join(name for name in {HEAVY} if name in sys.modules) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-    assert done.returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)

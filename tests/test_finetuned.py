@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -291,6 +292,61 @@ def test_killed_and_repeated_gives_the_same_weights(made: Path, tmp_path: Path) 
     assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
 
 
+def test_a_damaged_level_is_made_again(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made, tmp_path / "made")
+    whole = (made / "small-ls-qr.safetensors").read_bytes()
+    (tmp_path / "made/small-ls-qr.safetensors").unlink()
+    (level,) = (tmp_path / "made").glob("small-ls-qr.finetuning/level-02-*.safetensors")
+    level.write_bytes(level.read_bytes()[:-100])
+    done = finetune(tmp_path / "made/small.toml", cwd=tmp_path / "made")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "made/small-ls-qr.safetensors").read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--steps", "8"), "made with steps 6 (now 8); move it away, or choose another --out"),
+        (("--axes", "q", "--seed", "1"), "made with axes ['q', 'r'] (now ['q']), seed 0 (now 1)"),
+    ],
+)
+def test_what_other_settings_made_is_not_overwritten(
+    arguments: tuple[str, ...], complaint: str, made: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "mine.safetensors"
+    target.write_bytes((made / "small-ls-qr.safetensors").read_bytes())
+    done = finetune(write_suite(tmp_path), "--out", target, *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"{target} is there already, {complaint}" in done.stderr
+    assert target.read_bytes() == (made / "small-ls-qr.safetensors").read_bytes()
+    assert not (tmp_path / "mine.finetuning").exists()
+
+
+def test_what_is_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "notes.safetensors").write_text("not to be lost")
+    done = finetune(write_suite(tmp_path), "--out", "notes.safetensors", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "notes.safetensors is not a safetensors file" in done.stderr
+    assert "move it away, or choose another --out" in done.stderr
+    assert (tmp_path / "notes.safetensors").read_text() == "not to be lost"
+
+
+def test_shared_kernels_of_windows_that_see_the_whole_image(tmp_path: Path) -> None:
+    """Where the base is one estimator, as many kernels as pixels begin as the same denoiser."""
+    base = "windows[query_widths=[Infinity,4,1,0],response_widths=[Infinity,2,1,0]]"
+    more = ("--kernels", "shared", "--json")
+    done = finetune(write_suite(tmp_path), *more, cwd=tmp_path, base=base)
+    assert done.returncode == 0, done.stderr
+    (written,) = tmp_path.glob("*.safetensors")
+    assert written.name.endswith("-qr-shared.safetensors")
+    weights = load_weights_file(written)
+    first = weights.card.levels[0]
+    assert first.best.step > 0
+    assert first.curve[1].error < 1.5 * first.base_error, "it begins at what the base is"
+    assert tuple(weights.tensors["q.0"].shape) == (15, 15)
+    assert weights.model(0).estimators == 64
+
+
 def test_what_diverges_is_said_and_the_best_is_kept(tmp_path: Path) -> None:
     done = finetune(write_suite(tmp_path), "--learning-rate", "1e4", "--json", cwd=tmp_path)
     assert done.returncode == 1
@@ -323,7 +379,11 @@ def test_what_leaves_half_precision_is_said_too(tmp_path: Path) -> None:
         (("--base", "ls", "--axes", "q,s"), "axes must be q, r or q,r, got q,s"),
         (("--base", "ls", "--batch", "1297"), "leaves nothing of 1297 training images"),
         (("--base", "ls", "--out", "weights.pt"), "must end in .safetensors"),
-        (("--base", "optimal", "--kernels", "shared"), "shared kernels need one estimator a pixel"),
+        (
+            ("--base", "pspc-square[patch_sizes=[8,7,3,1]]", "--kernels", "shared"),
+            "at sigma 9.72: shared kernels need one estimator a pixel and channels that are "
+            "treated alike, 64 x 64; here are 4 x 64; take --kernels free",
+        ),
     ],
 )
 def test_what_can_not_be_fine_tuned(

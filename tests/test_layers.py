@@ -13,7 +13,7 @@ ROOT = Path(fpmc_bench.__file__).parent
 PLUGINS = Path(__file__).parents[1] / "plugins" / "fpmc_plugins"
 
 LAYERS = (
-    {"errors", "shapes"},
+    {"errors", "names", "shapes"},
     {"source", "union", "fpmc", "places"},
     {"suite", "study", "record", "contracts", "hookspecs", "parameters"},
     {"diffusion", "engine", "statistics", "comparisons"},

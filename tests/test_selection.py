@@ -27,6 +27,17 @@ def test_parameters_may_stand_on_lines_of_their_own() -> None:
     assert entry.params == {"query_widths": [1.0, float("inf")], "response_widths": [0, 0.5]}
 
 
+def test_however_many_parameters_its_name_is_fit_for_a_file() -> None:
+    widths = ",".join(["11.31"] * 18)
+    one, other = (
+        selected(f"windows[query_widths=[{widths}],response_widths=[{widths[:-1]}{last}]]").name
+        for last in "12"
+    )
+    assert one != other
+    assert one.startswith("windows_query_widths-11.31-11.31")
+    assert len(f"{one}.denoiser-mse.json.12345.partial") < 255
+
+
 def test_a_denoiser_that_the_suite_has_no_entry_for() -> None:
     assert selected('finetuned[weights="a,b.safetensors"]').params == {"weights": "a,b.safetensors"}
 
@@ -34,6 +45,6 @@ def test_a_denoiser_that_the_suite_has_no_entry_for() -> None:
 def test_what_names_nothing() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'wiener'"):
         selected("weiner")
-    for text in ("ls[", "ls[=]", "[a=1]"):
+    for text in ("ls[", "ls[=]", "[a=1]", "lukoianov[threshold=0.5,columns]", "ls[a=1]]"):
         with pytest.raises(UsageError, match="can't read"):
             selected(text)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from runs import figures, fpmc_bench, write_suite
+from runs import figures, fpmc_bench, write_plugin, write_suite
 
 from fpmc_bench import sigma_grid
 from fpmc_bench.errors import SuiteError
@@ -59,14 +59,14 @@ def test_shipped_studies_are_named_as_their_files(path: Path) -> None:
     study = read_study(path)
     assert study.name == path.stem
     assert study.description
-    rows = study.all_rows(("pspc-square", "pspc-flex", "lukoianov", "windows"))
+    rows = study.all_rows()
     assert len({row.name for row in rows}) == len(rows) > 3
 
 
 def test_all_combinations_of_the_bases_that_there_are(tmp_path: Path) -> None:
-    study = read_study(write(tmp_path, FINETUNE))
-    assert [row.name for row in study.all_rows(("ls", "optimal"))] == ["ls", "ls+q", "ls+qr"]
-    added = read_study(write(tmp_path, AUGMENTATION)).all_rows(("ls",))
+    study = read_study(write(tmp_path, FINETUNE)).for_entries(("ls", "optimal"))
+    assert [row.name for row in study.all_rows()] == ["ls", "ls+q", "ls+qr"]
+    added = read_study(write(tmp_path, AUGMENTATION)).all_rows()
     assert [row.name for row in added][:3] == ["ls", "ls+hflip-0.02", "ls+hflip-2"]
     assert added[2].augmentations[0].rate == 2.0
 
@@ -99,11 +99,25 @@ def test_what_the_suite_has_learned_serves_other_sources(tmp_path: Path) -> None
         ("bases", "basis", "basis"),
         ('name = "axes"', "", "name"),
         ("view", "view = = ", "not valid TOML"),
+        ('"ls", "pspc-square"', '"ls", "ls"', "bases must differ, but 'ls' stands there twice"),
+        ('[["q"], ["q", "r"]]', '[["q"], ["q"]]', "axes must differ"),
+        ("bases", "sigmas = [1.0, 0.0]\nbases", r"sigmas\.1: .* greater than 0"),
+        ("bases", "sigmas = [nan]\nbases", r"sigmas\.0: .* finite"),
+        ("bases", "sigmas = []\nbases", "sigmas: "),
+        ("bases", "rates = [0.2, 0]\nbases", r"rates\.1: .* greater than 0"),
+        ("bases", "rates = [21.0]\nbases", r"rates\.0: .* less than or equal to 20"),
     ],
 )
 def test_faults_are_named(old: str, new: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=complaint):
         read_study(write(tmp_path, FINETUNE.replace(old, new)))
+
+
+def test_rows_have_names_of_their_own(tmp_path: Path) -> None:
+    with pytest.raises(
+        SuiteError, match=r"rows must differ, but 'ls\+q\+hflip' stands there twice"
+    ):
+        read_study(write(tmp_path, TABLE + TABLE[TABLE.index("[[rows]]") :]))
 
 
 # --- the command
@@ -200,21 +214,95 @@ def test_a_table_of_everything(tmp_path: Path) -> None:
     assert re.search(r"ls\+q\+hflip +0\.\d+", done.stdout)
 
 
+def test_a_level_that_diverges_is_said_and_everything_else_goes_on(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK)
+    command += ("--learning-rate", "1e4")
+    done = fpmc_bench(*command, cwd=tmp_path)
+    assert done.returncode == 1
+    said = r"^fpmc-bench: ls\+q: sigma 0\.47: .*lower learning_rate, now 10000"
+    assert re.search(said, done.stderr, re.MULTILINE), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(pd.read_csv(tmp_path / "out/axes.csv")) == 2 * 4
+    again = fpmc_bench(*command, cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (1, done.stdout)
+
+
+RAISES = """
+    from dataclasses import dataclass
+    from fpmc_bench import FPMC, hookimpl
+    from fpmc_bench.contracts import FPMCDenoiser
+    from fpmc_bench.fpmc import Uniform
+
+    @dataclass(frozen=True)
+    class Raises(FPMCDenoiser):
+        name = "raises"
+        citation = "nobody"
+        below: float = 1.0
+
+        def fpmc(self, setting, sigma):
+            if sigma < self.below:
+                raise RuntimeError("out of ideas")
+            return FPMC(Uniform(setting.shape), Uniform(setting.shape))
+
+    @hookimpl
+    def fpmc_denoisers():
+        return [Raises]
+"""
+
+
+@pytest.mark.parametrize("below", [1.0, 100.0], ids=["later", "at once"])
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_denoiser_that_raises_fails_alone(below: float, processes: str, tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    plugin = write_plugin(tmp_path / "plugins", "raises", RAISES)
+    base = ("--base", "ls", "--base", f"raises[below={below}]", "--processes", processes)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK, *base)
+    done = fpmc_bench(*command, cwd=tmp_path, paths=(plugin,))
+    assert done.returncode == 1, done.stderr
+    for row in ("", "+q", "+qr"):
+        assert f"raises_below-{below}{row}".replace("_", "-") in done.stderr.replace("_", "-")
+    assert "RuntimeError: out of ideas" in done.stderr
+    data = pd.read_csv(tmp_path / "out/axes.csv")
+    assert set(data["base"]) == {"ls"}
+    assert len(data) == 2 * 4
+
+
+TWICE_MIRRORED = TABLE.replace("rate = 1.0", "rate = 2.0")
+ALONE = TABLE.replace('base = "ls"', 'base = "windows"')
+SHARED = TABLE.replace('base = "ls"', 'base = "optimal"\nkernels = "shared"')
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("finetune-axis",), "Did you mean 'finetune-axes'"),
         (("none.toml",), "no study file at none.toml"),
-        (("finetune-axes", "--base", "nothing"), "has no row that suite 'small' has"),
+        ((FINETUNE.replace('"ls"', '"pspc-sqare"'),), "Did you mean 'pspc-square'"),
+        ((FINETUNE.replace('"ls", ', ""),), "has no row that suite 'small' has"),
+        (("finetune-axes", "--base", "lss", "--base", "ls"), "Did you mean 'ls'"),
+        (("finetune-axes", "--base", "ls", "--base", "ls"), "'ls' stands there twice"),
+        (("table2", "--base", "ls"), "there are no bases to replace"),
+        (("finetune-axes", "--sigma", "nan"), "sigmas.0"),
+        (("augmentation", "--steps", "4"), "so steps would change nothing"),
         (("finetune-axes", "--base", "els[patch_sizes=[15,7,3,3]]"), "take ls"),
         (("finetune-axes", "--base", "ls", "--batch", "5000"), "leaves nothing of 1297"),
+        ((TWICE_MIRRORED,), "hflip: it can add 1 images per image, so rate <= 1, got 2"),
+        ((ALONE,), "builds upon 'windows', which is no complete entry on suite 'small'"),
+        ((SHARED,), "'optimal' at sigma 80: shared kernels need one estimator a pixel"),
+        ((FINETUNE + "[settings]\nstep = 3",), "Did you mean 'steps'"),
     ],
 )
 def test_what_can_not_be_studied(
     arguments: tuple[str, ...], complaint: str, tmp_path: Path
 ) -> None:
-    suite = write_suite(tmp_path)
-    done = fpmc_bench("study", *arguments, "--suite", suite, cwd=tmp_path)
-    assert done.returncode in (1, 2), done.stderr
+    """Found before any work is done."""
+    suite, (study, *more) = write_suite(tmp_path), arguments
+    if "\n" in study:
+        study = str(write(tmp_path, study))
+    done = fpmc_bench("study", study, *more, "--suite", suite, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("out/**/*.safetensors"))
+    assert not (tmp_path / "out/run").exists()

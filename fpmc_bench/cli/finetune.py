@@ -30,7 +30,8 @@ if TYPE_CHECKING:
               help="An entry of the suite, or any denoiser: NAME[param=value,...].")  # fmt: skip
 @finetune_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
-              help="Where the weights go [default: SUITE-BASE-AXES.safetensors].")  # fmt: skip
+              help="Where the weights go [default: SUITE-BASE-AXES.safetensors]; what other "
+              "settings made is not overwritten.")  # fmt: skip
 @click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True,
               help="Local processes to share the noise levels.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -75,13 +76,16 @@ def finetune(
     registry = registry_with_warnings()
     chosen = select_entries(load_suite(suite, registry=registry), (base,), registry)
     name = f"{chosen.name}-{chosen.entries[0].name}-{''.join(settings.axes)}"
-    target = out or Path(f"{name}.safetensors")
+    shared = "-shared" if settings.kernels == "shared" else ""
+    target = out or Path(f"{name}{shared}.safetensors")
     if target.suffix != ".safetensors":
         raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
     joined = join_processes(device)
     try:
         plan = make_plan(chosen, registry, joined.device, Places.given(data, teacher))
-        job = Finetuning(plan, settings, target.with_suffix(".finetuning"), memory_budget)
+        unfinished = target.with_suffix(".finetuning")
+        job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
+        job.refuse_others(target)
         with using(EngineSettings(memory_budget)):
             _run(job, joined, hidden=quiet)
         joined.wait()
@@ -135,10 +139,9 @@ def _finish(job: "Finetuning", target: Path, as_json: bool) -> bool:
         click.echo(f"\nwrote {target}\nwrote {figure}\n")
         click.echo(f'[[entries]]\nname = "{target.stem}"\ndenoiser = "finetuned"')
         click.echo(f'params = {{ weights = "{target}" }}')
-    stopped = [level for level in card.levels if level.stopped]
-    for level in stopped:
-        click.echo(f"fpmc-bench: sigma {level.sigma:.3g}: {level.stopped}", err=True)
-    return bool(stopped)
+    for reason in card.stopped:
+        click.echo(f"fpmc-bench: {reason}", err=True)
+    return bool(card.stopped)
 
 
 def _table(weights: "FinetunedWeights") -> str:

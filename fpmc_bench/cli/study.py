@@ -18,8 +18,8 @@ from fpmc_bench.cli.finetune_options import settings_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fpmc_bench.harness.run import RunOutcome
-    from fpmc_bench.study import Study, StudyRow
+    from fpmc_bench.harness.study import StudyOutcome
+    from fpmc_bench.study import Study
 
 
 @click.command()
@@ -73,10 +73,8 @@ def study(
         ctx.exit(relaunch(processes, sys.argv[1:]))
     registry = registry_with_warnings()
     question = load_study(study, registry)
-    if bases:
-        question = question.model_copy(update={"bases": bases})
     if sigmas:
-        question = question.model_copy(update={"sigmas": sigmas})
+        question = question.replaced(sigmas=sigmas)
     chosen = load_suite(suite, registry=registry)
     if items is not None:
         chosen = chosen.replaced(items=items)
@@ -89,21 +87,25 @@ def study(
         memory_budget,
         Places.given(data, teacher),
         not quiet,
+        bases,
         {name: value for name, value in asked.items() if value is not None},
     )
     try:
-        outcome, rows = job.run()
+        outcome = job.run()
     finally:
         leave_processes()
-    if outcome.is_main:
-        _report(question, job.folder, outcome, rows)
-    ctx.exit(1 if outcome.failures and outcome.is_main else 0)
+    if not outcome.run.is_main:
+        return
+    _report(question, job.folder, outcome)
+    for reason in outcome.stopped:
+        click.echo(f"fpmc-bench: {reason}", err=True)
+    for name, report in outcome.failures.items():
+        click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
+    ctx.exit(1 if outcome.stopped or outcome.failures else 0)
 
 
-def _report(
-    question: "Study", folder: Path, outcome: "RunOutcome", rows: "Sequence[StudyRow]"
-) -> None:
-    """Data and figure of the study's rows, and what failed."""
+def _report(question: "Study", folder: Path, outcome: "StudyOutcome") -> None:
+    """Data and figure of the study's rows."""
     from fpmc_bench.comparisons import augmentation_points, finetune_points
     from fpmc_bench.leaderboard import build_tables
     from fpmc_bench.record import read_record, write_atomically
@@ -111,11 +113,11 @@ def _report(
     from fpmc_bench.reports.csv import render_csv
     from fpmc_bench.reports.terminal import render_terminal
 
+    run, rows = outcome.run, outcome.rows
     known = [
-        read_record(outcome.directory / "records" / f"{record.stem}.json")
-        for record in outcome.records
+        read_record(run.directory / "records" / f"{record.stem}.json") for record in run.records
     ]
-    title = f"{question.name} on {outcome.records[0].suite}, {outcome.records[0].items} items"
+    title = f"{question.name} on {run.records[0].suite}, {run.records[0].items} items"
     figure: bytes
     if question.view == "table":
         tables = build_tables(known)
@@ -140,8 +142,6 @@ def _report(
     ):
         write_atomically(path, content)
         click.echo(f"wrote {path}")
-    for name, report in outcome.failures.items():
-        click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
 
 
 def _finetune_table(points: "Sequence[Any]") -> str:

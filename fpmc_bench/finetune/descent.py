@@ -13,7 +13,7 @@ from fpmc_bench.errors import InputError
 from fpmc_bench.finetune.comparison import Comparison
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import Batch, LevelProblem
-from fpmc_bench.finetune.relaxation import Relaxation, relaxed_model, starting_zeros
+from fpmc_bench.finetune.relaxation import relaxation_of, relaxed_model
 from fpmc_bench.finetune.soft_posterior import soft_posterior
 from fpmc_bench.fpmc import FPMC
 
@@ -49,13 +49,8 @@ class Descent:
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self.relaxation = Relaxation(
-            self.base,
-            plan.axes,
-            kernels=plan.kernels,
-            tie_channels=plan.tie_channels,
-            zeros=starting_zeros(self.base, plan, self.problem.sigma),
-        ).to(self.problem.device)
+        relaxation = relaxation_of(self.base, plan, self.problem.sigma)
+        self.relaxation = relaxation.to(self.problem.device)
         self.optimizer = torch.optim.AdamW(
             self.relaxation.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.finetune.plan import LARGEST_ZERO, Axis, FinetunePlan
+from fpmc_bench.finetune.plan import AXES, LARGEST_ZERO, Axis, FinetunePlan
 from fpmc_bench.fpmc import FPMC, Dense, Filter, PixelMasks, SharedByChannels
 from fpmc_bench.shapes import ImageShape
 
@@ -44,7 +44,8 @@ class Relaxed(nn.Module):
             if tuple(start.shape) != (shape.pixels, shape.pixels):
                 raise ParameterError(
                     f"shared kernels need one estimator a pixel and channels that are treated "
-                    f"alike, {shape.pixels} x {shape.pixels}; the base has {list(start.shape)}"
+                    f"alike, {shape.pixels} x {shape.pixels}; here are "
+                    f"{' x '.join(map(str, start.shape))}; take --kernels free"
                 )
             index = kernel_index(shape)
             self.register_buffer("_index", index)
@@ -83,6 +84,8 @@ class Relaxation(nn.Module):
                 "a collection that searches translations (els) has a source for every pixel and "
                 "can't be fine-tuned; take ls, which has the same patches"
             )
+        if kernels == "shared" and set(axes) == set(AXES):
+            base = _by_pixels(base)
 
         def relaxed(filter_: Filter, axis: Axis) -> Relaxed:
             return Relaxed(
@@ -104,6 +107,27 @@ class Relaxation(nn.Module):
             for axis, part in pairs
             if part.log_values is not None
         }
+
+
+def _by_pixels(base: FPMC) -> FPMC:
+    """One estimator for the whole image as one a pixel, all alike: the same denoiser."""
+    parts = (base.precision, base.response)
+    if base.estimators > 1 or not all(bool((plain_values(one) == 1).all()) for one in parts):
+        return base
+    shape = base.shape
+    ones = PixelMasks(shape, torch.ones(shape.pixels, *shape[1:], dtype=torch.bool))
+    return FPMC(ones, ones)
+
+
+def relaxation_of(base: FPMC, plan: FinetunePlan, sigma: float) -> Relaxation:
+    """As a plan asks for it, with its zeros where the plan starts them."""
+    return Relaxation(
+        base,
+        plan.axes,
+        kernels=plan.kernels,
+        tie_channels=plan.tie_channels,
+        zeros=starting_zeros(base, plan, sigma),
+    )
 
 
 def starting_zeros(base: FPMC, plan: FinetunePlan, sigma: float) -> dict[Axis, float]:

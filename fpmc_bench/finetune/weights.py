@@ -73,6 +73,12 @@ class FinetuneCard(_Frozen):
     def sigmas(self) -> tuple[float, ...]:
         return tuple(level.sigma for level in self.levels)
 
+    @property
+    def stopped(self) -> tuple[str, ...]:
+        """Which noise levels ended early, and why."""
+        found = [(level.sigma, level.stopped) for level in self.levels if level.stopped]
+        return tuple(f"sigma {sigma:.3g}: {reason}" for sigma, reason in found)
+
 
 @dataclass(frozen=True, eq=False)
 class FinetunedWeights:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from fpmc_bench.cache import cached_tensors
@@ -22,7 +23,15 @@ from fpmc_bench.finetune.checkpoint import load_descent, save_descent
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
-from fpmc_bench.finetune.weights import FinetunedWeights, LevelCard, finished_level, joined
+from fpmc_bench.finetune.relaxation import relaxation_of
+from fpmc_bench.finetune.weights import (
+    FinetuneCard,
+    FinetunedWeights,
+    LevelCard,
+    finished_level,
+    joined,
+)
+from fpmc_bench.finetune.weights_file import load_weights_file
 from fpmc_bench.harness.ledger import content_key
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.processes import Processes
@@ -37,9 +46,10 @@ LevelProgress = Callable[[int, Descent], None]
 
 @dataclass(frozen=True, eq=False)
 class Finetuning:
-    """One entry of a loaded suite, the base, to be fine-tuned; unfinished work lies in `folder`."""
+    """`base`, of a loaded suite, to be fine-tuned; unfinished work lies in `folder`."""
 
     plan: Plan
+    base: Contestant
     settings: FinetunePlan
     folder: Path
     budget_bytes: int
@@ -57,10 +67,10 @@ class Finetuning:
                 f"a batch of {self.settings.batch} leaves nothing of {images} training images to "
                 f"compare with; lower batch"
             )
-
-    @property
-    def base(self) -> Contestant:
-        return self.plan.contestants[0]
+        if "sensitivity" not in self.base.needs:  # whose maps may be hours of work
+            # free vectors are refused or not for what a base is at every noise level
+            for level in self.levels if self.settings.kernels == "shared" else range(1):
+                self._refuse_rigid(level)
 
     @property
     def levels(self) -> range:
@@ -73,18 +83,49 @@ class Finetuning:
                 self._run_level(level, progress)
 
     def finished(self, level: int) -> bool:
-        return self._file(level).is_file()
+        """Whether the level is there, and whole."""
+        return self._read(level) is not None
 
     def collected(self) -> FinetunedWeights:
         """All levels in one. RunError where one is missing or damaged."""
         found = []
         for level in self.levels:
-            try:
-                tensors, content = load_tensors(self._file(level))
-            except CheckpointError as error:
-                raise RunError(f"noise level {level} is not there: {error}") from error
-            found.append((LevelCard.model_validate(content), tensors))
+            one = self._read(level)
+            if one is None:
+                raise RunError(f"noise level {level} vanished from {self.folder}")
+            found.append(one)
         return joined(self._card(), found)
+
+    def refuse_others(self, path: Path) -> None:
+        """ParameterError where `path` holds something that this fine-tuning has not made."""
+        if not path.exists():
+            return
+        try:
+            content = load_weights_file(path).card.model_dump(mode="json", exclude={"levels"})
+        except CheckpointError as error:
+            raise ParameterError(f"{error}; move it away, or choose another --out") from error
+        levels = [{"sigma": sigma, "curve": [(0, None, 0)]} for sigma in self.plan.sigmas]
+        card = FinetuneCard.model_validate({**self._card(), "levels": levels})
+        own = card.model_dump(mode="json", exclude={"levels"})
+        there, asked = ({**one.pop("plan"), **one} for one in (content, own))
+        changed = [
+            f"{name} {there.get(name)} (now {value})"
+            for name, value in asked.items()
+            if there.get(name) != value
+        ]
+        if changed:
+            raise ParameterError(
+                f"{path} is there already, made with {', '.join(changed)}; move it away, or "
+                f"choose another --out"
+            )
+
+    def _read(self, level: int) -> tuple[LevelCard, dict[str, Tensor]] | None:
+        """A finished level; None where there is no whole one, which is then made (again)."""
+        try:
+            tensors, content = load_tensors(self._file(level))
+            return LevelCard.model_validate(content), tensors
+        except (CheckpointError, ValidationError):
+            return None
 
     def _settings(self, level: int) -> FinetunePlan:
         """Those of a level: one that nobody is going to measure is left as the base has it."""
@@ -119,6 +160,14 @@ class Finetuning:
             validation_batch(problem, clean, self.settings.seed),
             self.budget_bytes,
         )
+
+    def _refuse_rigid(self, level: int) -> None:
+        """ParameterError where the base at a noise level can't be relaxed as is asked."""
+        sigma = self.plan.sigmas[level]
+        try:
+            relaxation_of(self._built.fpmc(sigma), self.settings, sigma)
+        except ParameterError as error:
+            raise ParameterError(f"'{self.base.name}' at sigma {sigma:.3g}: {error}") from error
 
     @cached_property
     def _built(self) -> BuiltDenoiser:

@@ -1,6 +1,5 @@
 """A suite with everything it names, cut into work units."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import fpmc_bench
 from fpmc_bench.contracts import Denoiser, Setting, TeacherModel
 from fpmc_bench.datasets import LoadedDataset
 from fpmc_bench.harness.ledger import content_key
+from fpmc_bench.names import row_name
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem
 from fpmc_bench.record import PluginOrigin
@@ -188,9 +188,3 @@ class Plan:
             )
             for items in self.blocks()
         ]
-
-
-def row_name(name: str) -> str:
-    """A teacher's name as that of a row, which names files: module:function is module-function."""
-    plain = re.sub(r"[^A-Za-z0-9._+-]", "-", name)
-    return plain if plain[0].isalnum() else f"teacher{plain}"

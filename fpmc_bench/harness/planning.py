@@ -16,7 +16,7 @@ from fpmc_bench.contracts import (
 )
 from fpmc_bench.datasets import load_dataset, missing_dataset
 from fpmc_bench.diffusion.sigmas import sigma_grid
-from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
+from fpmc_bench.errors import MissingFilesError, ParameterError, UnknownNameError, UsageError
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.parameters import make_plugin
 from fpmc_bench.places import Places
@@ -41,6 +41,9 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
     _refuse_unknown(registry, places)
     names = _teacher_names(suite, places)
     _refuse_missing(suite, names, registry, places)
+    for entry in suite.entries:
+        for choice in entry.augmentations:
+            make_augmentation(choice, registry)
     dataset = load_dataset(
         suite.dataset.name, suite.dataset.params, places=places, registry=registry
     )
@@ -62,7 +65,12 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
                 f"'{dataset.name}' has {dataset.shape}"
             )
     blank = AugmentationTask(dataset.train, 1.0, suite.seed, sigmas, tuning, device)
-    contestants = tuple(_contestant(entry, blank, registry) for entry in suite.entries)
+    # all are checked before the first image is made
+    denoisers = [_denoiser(entry, blank, registry) for entry in suite.entries]
+    contestants = tuple(
+        _contestant(entry, denoiser, blank, registry)
+        for entry, denoiser in zip(suite.entries, denoisers, strict=True)
+    )
     return Plan(suite, dataset, tuning, evaluation, contestants, sigmas, device)
 
 
@@ -111,12 +119,19 @@ def _refuse_alike(tuning: TeacherModel, evaluation: TeacherModel) -> None:
         )
 
 
-def _contestant(entry: Entry, blank: AugmentationTask, registry: Registry) -> Contestant:
-    registered = registry.get("denoisers", entry.denoiser)
-    denoiser: Denoiser = make_plugin(registered.item, entry.params)
+def _denoiser(entry: Entry, blank: AugmentationTask, registry: Registry) -> Denoiser:
+    """An entry's plugin, its parameters checked; ParameterError and its kin."""
+    denoiser: Denoiser = make_plugin(registry.get("denoisers", entry.denoiser).item, entry.params)
     denoiser.check(blank.source.shape, blank.sigmas)
     plain = Setting(blank.source, blank.sigmas, blank.teacher, None, blank.device)
     denoiser.check_setting(plain)
+    return denoiser
+
+
+def _contestant(
+    entry: Entry, denoiser: Denoiser, blank: AugmentationTask, registry: Registry
+) -> Contestant:
+    registered = registry.get("denoisers", entry.denoiser)
     source = augmented(blank, entry.augmentations, registry)
     origin = PluginOrigin(distribution=registered.distribution, version=registered.version)
     code = _code_fingerprint(registered.item)
@@ -134,15 +149,25 @@ def _code_fingerprint(cls: type) -> str:
     return digest.hexdigest()
 
 
+def make_augmentation(choice: SourceAugmentation, registry: Registry) -> Augmentation:
+    """The plugin that is named, with parameters and rate checked; ParameterError and its kin."""
+    cls = registry.get("augmentations", choice.name).item
+    plugin: Augmentation = make_plugin(cls, choice.params)
+    if choice.rate > plugin.max_rate:
+        raise ParameterError(
+            f"{choice.name}: it can add {plugin.max_rate:g} images per image, so "
+            f"rate <= {plugin.max_rate:g}, got {choice.rate:g}"
+        )
+    return plugin
+
+
 def augmented(
     blank: AugmentationTask, augmentations: Sequence[SourceAugmentation], registry: Registry
 ) -> Source:
     """The union of a task's source with what each augmentation adds to it, at its own rate."""
     parts = [blank.source]
     for choice in augmentations:
-        plugin: Augmentation = make_plugin(
-            registry.get("augmentations", choice.name).item, choice.params
-        )
+        plugin = make_augmentation(choice, registry)
         parts.append(plugin.augment(replace(blank, rate=choice.rate)))
     if len(parts) == 1:
         return blank.source

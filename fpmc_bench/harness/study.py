@@ -6,29 +6,40 @@ weights/   fine-tuned weights, a file a row, and their unfinished levels
 run/       a run directory like any other
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from fpmc_bench.diffusion.sigmas import sigma_grid
 from fpmc_bench.engine import EngineSettings, using
-from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.errors import FpmcBenchError, RunError
 from fpmc_bench.finetune.descent import Descent
-from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.harness.finetuning import Finetuning
+from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.planning import make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.run import RunOutcome, run_suite
-from fpmc_bench.parameters import make_plugin
+from fpmc_bench.harness.study_rows import PlannedRow, measured_suite, planned_rows
 from fpmc_bench.places import Places
 from fpmc_bench.registry import Registry
-from fpmc_bench.selection import select_entries
 from fpmc_bench.study import Study, StudyRow
 from fpmc_bench.suite import Entry, Suite
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """What a study leaves: its run, all its rows in order, and what went wrong."""
+
+    run: RunOutcome
+    rows: tuple[StudyRow, ...]
+    stopped: tuple[str, ...]
+    """Noise levels that diverged; their rows go on with what was best until then."""
+    failures: dict[str, str]
+    """Row, or row and protocol -> traceback. A row that has no weights is not in the run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,24 +54,29 @@ class StudyJob:
     memory_budget: int
     places: Places
     progress: bool
-    changes: Mapping[str, Any]
+    bases: tuple[str, ...] = ()
+    """In place of the study's own."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the fine-tuning that replace the study's own."""
 
-    def run(self) -> tuple[RunOutcome, tuple[StudyRow, ...]]:
-        """Everything that is not there yet; the outcome of the run, and the rows in order.
+    def run(self) -> StudyOutcome:
+        """Everything that is not there yet.
 
-        UsageError and its kin, before any work, for rows that the suite or the plugins can't fill.
+        UsageError and its kin, before any work, for what can't be done. A row that raises later
+        fails alone, on every process; RunError where that leaves none.
         """
-        rows = self._rows()
-        settings = {row.name: self._settings(row) for row in rows if row.axes}
+        rows = planned_rows(self.study, self.suite, self.registry, self.bases, self.changes)
         processes = join_processes(self.device)
-        measured = self._measured()
-        for row in rows:
-            if row.axes:
-                self._finetune(row, settings[row.name], measured, processes)
-        entries = [self._entry(row).model_dump() for row in rows]
+        if processes.is_main:
+            self._ledger.forget_failures()
+        processes.wait()
+        stopped = self._learn(rows, processes)
+        failures = self._ledger.failures()
+        entries = [self._entry(one) for one in rows if one.row.name not in failures]
+        if not entries:
+            raise RunError("\n".join(["every row failed:", *failures.values()]))
         outcome = run_suite(
-            measured.replaced(entries=entries),
+            self._measured(entries),
             run_dir=self.folder / "run",
             device=self.device,
             progress=self.progress,
@@ -68,79 +84,93 @@ class StudyJob:
             places=self.places,
             registry=self.registry,
         )
-        return outcome, rows
-
-    def _rows(self) -> tuple[StudyRow, ...]:
-        entries = tuple(entry.name for entry in self.suite.entries)
-        rows = [row for row in self.study.all_rows(entries) if self._has_rate(row)]
-        for row in rows:
-            self._base(row)
-            for choice in row.augmentations:
-                make_plugin(self.registry.get("augmentations", choice.name).item, choice.params)
-        if not rows:
-            raise UsageError(
-                f"study '{self.study.name}' has no row that suite '{self.suite.name}' has the "
-                f"entries for; it asks for {', '.join(self.study.bases)}"
-            )
-        return tuple(rows)
-
-    def _has_rate(self, row: StudyRow) -> bool:
-        """Of a study of all combinations some are none: there is one reflection of an image."""
-        largest = {
-            choice.name: self.registry.get("augmentations", choice.name).item.max_rate
-            for choice in row.augmentations
-        }
-        explicit = self.study.view == "table"
-        return explicit or all(one.rate <= largest[one.name] for one in row.augmentations)
-
-    def _base(self, row: StudyRow) -> Entry:
-        return select_entries(self.suite, (row.base,), self.registry).entries[0]
-
-    def _settings(self, row: StudyRow) -> FinetunePlan:
-        given = {**self.study.settings, **self.changes}
-        plan: FinetunePlan = make_plugin(
-            FinetunePlan, {**given, "axes": row.axes, "kernels": row.kernels}
+        return StudyOutcome(
+            outcome,
+            tuple(one.row for one in rows),
+            tuple(stopped),
+            {**failures, **outcome.failures},
         )
-        return plan
 
-    def _measured(self) -> Suite:
-        """The suite with the study's protocols and noise levels."""
-        changes: dict[str, Any] = {"protocols": self.study.protocols}
-        if self.study.sigmas is not None:
-            changes["levels"] = nearest_levels(self.suite, self.study.sigmas)
-        return self.suite.replaced(**changes)
+    @property
+    def _ledger(self) -> Ledger:
+        """Of rows that could not be fine-tuned."""
+        return Ledger(self.folder / "weights")
+
+    def _measured(self, entries: Sequence[Entry]) -> Suite:
+        suite = measured_suite(self.study, self.suite)
+        return suite.replaced(entries=[entry.model_dump() for entry in entries])
 
     def _weights(self, row: StudyRow) -> Path:
         return self.folder / "weights" / f"{row.name}.safetensors"
 
-    def _entry(self, row: StudyRow) -> Entry:
-        base = self._base(row)
-        augmentations = (*base.augmentations, *row.augmentations)
-        if not row.axes:
-            return base.model_copy(update={"name": row.name, "augmentations": augmentations})
-        return Entry(
-            name=row.name,
-            denoiser="finetuned",
-            params={"weights": str(self._weights(row))},
-            augmentations=augmentations,
-        )
+    def _entry(self, planned: PlannedRow) -> Entry:
+        row, base = planned.row, planned.base
+        changes: dict[str, Any] = {
+            "name": row.name,
+            "augmentations": (*base.augmentations, *row.augmentations),
+        }
+        if planned.settings is not None:
+            changes |= {"denoiser": "finetuned", "params": {"weights": str(self._weights(row))}}
+        return base.model_copy(update=changes)
 
-    def _finetune(
-        self, row: StudyRow, settings: FinetunePlan, measured: Suite, processes: Processes
-    ) -> None:
-        base = self._base(row).model_copy(update={"augmentations": ()})
-        suite = measured.replaced(entries=[base.model_dump()])
-        plan = make_plan(suite, self.registry, processes.device, self.places)
-        job = Finetuning(plan, settings, self.folder / "weights" / "levels", self.memory_budget)
-        visible = self.progress and processes.is_main
+    def _learn(self, rows: Sequence[PlannedRow], processes: Processes) -> list[str]:
+        """Weights of all rows that need some; which noise levels of them had to be stopped."""
+        jobs = self._jobs(rows, processes)
+        for name, job in jobs.items():
+            with self._failing_alone(name):
+                self._descend(name, job, processes)
+            processes.wait()
+        stopped = []
+        for planned in rows if processes.is_main else ():
+            name = planned.row.name
+            if name in jobs and not self._ledger.failed(name):
+                weights = jobs[name].collected()
+                weights.save(self._weights(planned.row))
+                stopped += [f"{name}: {reason}" for reason in weights.card.stopped]
+        processes.wait()
+        return stopped
+
+    def _jobs(self, rows: Sequence[PlannedRow], processes: Processes) -> dict[str, Finetuning]:
+        """Everything that is to be fine-tuned, by row; all rows' bases are checked on the way."""
+        bases = {one.base.name: one.base for one in rows}
+        plain = [base.model_copy(update={"augmentations": ()}) for base in bases.values()]
+        plan = make_plan(self._measured(plain), self.registry, processes.device, self.places)
+        contestants = {contestant.name: contestant for contestant in plan.contestants}
+        jobs: dict[str, Finetuning] = {}
+        for planned in rows:
+            if planned.settings is None:
+                continue
+            with self._failing_alone(planned.row.name, but=FpmcBenchError):
+                jobs[planned.row.name] = Finetuning(
+                    plan,
+                    contestants[planned.base.name],
+                    planned.settings,
+                    self.folder / "weights" / "levels",
+                    self.memory_budget,
+                )
+        return jobs
+
+    @contextmanager
+    def _failing_alone(self, name: str, but: type[Exception] | None = None) -> Iterator[None]:
+        """Note what a stranger's denoiser raises as a failure of its row, and go on."""
+        try:
+            yield
+        except Exception as error:
+            if but is not None and isinstance(error, but):
+                raise
+            self._ledger.fail(name, traceback.format_exc())
+
+    def _descend(self, name: str, job: Finetuning, processes: Processes) -> None:
+        """This process's levels, with a bar."""
         mine = list(processes.share(len(job.levels)))
+        hidden = not (self.progress and processes.is_main)
         with (
             using(EngineSettings(self.memory_budget)),
             tqdm(
                 total=len(mine),
-                desc=f"fine-tuning {row.name}",
+                desc=f"fine-tuning {name}",
                 unit="level",
-                disable=not visible,
+                disable=hidden,
                 leave=False,
             ) as bar,
         ):
@@ -150,22 +180,3 @@ class StudyJob:
                 bar.update(int(descent.finished))
 
             job.run(processes, progress)
-        processes.wait()
-        if processes.is_main:
-            weights = job.collected()
-            stopped = [level for level in weights.card.levels if level.stopped]
-            if stopped:
-                raise RunError(f"{row.name}: sigma {stopped[0].sigma:.3g}: {stopped[0].stopped}")
-            weights.save(self._weights(row))
-        processes.wait()
-
-
-def nearest_levels(suite: Suite, sigmas: Sequence[float]) -> tuple[int, ...]:
-    """Those of the suite's noise levels that are nearest to `sigmas`, in the order of the grid."""
-    grid = suite.sigmas
-    levels = sigma_grid(grid.steps, grid.smin, grid.smax, grid.rho).log().tolist()
-    found = {
-        min(range(len(levels)), key=lambda level: abs(levels[level] - math.log(sigma)))
-        for sigma in sigmas
-    }
-    return tuple(sorted(found))

@@ -1,0 +1,178 @@
+"""`fpmc-bench teacher train` as a user runs it: what one process or several write, and refusals."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from runs import environment, write_plugin
+from trainings import LAUNCHERS, PLAN, SMALL, TINY, assert_close, call, train, weights_after
+
+from fpmc_bench import load_dataset, load_teacher
+from fpmc_bench.networks.checkpoint import load_tensors
+from fpmc_bench.networks.presets import PRESETS
+from fpmc_bench.networks.training import Trainer
+from fpmc_bench.reports.training_curve import CurvePoint, draw_training_curve
+from fpmc_bench.training.files import TrainingFiles
+from fpmc_bench.training.log import read_log
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight steps of one process, through the command line, with all that it can write."""
+    out = tmp_path_factory.mktemp("alone") / "one.safetensors"
+    more = ["--log-every", "2", "--checkpoint-every", "3"]
+    done = call(
+        "digits", "--out", str(out), *SMALL, *more, "--held-out-every", "4", "--grid-every", "4"
+    )
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_a_training_leaves_a_teacher_a_log_and_pictures(alone: Path) -> None:
+    files = TrainingFiles(alone)
+    assert not files.checkpoint.exists()
+    lines = [json.loads(line) for line in files.log.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6, 8]
+    assert [len(line["held_out"]) for line in lines] == [0, 11, 0, 11]
+    for path, size in ((files.curve, (1260, 960)), (files.grid(4), None), (files.grid(8), None)):
+        with Image.open(path) as image:
+            image.load()
+            assert size is None or image.size == size
+    assert load_teacher(alone).card.step == 8  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("held_out", [{}, {0.1: 0.01, 1.0: 0.1, 80.0: 0.5}])
+def test_the_figure_is_drawn_alike_every_time(held_out: dict[float, float], tmp_path: Path) -> None:
+    points = [CurvePoint(step, 1 / step, held_out) for step in (1, 10, 100)]
+    drawn = draw_training_curve("mine", 64, points)
+    assert drawn == draw_training_curve("mine", 64, points)
+    (tmp_path / "a.png").write_bytes(drawn)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (1260, 960)
+    assert draw_training_curve("mine", 64, points[:1]).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("launcher", list(LAUNCHERS))
+def test_several_processes_train_what_one_does_to_rounding(
+    launcher: str, alone: Path, tmp_path: Path
+) -> None:
+    """Three processes and ten images: shares of 3, 3 and 4, and dropout."""
+    out = tmp_path / "several.safetensors"
+    more = ["--log-every", "2", *(["--processes", "3"] if launcher == "--processes" else [])]
+    done = train(out, *more, launcher=launcher)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("held-out MSE") == 1, "the main process alone speaks"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "several.safetensors",
+        "several.training",
+    ]
+    assert_close(load_tensors(out)[0], load_tensors(alone)[0], atol=2e-3)
+    expected, found = (read_log(TrainingFiles(path).log) for path in (alone, out))
+    assert [x.loss for x in found] == pytest.approx([x.loss for x in expected], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--device", "tpu"], "unknown device 'tpu'; expected auto, cpu, cuda"),
+        (["--processes", "11"], "a batch of 10 can't be shared by 11 processes"),
+        (["--out", "teacher.bin"], "--out must end in .safetensors, got teacher.bin"),
+        (["--ema-decay", "0.9", "--ema-halflife-images", "5"], "two rules for one average"),
+        (["--ema-halflife-images", "-5"], "ema_halflife_images must be positive, got -5"),
+        (["--adam-beta2", "2"], "adam_beta2 must lie in [0, 1), got 2"),
+        (["--sigma-data", "0"], "sigma_data: Input should be greater than 0"),
+        (["--precision", "fp16"], "'fp16' is not one of 'fp32', 'bf16'"),
+        (["--size", "huge"], "'huge' is not one of 'tiny', 'small', 'edm'"),
+        (["--grid-every", "-1"], "--grid-every"),
+        (["--part-images", "0"], "--part-images"),
+    ],
+)
+def test_wrong_usage_is_met_before_any_work(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    done = call("digits", "--out", str(tmp_path / "a.safetensors"), *SMALL, *arguments)
+    assert done.exit_code == 2, done.output
+    assert message in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = call("digits", "--out", str(tmp_path / "a.safetensors"), *SMALL, "--device", "cuda")
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert "torch finds no CUDA GPU" in done.output
+
+
+def test_another_plan_s_checkpoint_and_a_finished_teacher_stay(alone: Path, tmp_path: Path) -> None:
+    before = alone.read_bytes()
+    done = call("digits", "--out", str(alone), *SMALL)
+    assert done.exit_code == 2
+    assert "exists; remove it, or choose another --out" in done.output
+    assert alone.read_bytes() == before
+    out = tmp_path / "a.safetensors"
+    trainer = Trainer(TINY, PLAN, load_dataset("digits").train)
+    weights_after(trainer, 1)
+    trainer.save(out.with_suffix(".checkpoint"))
+    held = out.with_suffix(".checkpoint").read_bytes()
+    done = call("digits", "--out", str(out), *SMALL, "--hflip")
+    assert done.exit_code == 1
+    assert "config.architecture is ncsnpp, expected ddpmpp" in done.output
+    assert "plan.hflip is False, expected True" in done.output
+    assert out.with_suffix(".checkpoint").read_bytes() == held
+
+
+def test_held_out_errors_need_held_out_images(tmp_path: Path) -> None:
+    """Asked for where there are none they are refused; a size that has them does without."""
+    plugin = write_plugin(
+        tmp_path / "plugin",
+        "trainonly",
+        """
+        from dataclasses import dataclass
+        from typing import ClassVar
+        import torch
+        from fpmc_bench import Source, hookimpl
+        from fpmc_bench.contracts import FileDataset
+        @dataclass(frozen=True)
+        class TrainOnly(FileDataset):
+            name: ClassVar[str] = "trainonly"
+            citation: ClassVar[str] = "none"
+            splits: ClassVar[tuple[str, ...]] = ("train",)
+            expects: ClassVar[str] = "anything"
+            def load_from(self, path, split):
+                return Source(torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8))
+        @hookimpl
+        def fpmc_datasets():
+            return [TrainOnly]
+        """,
+    )
+    out = tmp_path / "a.safetensors"
+    arguments = ["teacher", "train", "trainonly", "--data", f"trainonly={tmp_path}", *SMALL]
+    for more, status in ((["--held-out-every", "2"], 2), (["--size", "small"], 0)):
+        done = subprocess.run(
+            [sys.executable, "-m", "fpmc_bench", *arguments, "--out", str(out), *more],
+            env=environment(plugin),
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        assert ("'trainonly' has no test images" in done.stderr) == (status == 2)
+    assert out.exists()
+
+
+def test_help_says_what_the_sizes_are_without_torch() -> None:
+    code = (
+        "import sys; from fpmc_bench.cli import main\n"
+        "try: main(['teacher', 'train', '--help'])\n"
+        "finally: assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for size, preset in PRESETS.items():
+        assert f"{size}: {preset.summary}" in done.stdout
+    assert "200 M images" in done.stdout

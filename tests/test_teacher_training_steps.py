@@ -1,0 +1,163 @@
+"""Batches and steps: the same to rounding however a batch is cut, and exact when repeated."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from trainings import PLAN, TINY, assert_close, weights_after
+
+from fpmc_bench import Source, load_dataset
+from fpmc_bench.errors import ParameterError
+from fpmc_bench.networks import denoising_loss
+from fpmc_bench.networks.batches import draw_batch, pixel_spread
+from fpmc_bench.networks.sliced_dropout import SlicedDropout
+from fpmc_bench.networks.training import Trainer, posterior_mean
+
+
+@pytest.fixture(scope="module")
+def digits() -> Source:
+    return load_dataset("digits").train
+
+
+def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert [name for name in found if not torch.equal(found[name], expected[name])] == []
+
+
+# --- batches
+
+
+@pytest.mark.parametrize("hflip", [False, True])
+def test_rows_of_a_batch_do_not_depend_on_who_draws_them(digits: Source, hflip: bool) -> None:
+    plan = replace(PLAN, hflip=hflip)
+    whole = draw_batch(plan, digits, 3, slice(0, 10))
+    parts = [draw_batch(plan, digits, 3, rows) for rows in (slice(0, 3), slice(3, 10))]
+    for name in ("x", "noise", "sigma"):
+        joined = torch.cat([getattr(part, name) for part in parts])
+        assert torch.equal(joined, getattr(whole, name))
+    assert {part.dropout_seed for part in parts} == {whole.dropout_seed}
+
+
+def test_mirroring_turns_about_half_of_the_images_and_changes_nothing_else(digits: Source) -> None:
+    plan = replace(PLAN, batch=400)
+    plain, mirrored = (
+        draw_batch(replace(plan, hflip=hflip), digits, 0, slice(0, 400)) for hflip in (False, True)
+    )
+    assert torch.equal(plain.noise, mirrored.noise)
+    assert torch.equal(plain.sigma, mirrored.sigma)
+    same = (plain.x == mirrored.x).flatten(1).all(1)
+    turned = (plain.x.flip(-1) == mirrored.x).flatten(1).all(1)
+    assert bool((same | turned).all())
+    assert 140 < int(turned.sum()) < 260
+
+
+def test_images_stay_levels_until_a_batch_has_them(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the posterior mean over all of them turns them to floats at once."""
+
+    def all_at_once(*_: object) -> Tensor:
+        raise AssertionError("all images as floats")
+
+    monkeypatch.setattr(Source, "values", all_at_once)
+    monkeypatch.setattr(denoising_loss, "CHUNK_IMAGES", 500)
+    trainer = Trainer(TINY, replace(PLAN, stable_target_sigma=0.5), digits)
+    weights_after(trainer, 2)
+    assert trainer.source.images.dtype == torch.uint8
+    assert 0.7 < pixel_spread(digits) < 0.8
+
+
+def test_chunks_change_neither_the_spread_nor_the_stable_target(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    z = digits.values()[:5] + 4 * torch.randn(5, 1, 8, 8)
+    sigma = torch.full((5,), 4.0)
+    whole = posterior_mean(digits.values(), z, sigma)
+    monkeypatch.setattr(denoising_loss, "CHUNK_IMAGES", 100)
+    monkeypatch.setattr("fpmc_bench.networks.batches.CHUNK_IMAGES", 100)
+    torch.testing.assert_close(posterior_mean(digits, z, sigma), whole, atol=1e-5, rtol=0)
+    assert pixel_spread(digits) == pytest.approx(digits.values().double().std().item(), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sliced_dropout_is_torch_s_own_on_the_whole_batch(dtype: torch.dtype) -> None:
+    x = torch.randn(10, 4, 8, 8).to(dtype)
+    torch.manual_seed(5)
+    whole = [functional.dropout(x, 0.13) for _ in range(2)]
+    for rows in (slice(0, 10), slice(0, 4), slice(4, 10)):
+        torch.manual_seed(5)
+        with SlicedDropout(rows, 10):
+            found = [functional.dropout(x[rows], p=0.13, training=True) for _ in range(2)]
+            assert torch.equal(functional.dropout(x[rows], 0.13, training=False), x[rows])
+        assert torch.equal(found[0], whole[0][rows])
+        assert torch.equal(found[1], whole[1][rows])
+
+
+@pytest.mark.parametrize("change", [{}, {"hflip": True, "stable_target_sigma": 2.0}])
+def test_a_batch_in_parts_gives_the_same_steps_to_rounding(
+    change: dict[str, Any], digits: Source
+) -> None:
+    """Dropout included: TINY has its default, 0.1."""
+    plan = replace(PLAN, **change)
+    whole, parts = Trainer(TINY, plan, digits), Trainer(TINY, plan, digits, part_images=3)
+    losses = [[loss for _, loss in trainer.run(4)] for trainer in (whole, parts)]
+    assert losses[1] == pytest.approx(losses[0], rel=2e-4)
+    assert_close(weights_after(parts, 4), weights_after(whole, 4), atol=1e-4)
+
+
+# --- steps
+
+
+def test_mixed_precision_trains_like_single_precision(digits: Source) -> None:
+    plan = replace(PLAN, steps=40, batch=32, learning_rate=3e-3)
+    losses = {
+        precision: [
+            loss for _, loss in Trainer(TINY, replace(plan, precision=precision), digits).run()
+        ]
+        for precision in ("fp32", "bf16")
+    }
+    assert losses["bf16"] != losses["fp32"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.1)
+    trainer = Trainer(TINY, replace(plan, precision="bf16"), digits)
+    assert {tensor.dtype for tensor in weights_after(trainer, 1).values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"precision": "bf16"},
+        {"hflip": True, "ema_halflife_images": 50.0, "max_gradient_norm": None},
+        {"learning_rate_decay": "none", "adam_beta2": 0.999, "weight_decay": 0.0},
+    ],
+)
+def test_every_kind_of_plan_resumes_exactly(
+    change: dict[str, Any], digits: Source, tmp_path: Path
+) -> None:
+    plan = replace(PLAN, **change)
+    whole = weights_after(Trainer(TINY, plan, digits), 7)
+    assert any(
+        not torch.equal(whole[k], v)
+        for k, v in weights_after(Trainer(TINY, PLAN, digits), 7).items()
+    ), "the setting does something"
+    first = Trainer(TINY, plan, digits)
+    weights_after(first, 3)
+    first.save(tmp_path / "a.checkpoint", {"note": 1.5})
+    second = Trainer(TINY, plan, digits)
+    assert second.load(tmp_path / "a.checkpoint") == {"note": 1.5}
+    torch.rand(7)
+    assert_equal(weights_after(second, 7), whole)
+
+
+def test_a_gradient_that_is_not_finite_is_met_at_its_own_step(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss before it is finite, the weights after it would be saved as good ones."""
+    trainer = Trainer(TINY, PLAN, digits)
+    last = list(trainer.network.parameters())[-1]
+    last.register_hook(lambda gradient: gradient * torch.inf)
+    with pytest.raises(ParameterError, match=r"gradient's norm became (nan|inf) at step 0"):
+        weights_after(trainer, 1)
