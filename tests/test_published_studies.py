@@ -54,10 +54,40 @@ def test_more_synthetic_digits_lower_the_error(weights: str, protocol: str) -> N
     assert rates("windows+qr+synthetic-10", protocol) < rates("pspc-flex+qr+synthetic-1", protocol)
 
 
-def test_only_samples_of_the_teacher_help_on_digits() -> None:
-    points = pd.read_csv(BOARDS / "digits/studies/augmentation.csv")
+def added(suite: str) -> pd.DataFrame:
+    """All sources with more in them, with `t`: how many standard errors off the plain source."""
+    points = pd.read_csv(BOARDS / suite / "studies/augmentation.csv")
+    return points.assign(t=points.change_percent / points.change_percent_se)
+
+
+def test_moved_and_mirrored_digits_harm_the_more_the_more_there_are() -> None:
+    points = added("digits")
+    points = points[points.augmentation != "synthetic"]
+    assert points.augmentation.nunique() == 5
+    assert points.t.min() > -1, "none helps, however few there are"
+    assert points[(points.sigma > 1)].t.min() > 4
+    for by in ("rate", "sigma"):
+        others = [name for name in ("augmentation", "rate", "sigma") if name != by]
+        ordered = points.sort_values(by).groupby(others).change_percent
+        assert ordered.apply(lambda changes: changes.is_monotonic_increasing).all(), by
+
+
+def test_samples_of_the_teacher_help_on_digits() -> None:
+    points = added("digits")
+    points = points[points.augmentation == "synthetic"]
+    errors = points[points.sigma < 2].sort_values("rate").groupby("sigma").change_percent
+    assert errors.apply(lambda changes: changes.is_monotonic_decreasing).all()
+    assert points[(points.sigma < 2) & (points.rate >= 1)].t.max() < -4
+    noisy = points[points.sigma > 2].set_index("rate").t
+    assert noisy[0.5] > 3, "few of them harm where there is much noise"
+    assert noisy[[5, 10, 20]].max() < -4
+    assert -20 < points[points.rate == 20].change_percent.min() < -19
+
+
+def test_everything_helps_on_photos_and_samples_of_the_teacher_most() -> None:
+    points = added("photos")
+    assert points.t.max() < 2, "nothing harms"
     most = points[points.rate == points.groupby("augmentation").rate.transform("max")]
-    synthetic = most.augmentation == "synthetic"
-    t = most.change_percent / most.change_percent_se
-    assert t[synthetic].max() < -2
-    assert t[~synthetic].min() > 2
+    assert most[most.sigma < 1].t.max() < -3
+    best = most.loc[most.groupby("sigma").change_percent.idxmin()]
+    assert list(best.augmentation) == ["synthetic"] * 3
