@@ -65,6 +65,19 @@ def test_a_run_leaves_records_tables_and_figures(finished: Path) -> None:
     assert (finished / "figures" / "samples.png").is_file()
 
 
+def test_repeated_it_shows_the_same_as_json(finished: Path) -> None:
+    before = figures(finished)
+    command = ("run", finished.parent / "small.toml", "--run-dir", finished, "--json")
+    done = fpmc_bench(*command, cwd=finished.parent)
+    assert done.returncode == 0, done.stderr
+    for table in json.loads(done.stdout):
+        for row in table["rows"]:
+            record = finished / "records" / f"{row['entry']}.{table['protocol']}.json"
+            mean = row["figures"]["mse@1"]["mean"]
+            assert mean == json.loads(record.read_text())["figures"]["mse@1"]["mean"]
+    assert figures(finished) == before
+
+
 def test_figures_are_those_of_the_items(finished: Path) -> None:
     record = json.loads((finished / "records" / "ls.denoiser-mse.json").read_text())
     with np.load(finished / "records" / "ls.denoiser-mse.npz") as file:

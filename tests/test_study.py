@@ -1,5 +1,6 @@
 """Studies: the rows that a document asks for, and the command that carries them out."""
 
+import json
 import re
 from pathlib import Path
 
@@ -148,6 +149,9 @@ def test_fine_tuned_against_their_bases(tmp_path: Path) -> None:
     before = figures(tmp_path / "out/run"), (tmp_path / "out/axes.csv").read_bytes()
     again = fpmc_bench(*command, cwd=tmp_path)
     assert again.stdout == done.stdout
+    shown = json.loads(fpmc_bench(*command, "--json", cwd=tmp_path).stdout)
+    assert (shown["study"], shown["suite"], shown["data"]) == ("axes", "small", "out/axes.csv")
+    pd.testing.assert_frame_equal(pd.DataFrame(shown["points"]), data)
     assert (figures(tmp_path / "out/run"), (tmp_path / "out/axes.csv").read_bytes()) == before
 
 
@@ -212,6 +216,9 @@ def test_a_table_of_everything(tmp_path: Path) -> None:
     assert entries == {"optimal", "ls", "pspc-flex", "ls+q+hflip"}
     assert set(data["protocol"]) == {"denoiser-mse", "sample-mse"}
     assert re.search(r"ls\+q\+hflip +0\.\d+", done.stdout)
+    (first, second) = json.loads(fpmc_bench(*command, "--json", cwd=tmp_path).stdout)["tables"]
+    assert (first["protocol"], second["protocol"]) == ("denoiser-mse", "sample-mse")
+    assert {row["entry"] for row in first["rows"] if row["role"] == "entry"} == entries
 
 
 def test_a_level_that_diverges_is_said_and_everything_else_goes_on(tmp_path: Path) -> None:
@@ -266,6 +273,16 @@ def test_a_denoiser_that_raises_fails_alone(below: float, processes: str, tmp_pa
     data = pd.read_csv(tmp_path / "out/axes.csv")
     assert set(data["base"]) == {"ls"}
     assert len(data) == 2 * 4
+
+
+def test_where_all_fail_that_is_what_is_said(tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    plugin = write_plugin(tmp_path / "plugins", "raises", RAISES)
+    command = ("study", study, "--suite", suite, "--items", "4", *QUICK, "--base", "raises")
+    done = fpmc_bench(*command, cwd=tmp_path, paths=(plugin,))
+    assert done.returncode == 1
+    assert done.stderr.count("RuntimeError: out of ideas") == 3
+    assert "no row is left to be compared with its base: all of them failed" in done.stderr
 
 
 TWICE_MIRRORED = TABLE.replace("rate = 1.0", "rate = 2.0")

@@ -5,14 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpmc_bench.cli.common import (
-    data_option,
-    json_option,
-    memory_budget_option,
-    print_json,
-    registry_with_warnings,
-    teacher_option,
-)
+from fpmc_bench.cli.common import job_options, json_option, print_json, registry_with_warnings
 
 if TYPE_CHECKING:
     from fpmc_bench.engine import Arithmetic
@@ -46,10 +39,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Timed calls, of which the median is shown.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@data_option
-@teacher_option
-@memory_budget_option
+@job_options
 @json_option
 def bench(
     suite: str,

@@ -1,8 +1,8 @@
-"""What several commands share: warning of broken plugins, and printing JSON."""
+"""What several commands share: options, warning of broken plugins, and printing JSON."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from fpmc_bench.registry import Registry
 
+Command = Callable[..., None]
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
@@ -55,7 +56,24 @@ teacher_option = click.option(
     help="The network in a role (tuning, evaluation) or of a name: a file, a diffusers folder or "
     "module:function.",
 )
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+)
+processes_option = click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Local processes to share the work.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def job_options(command: Command) -> Command:
+    """Add what every command that computes on a suite has: where, on what, against whom."""
+    for option in (memory_budget_option, teacher_option, data_option, device_option):
+        command = option(command)
+    return command
 
 
 def registry_with_warnings() -> "Registry":

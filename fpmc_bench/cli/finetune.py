@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.cli.common import (
-    data_option,
+    job_options,
     json_option,
-    memory_budget_option,
     print_json,
+    processes_option,
     registry_with_warnings,
-    teacher_option,
 )
 from fpmc_bench.cli.finetune_options import finetune_options
 
@@ -32,12 +31,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
               help="Where the weights go [default: SUITE-BASE-AXES.safetensors]; what other "
               "settings made is not overwritten.")  # fmt: skip
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Local processes to share the noise levels.")  # fmt: skip
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@data_option
-@teacher_option
-@memory_budget_option
+@processes_option
+@job_options
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context

@@ -3,13 +3,11 @@
 None of them has a default of its own: what is not asked for is as in `FinetunePlan`.
 """
 
-from collections.abc import Callable
-
 import click
 
+from fpmc_bench.cli.common import Command
 from fpmc_bench.finetune.plan import FinetunePlan
 
-Command = Callable[..., None]
 DEFAULTS = FinetunePlan()
 COUNT = click.IntRange(min=1)
 POSITIVE = click.FloatRange(min=0, min_open=True)

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpmc_bench.cli.common import (
-    data_option,
-    memory_budget_option,
-    registry_with_warnings,
-    teacher_option,
-)
+from fpmc_bench.cli.common import job_options, json_option, processes_option, registry_with_warnings
 
 if TYPE_CHECKING:
     from fpmc_bench.harness.run import RunOutcome
@@ -36,23 +31,15 @@ PROTOCOLS = click.Choice(["denoiser-mse", "sample-mse"])
 )
 @click.option("--items", type=click.IntRange(min=2), help="Items per protocol.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all noise.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
     "--run-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the run lives [default: runs/SUITE-FINGERPRINT].",
 )
 @click.option("--fresh", is_flag=True, help="Discard what an earlier run left in the directory.")
-@click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Local processes to share the work.",
-)
-@data_option
-@teacher_option
-@memory_budget_option
+@processes_option
+@job_options
+@json_option
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def run(
@@ -69,6 +56,7 @@ def run(
     data: tuple[str, ...],
     teacher: tuple[str, ...],
     memory_budget: int,
+    as_json: bool,
     quiet: bool,
 ) -> None:
     """Run SUITE (a name or the path of a .toml file) and show its leaderboard.
@@ -100,7 +88,7 @@ def run(
     finally:
         leave_processes()
     if outcome.is_main:
-        _report(outcome)
+        _report(outcome, as_json)
     # only the main process says that something failed: a launcher stops all at the first failure
     ctx.exit(1 if outcome.failures and outcome.is_main else 0)
 
@@ -113,18 +101,23 @@ def _changed(
     return suite.replaced(**changes) if changes else suite
 
 
-def _report(outcome: "RunOutcome") -> None:
+def _report(outcome: "RunOutcome", as_json: bool) -> None:
     """Tables to stdout, where they were written, and what failed to stderr."""
     from fpmc_bench.leaderboard import build_tables
     from fpmc_bench.record import read_records
     from fpmc_bench.reports import write_reports
+    from fpmc_bench.reports.json import render_json
     from fpmc_bench.reports.terminal import render_terminal
 
     if outcome.records:
         records = read_records(outcome.directory / "records")
-        for table in build_tables(records):
-            click.echo(render_terminal(table) + "\n")
-        for path in write_reports(outcome.directory, records):
-            click.echo(f"wrote {path}")
+        tables, written = build_tables(records), write_reports(outcome.directory, records)
+        if as_json:
+            click.echo(render_json(*tables), nl=False)
+        else:
+            for table in tables:
+                click.echo(render_terminal(table) + "\n")
+            for path in written:
+                click.echo(f"wrote {path}")
     for name, report in outcome.failures.items():
         click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.cli.common import (
-    data_option,
-    memory_budget_option,
+    job_options,
+    json_option,
+    print_json,
+    processes_option,
     registry_with_warnings,
-    teacher_option,
 )
 from fpmc_bench.cli.finetune_options import settings_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fpmc_bench.harness.study import StudyOutcome
     from fpmc_bench.study import Study
 
@@ -33,12 +32,9 @@ if TYPE_CHECKING:
               help="denoiser-mse at the suite's noise level nearest to this; may be repeated "
               "[default: as the study has them].")  # fmt: skip
 @settings_options
-@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Local processes to share the work.")  # fmt: skip
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@data_option
-@teacher_option
-@memory_budget_option
+@processes_option
+@job_options
+@json_option
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.pass_context
 def study(
@@ -55,6 +51,7 @@ def study(
     data: tuple[str, ...],
     teacher: tuple[str, ...],
     memory_budget: int,
+    as_json: bool,
     quiet: bool,
     **asked: Any,
 ) -> None:
@@ -96,85 +93,34 @@ def study(
         leave_processes()
     if not outcome.run.is_main:
         return
-    _report(question, job.folder, outcome)
     for reason in outcome.stopped:
         click.echo(f"fpmc-bench: {reason}", err=True)
     for name, report in outcome.failures.items():
         click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
+    _report(question, job.folder, outcome, as_json)
     ctx.exit(1 if outcome.stopped or outcome.failures else 0)
 
 
-def _report(question: "Study", folder: Path, outcome: "StudyOutcome") -> None:
-    """Data and figure of the study's rows."""
-    from fpmc_bench.comparisons import augmentation_points, finetune_points
-    from fpmc_bench.leaderboard import build_tables
+def _report(question: "Study", folder: Path, outcome: "StudyOutcome", as_json: bool) -> None:
+    """Data and figure of the study's rows, written and shown."""
     from fpmc_bench.record import read_record, write_atomically
-    from fpmc_bench.reports import study_figures
-    from fpmc_bench.reports.csv import render_csv
-    from fpmc_bench.reports.terminal import render_terminal
+    from fpmc_bench.reports.study_views import VIEWS
 
-    run, rows = outcome.run, outcome.rows
+    run = outcome.run
     known = [
         read_record(run.directory / "records" / f"{record.stem}.json") for record in run.records
     ]
     title = f"{question.name} on {run.records[0].suite}, {run.records[0].items} items"
-    figure: bytes
-    if question.view == "table":
-        tables = build_tables(known)
-        for table in tables:
-            click.echo(render_terminal(table) + "\n")
-        data, figure = render_csv(*tables), study_figures.draw_table_figure(title, tables)
-    else:
-        records = {record.entry: (record, values) for record, values in known}
-        if question.view == "finetune":
-            tuned = finetune_points(rows, records)
-            data = study_figures.points_csv(tuned)
-            figure = study_figures.draw_finetune_figure(title, tuned)
-            click.echo(_finetune_table(tuned))
-        else:
-            added = augmentation_points(rows, records)
-            data = study_figures.points_csv(added)
-            figure = study_figures.draw_augmentation_figure(title, added)
-            click.echo(_augmentation_table(added))
-    for path, content in (
-        (folder / f"{question.name}.csv", data.encode()),
-        (folder / f"{question.name}.png", figure),
-    ):
-        write_atomically(path, content)
+    answer = VIEWS[question.view](title, outcome.rows, known)
+    paths = {"data": folder / f"{question.name}.csv", "figure": folder / f"{question.name}.png"}
+    write_atomically(paths["data"], answer.csv.encode())
+    write_atomically(paths["figure"], answer.figure)
+    if as_json:
+        places = {name: str(path) for name, path in paths.items()}
+        print_json(
+            {"study": question.name, "suite": run.records[0].suite, **places, **answer.plain}
+        )
+        return
+    click.echo(answer.text)
+    for path in paths.values():
         click.echo(f"wrote {path}")
-
-
-def _finetune_table(points: "Sequence[Any]") -> str:
-    """Paired differences, a table a base and a line a noise level."""
-    from tabulate import tabulate
-
-    blocks = ["change of MSE by fine-tuning in percent of the base's, ± its standard error"]
-    for base in dict.fromkeys(point.base for point in points):
-        lines: dict[float, list[str]] = {}
-        own = [point for point in points if point.base == base]
-        for point in own:
-            scale = 100 / point.base_mse
-            cell = f"{scale * point.difference:+.1f} ± {scale * point.difference_se:.1f}"
-            lines.setdefault(point.sigma, []).append(cell)
-        rows = [[f"{sigma:.3g}", *lines[sigma]] for sigma in sorted(lines, reverse=True)]
-        name = base.split("[")[0]
-        headers = ["sigma", *dict.fromkeys(f"{name} {point.axes}" for point in own)]
-        blocks.append(tabulate(rows, headers=headers, tablefmt="simple", stralign="right"))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _augmentation_table(points: "Sequence[Any]") -> str:
-    from tabulate import tabulate
-
-    columns = sorted({point.sigma for point in points})
-    rows: dict[tuple[str, str, float], dict[float, str]] = {}
-    for point in points:
-        cells = rows.setdefault((point.base, point.augmentation, point.rate), {})
-        cells[point.sigma] = f"{point.change_percent:+.1f} ± {point.change_percent_se:.1f}"
-    table = tabulate(
-        [[*row, *(cells[sigma] for sigma in columns)] for row, cells in rows.items()],
-        headers=["base", "augmentation", "|A|/|D|", *(f"sigma {sigma:.3g}" for sigma in columns)],
-        tablefmt="simple",
-        colalign=("left", "left", "right", *("right" for _ in columns)),
-    )
-    return f"change of MSE in percent, ± its standard error\n\n{table}\n"

@@ -3,16 +3,14 @@
 None of them has a default: what is not asked for is the size's (`networks.presets`).
 """
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from fpmc_bench.cli.common import Command
 from fpmc_bench.networks.presets import PRESETS, Preset
 from fpmc_bench.networks.training_plan import TrainingPlan
-
-Command = Callable[..., None]
 
 
 def _integers(text: str) -> tuple[int, ...]:

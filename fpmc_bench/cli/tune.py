@@ -5,14 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpmc_bench.cli.common import (
-    data_option,
-    json_option,
-    memory_budget_option,
-    print_json,
-    registry_with_warnings,
-    teacher_option,
-)
+from fpmc_bench.cli.common import job_options, json_option, print_json, registry_with_warnings
 
 if TYPE_CHECKING:
     from fpmc_bench.tuning import Tuning
@@ -37,10 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("--values", help="Candidate values, comma-separated, instead of the denoiser's own.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the validation items.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@data_option
-@teacher_option
-@memory_budget_option
+@job_options
 @json_option
 def tune(
     suite: str,

@@ -10,7 +10,12 @@ from fpmc_bench.record import Figure
 
 def render_json(*tables: Table) -> str:
     """A list of tables."""
-    return json.dumps([_table(table) for table in tables], indent=2, allow_nan=False) + "\n"
+    return json.dumps(plain_tables(*tables), indent=2, allow_nan=False) + "\n"
+
+
+def plain_tables(*tables: Table) -> list[dict[str, Any]]:
+    """Tables as dicts, lists, text and finite numbers."""
+    return [_table(table) for table in tables]
 
 
 def _table(table: Table) -> dict[str, Any]:

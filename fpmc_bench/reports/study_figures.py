@@ -1,10 +1,8 @@
-"""The figures of studies, and their data as CSV. Needs matplotlib."""
+"""The figures of studies. Needs matplotlib."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
@@ -24,11 +22,6 @@ LARGE_PERCENT, LINEAR_PERCENT = 200, 20
 FEW_DECADES = 100
 """Log axes that span less are labelled with plain numbers."""
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
-
-
-def points_csv(points: Sequence[FinetunePoint] | Sequence[AugmentationPoint]) -> str:
-    """One line a point, every number as it is."""
-    return pd.DataFrame([asdict(point) for point in points]).to_csv(index=False)
 
 
 def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
