@@ -1,6 +1,7 @@
 """The other commands as a user runs them: help, list, info, doctor, tune, leaderboard."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -75,6 +76,13 @@ def test_info_shows_parameters_and_suites(tmp_path: Path) -> None:
     assert "evaluation teacher" in text
     assert "digits-ncsnpp" in text
     assert "patch_sizes" in text
+    assert re.search(
+        r"windows\+qr\+synthetic +finetuned +weights=digits-windows +synthetic x 1", text
+    )
+    assert (
+        "rate: images added per image, at most 1"
+        in fpmc_bench("info", "hflip", cwd=tmp_path).stdout
+    )
 
 
 def test_doctor_names_versions_and_devices(tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def _details(kind: str, item: "Registered") -> dict[str, Any]:
     ]
     if hasattr(item.item, "needs"):
         details["needs"] = sorted(item.item.needs)
+    if hasattr(item.item, "max_rate"):
+        details["max_rate"] = item.item.max_rate
     return details
 
 
@@ -114,6 +116,8 @@ def _as_text(details: dict[str, Any]) -> str:
     lines += ["", details["description"], "", f"citation: {details['citation']}"]
     if details.get("needs"):
         lines.append(f"needs: {', '.join(details['needs'])}")
+    if "max_rate" in details:
+        lines.append(f"rate: images added per image, at most {details['max_rate']:g}")
     if details["parameters"]:
         lines += ["", tabulate(details["parameters"], headers="keys", tablefmt="simple")]
     return "\n".join(lines)
@@ -137,13 +141,14 @@ def _suite_text(suite: dict[str, Any]) -> str:
             entry["name"],
             entry["denoiser"],
             ", ".join(f"{key}={value}" for key, value in entry["params"].items()),
+            ", ".join(f"{one['name']} x {one['rate']:g}" for one in entry["augmentations"]),
         )
         for entry in suite["entries"]
     ]
     table: str = tabulate(
         entries,
-        headers=("entry", "denoiser", "parameters"),
+        headers=("entry", "denoiser", "parameters", "added to the source"),
         tablefmt="simple",
-        maxcolwidths=[None, None, 70],
+        maxcolwidths=[None, None, 50, None],
     )
     return f"{tabulate(facts, tablefmt='plain')}\n\n{table}"

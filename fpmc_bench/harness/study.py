@@ -115,18 +115,16 @@ class StudyJob:
 
     def _learn(self, rows: Sequence[PlannedRow], processes: Processes) -> list[str]:
         """Weights of all rows that need some; which noise levels of them had to be stopped."""
-        jobs = self._jobs(rows, processes)
-        for name, job in jobs.items():
-            with self._failing_alone(name):
-                self._descend(name, job, processes)
+        jobs, stopped = self._jobs(rows, processes), []
+        for row in (planned.row for planned in rows if planned.row.name in jobs):
+            job = jobs.pop(row.name)  # which keeps the collections of all its noise levels
+            with self._failing_alone(row.name):
+                self._descend(row.name, job, processes)
             processes.wait()
-        stopped = []
-        for planned in rows if processes.is_main else ():
-            name = planned.row.name
-            if name in jobs and not self._ledger.failed(name):
-                weights = jobs[name].collected()
-                weights.save(self._weights(planned.row))
-                stopped += [f"{name}: {reason}" for reason in weights.card.stopped]
+            if processes.is_main and not self._ledger.failed(row.name):
+                weights = job.collected()
+                weights.save(self._weights(row))
+                stopped += [f"{row.name}: {reason}" for reason in weights.card.stopped]
         processes.wait()
         return stopped
 
