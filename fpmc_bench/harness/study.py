@@ -116,7 +116,9 @@ class StudyJob:
     def _learn(self, rows: Sequence[PlannedRow], processes: Processes) -> list[str]:
         """Weights of all rows that need some; which noise levels of them had to be stopped."""
         jobs, stopped = self._jobs(rows, processes), []
-        for row in (planned.row for planned in rows if planned.row.name in jobs):
+        processes.wait()  # until everyone sees the same failures
+        learned = [planned.row for planned in rows if planned.settings is not None]
+        for row in [row for row in learned if not self._ledger.failed(row.name)]:
             job = jobs.pop(row.name)  # which keeps the collections of all its noise levels
             with self._failing_alone(row.name):
                 self._descend(row.name, job, processes)

@@ -185,7 +185,7 @@ def _figure(title: str, panels: tuple[float, float], draw: Callable[[Canvas], No
 
     def draw_titled(canvas: Canvas) -> None:
         draw(canvas)
-        canvas.suptitle(title, fontsize="medium")
+        canvas.suptitle(f"{title}, ±{BAND_ERRORS} s.e.", fontsize="medium")
         for panel in canvas.axes:
             panel.grid(which="major", color="0.92", linewidth=0.6)
 
