@@ -1,6 +1,8 @@
 """Images that are made once: shared between processes, extended, never made twice."""
 
 import multiprocessing
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,15 +20,17 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 class Maker:
     """Row k is an image full of k; remembers what it was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 0) -> None:
         self.asked: list[int] = []
+        self.seconds = seconds
 
     def __call__(self, rows: range) -> Tensor:
         self.asked += rows
+        time.sleep(self.seconds)
         return torch.tensor(list(rows), dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
 
 
-def made(images: int, make: Maker, key: str = "a") -> list[int]:
+def made(images: int, make: Callable[[range], Tensor], key: str = "a") -> list[int]:
     found = made_images("test", {"key": key}, images, make, block_images=4)
     assert found.shape == (images, 1, 2, 2)
     return found[:, 0, 1, 1].tolist()
@@ -77,20 +81,38 @@ def test_finished_blocks_survive_a_failure() -> None:
     assert set(before) <= set(range(10))
 
 
-def _in_process(counts: "multiprocessing.Queue[tuple[list[int], list[int]]]") -> None:
-    make = Maker()
-    counts.put((made(40, make), make.asked))
+def _in_process(images: int, results: "multiprocessing.Queue[tuple[list[int], list[int]]]") -> None:
+    make = Maker(seconds=0.05)
+    results.put((made(images, make), make.asked))
 
 
-def test_processes_share_the_blocks() -> None:
+@pytest.mark.parametrize("counts", [(40, 40, 40), (40, 4, 8)], ids=["alike", "fewer and more"])
+def test_processes_share_the_blocks(counts: tuple[int, ...]) -> None:
     context = multiprocessing.get_context("spawn")
-    counts = context.Queue()
-    workers = [context.Process(target=_in_process, args=(counts,)) for _ in range(3)]
+    queue = context.Queue()
+    workers = [context.Process(target=_in_process, args=(count, queue)) for count in counts]
     for worker in workers:
         worker.start()
-    results = [counts.get(timeout=60) for _ in workers]
+    results = [queue.get(timeout=60) for _ in workers]
     for worker in workers:
         worker.join()
-    assert all(found == list(range(40)) for found, _ in results)
+    found = sorted((rows for rows, _ in results), key=len)
+    assert found == [list(range(count)) for count in sorted(counts)]
     asked = sorted(row for _, rows in results for row in rows)
     assert asked == list(range(40)), "no row was made by two of them"
+
+
+def test_others_may_join_fewer_than_are_wanted(tmp_path: Path) -> None:
+    """While this process makes its last block, another one joins the first to a whole."""
+    make = Maker()
+
+    def interrupted(rows: range) -> Tensor:
+        if rows.start == 4 and not joined:
+            joined.append(True)
+            made(4, Maker())
+        return make(rows)
+
+    joined: list[bool] = []
+    assert made(12, interrupted) == list(range(12))
+    assert joined
+    assert sorted(make.asked)[-8:] == list(range(4, 12))

@@ -46,7 +46,7 @@ def made_images(
         starts = range(there, images, block_images)
         blocks = [range(start, min(start + block_images, images)) for start in starts]
         parts = {whole.with_suffix(f".{b.start}-{b.stop}.npy"): b for b in blocks}
-        _make_blocks(kind, whole, parts, make)
+        _make_blocks(kind, whole, there, parts, make)
         with FileLock(whole.with_suffix(".lock")):
             if _count(whole) == there:
                 _append(whole, parts)
@@ -59,16 +59,22 @@ def _count(whole: Path) -> int:
 
 
 def _make_blocks(
-    kind: str, whole: Path, parts: Mapping[Path, range], make: Callable[[range], Tensor]
+    kind: str,
+    whole: Path,
+    there: int,
+    parts: Mapping[Path, range],
+    make: Callable[[range], Tensor],
 ) -> None:
-    """Return once all blocks are there, or in the file that another process joined them to."""
+    """Return once all blocks are there, or others have joined some to the `there` of the file.
+
+    What they have joined may be less than what is wanted here: then there is another plan to make.
+    """
     paths = list(parts)
-    stop = parts[paths[-1]].stop
     # each process begins elsewhere, so that they seldom want the same block
     first = os.getpid() % len(paths)
     hidden = True if os.environ.get("RANK", "0") != "0" else None
     with tqdm(total=len(parts), desc=kind, unit="block", disable=hidden, leave=False) as bar:
-        while _count(whole) < stop:
+        while _count(whole) == there:
             missing = [path for path in paths[first:] + paths[:first] if not path.exists()]
             bar.update(len(paths) - len(missing) - bar.n)
             if not missing:
