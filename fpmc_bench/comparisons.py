@@ -31,6 +31,15 @@ class FinetunePoint:
     difference: float
     difference_se: float
 
+    @property
+    def change_percent(self) -> float:
+        """Of the base's error, as is `change_percent_se`; NaN where the base has none."""
+        return _percent_of(self.base_mse) * self.difference
+
+    @property
+    def change_percent_se(self) -> float:
+        return _percent_of(self.base_mse) * self.difference_se
+
 
 @dataclass(frozen=True)
 class AugmentationPoint:
@@ -77,7 +86,7 @@ def augmentation_points(rows: Sequence[StudyRow], records: Rows) -> list[Augment
         (choice,) = row.augmentations
         for level, sigma in enumerate(records[row.name][0].sigmas):
             change = paired_difference(own[:, level], base[:, level])
-            scale = 100 / float(base[:, level].mean()) if base[:, level].any() else math.nan
+            scale = _percent_of(float(base[:, level].mean()))
             points.append(
                 AugmentationPoint(
                     row.base,
@@ -102,3 +111,12 @@ def _pairs(
         for row in rows
         if row.name != plain[row.base] and row.name in records and plain[row.base] in records
     ]
+
+
+def change_percent(before: float, after: float) -> float:
+    """Of an error; NaN where it was none before."""
+    return _percent_of(before) * (after - before)
+
+
+def _percent_of(error: float) -> float:
+    return 100 / error if error else math.nan

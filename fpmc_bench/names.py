@@ -1,19 +1,66 @@
-"""Names of rows, which become names of files: their characters and their length are bounded."""
+"""NAME[param=value,...], and the names of rows, which become names of files.
+
+Other parameters make another name: where characters are lost or cut, a hash tells them apart.
+"""
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
+
+from fpmc_bench.errors import UsageError
 
 LONGEST = 80
+SELECTION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<params>.*)\])?", re.DOTALL)
+PARAMETER = re.compile(r"(\w+)=((?:\[[^\]]*\]|\"[^\"]*\"|[^,\[\]])+)(?:,|$)")
+SIMPLE = r"(?:\"[A-Za-z0-9._]+\"|[A-Za-z0-9.]+)"
+NAMED_BY_ITSELF = re.compile(rf"{SIMPLE}|\[{SIMPLE}(?:, {SIMPLE})+\]")
+"""Values as JSON that can be read off their letters and digits alone."""
+
+
+def parse_selection(text: str) -> tuple[str, dict[str, Any]]:
+    """The name and the parameters, as JSON values, of NAME or NAME[param=value,...].
+
+    Commas inside brackets and quotes don't separate. UsageError for what can't be read.
+    """
+    match = SELECTION.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"can't read '{text}'; expected NAME or NAME[param=value,...]")
+    listed = match["params"] or ""
+    params: dict[str, Any] = {}
+    for key, value in PARAMETER.findall(listed):
+        if key in params:
+            raise UsageError(f"'{text}' gives {key} twice")
+        try:
+            params[key] = json.loads(value)
+        except json.JSONDecodeError:
+            params[key] = value.strip()
+    if PARAMETER.sub("", listed).strip():  # something that is no parameter
+        raise UsageError(f"can't read the parameters of '{text}'; expected [param=value,...]")
+    return match["name"], params
+
+
+def selection_name(name: str, params: Mapping[str, Any]) -> str:
+    """A row's name of its own for every choice of parameters."""
+    values = {key: json.dumps(value) for key, value in params.items()}
+    parts = [f"{key}-{_plain(value.strip('[]'))}" for key, value in values.items()]
+    if not all(map(NAMED_BY_ITSELF.fullmatch, values.values())):
+        parts.append(_hash(json.dumps(values)))
+    return row_name("_".join([name, *parts]))
 
 
 def row_name(text: str) -> str:
-    """Any text as the name of a row: others of its characters become "-".
-
-    One that is too long for a file's name is cut, and told from others by a hash of the whole.
-    """
-    plain = re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-")
+    """Text as the name of a row: others of its characters become "-"; cut where it is long."""
+    plain = _plain(text)
     if not plain or not plain[0].isalnum():
         plain = f"row{plain}"
-    if len(plain) <= LONGEST:
-        return plain
-    return f"{plain[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}-{_hash(text)}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text.strip('"'))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,11 +20,13 @@ from pydantic import (
 )
 
 from fpmc_bench.errors import SuiteError
-from fpmc_bench.names import row_name
+from fpmc_bench.names import parse_selection, selection_name
 from fpmc_bench.suite import PROTOCOLS, Protocol, SourceAugmentation, faults
 
 View = Literal["finetune", "augmentation", "table"]
 Rate = Annotated[float, Field(gt=0, le=20)]
+InOrder = Annotated[tuple[str, ...], AfterValidator(lambda axes: tuple(sorted(axes)))]
+Axes = Annotated[InOrder, Field(min_length=1)]
 
 
 class _Frozen(BaseModel):
@@ -38,9 +41,15 @@ class StudyRow(_Frozen):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
     base: str
-    axes: tuple[str, ...] = ()
+    axes: InOrder = ()
     kernels: Literal["free", "shared"] = "free"
     augmentations: tuple[SourceAugmentation, ...] = ()
+
+    @model_validator(mode="after")
+    def _kernels_of_what_is_learned(self) -> Self:
+        if self.kernels == "shared" and not self.axes:
+            raise ValueError("kernels are of what is learned: give the row axes")
+        return self
 
 
 class Study(_Frozen):
@@ -60,7 +69,7 @@ class Study(_Frozen):
     protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, min_length=1)
     sigmas: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1)
     bases: tuple[str, ...] = ()
-    axes: tuple[tuple[str, ...], ...] = ()
+    axes: tuple[Axes, ...] = ()
     augmentations: tuple[str, ...] = ()
     rates: tuple[Rate, ...] = ()
     with_entries: bool = False
@@ -72,7 +81,7 @@ class Study(_Frozen):
         wanted = {
             "finetune": ("bases", "axes"),
             "augmentation": ("bases", "augmentations", "rates"),
-            "table": (),
+            "table": () if self.with_entries else ("rows",),
         }[self.view]
         missing = [name for name in wanted if not getattr(self, name)]
         if missing:
@@ -82,11 +91,19 @@ class Study(_Frozen):
         return self
 
     @model_validator(mode="after")
+    def _what_rows_say_is_no_setting(self) -> Self:
+        for name in ("axes", "kernels"):
+            if name in self.settings:
+                raise ValueError(f"{name} belong to the study or its rows, not to its settings")
+        return self
+
+    @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
         lists: dict[str, tuple[Any, ...]] = {
             name: getattr(self, name) for name in ("bases", "axes", "augmentations", "rates")
         }
-        for name, listed in {**lists, "rows": tuple(row.name for row in self.rows)}.items():
+        lists["rows"] = tuple(row.name for row in self.rows)
+        for name, listed in lists.items():
             twice = [one for index, one in enumerate(listed) if one in listed[:index]]
             if twice:
                 raise ValueError(f"{name} must differ, but {twice[0]!r} stands there twice")
@@ -98,7 +115,7 @@ class Study(_Frozen):
 
     def for_entries(self, entries: Collection[str]) -> "Study":
         """Without the bases that a suite with these entries has not; all of them may be gone."""
-        own = tuple(base for base in self.bases if "[" in base or base in entries)
+        own = tuple(base for base in self.bases if "[" in base or base.strip() in entries)
         return self.model_copy(update={"bases": own})
 
     def all_rows(self, entries: Collection[str] = ()) -> tuple[StudyRow, ...]:
@@ -115,7 +132,7 @@ class Study(_Frozen):
 
     def _combinations(self, base: str) -> list[StudyRow]:
         """The base itself, and what the view compares it with."""
-        label = row_name(base)
+        label = selection_name(*parse_selection(base))
         rows = [StudyRow(name=label, base=base)]
         rows += [
             StudyRow(name=f"{label}+{''.join(axes)}", base=base, axes=axes) for axes in self.axes

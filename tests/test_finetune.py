@@ -151,8 +151,12 @@ def test_bases_that_have_no_relaxation(searching: bool) -> None:
         ({"axes": ("q", "q")}, "got q,q"),
         ({"batch": 0}, "batch must be positive"),
         ({"learning_rate": math.nan}, "learning_rate must be positive"),
-        ({"steps": -1}, "steps must not be negative"),
+        ({"steps": -1}, "steps must be finite and not negative"),
         ({"source_images": 0}, "source_images"),
+        ({"learning_rate": math.inf}, "learning_rate must be positive and finite"),
+        ({"zero_precision": math.inf}, "zero_precision must be positive and finite"),
+        ({"weight_decay": math.inf}, "weight_decay must be finite"),
+        ({"validation_items": 10**6}, "validation_items must be at most 100000"),
     ],
 )
 def test_senseless_plans(changes: dict[str, object], complaint: str) -> None:

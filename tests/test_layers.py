@@ -14,7 +14,7 @@ PLUGINS = Path(__file__).parents[1] / "plugins" / "fpmc_plugins"
 
 LAYERS = (
     {"errors", "names", "shapes"},
-    {"source", "union", "fpmc", "places"},
+    {"folders", "source", "union", "fpmc", "places"},
     {"suite", "study", "record", "contracts", "hookspecs", "parameters"},
     {"diffusion", "engine", "statistics", "comparisons"},
     {"networks", "images", "cache", "registry"},

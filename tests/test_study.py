@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 from runs import figures, fpmc_bench, write_plugin, write_suite
 
@@ -124,6 +125,17 @@ def test_rows_have_names_of_their_own(tmp_path: Path) -> None:
 # --- the command
 
 
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a suite, a study, and what the study left in `out`."""
+    folder = tmp_path_factory.mktemp("studied")
+    suite, study = write_suite(folder), write(folder, FINETUNE)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK)
+    done = fpmc_bench(*command, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 def test_fine_tuned_against_their_bases(tmp_path: Path) -> None:
     suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
     command = ("study", study, "--suite", suite, "--items", "5", "--out", "out", *QUICK)
@@ -161,7 +173,7 @@ def test_a_base_with_parameters_of_its_own(tmp_path: Path) -> None:
     command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *base, *QUICK)
     done = fpmc_bench(*command, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/weights/ls-patch_sizes-15-7-3-1+q.safetensors").is_file()
+    assert (tmp_path / "out/weights/ls_patch_sizes-15-7-3-1+q.safetensors").is_file()
     assert len(pd.read_csv(tmp_path / "out/axes.csv")) == 2 * 4
 
 
@@ -267,12 +279,92 @@ def test_a_denoiser_that_raises_fails_alone(below: float, processes: str, tmp_pa
     command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK, *base)
     done = fpmc_bench(*command, cwd=tmp_path, paths=(plugin,))
     assert done.returncode == 1, done.stderr
-    for row in ("", "+q", "+qr"):
-        assert f"raises_below-{below}{row}".replace("_", "-") in done.stderr.replace("_", "-")
-    assert "RuntimeError: out of ideas" in done.stderr
+    for row in (r"\.denoiser-mse", r"\+q", r"\+qr"):
+        assert re.search(rf"^fpmc-bench: raises_below-{below}{row} failed:", done.stderr, re.M)
+    assert done.stderr.count("RuntimeError: out of ideas") == 3
     data = pd.read_csv(tmp_path / "out/axes.csv")
     assert set(data["base"]) == {"ls"}
     assert len(data) == 2 * 4
+
+
+ADDS_NONE = """
+    from dataclasses import dataclass
+    from fpmc_bench import hookimpl
+    from fpmc_bench.contracts import Augmentation
+
+    @dataclass(frozen=True)
+    class AddsNone(Augmentation):
+        name = "adds-none"
+        citation = "nobody"
+
+        def augment(self, task):
+            raise RuntimeError("out of images")
+
+    @hookimpl
+    def fpmc_augmentations():
+        return [AddsNone]
+"""
+
+
+def test_an_augmentation_that_raises_fails_alone(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    study = write(tmp_path, AUGMENTATION.replace('"translate", "synthetic"', '"adds-none"'))
+    plugin = write_plugin(tmp_path / "plugins", "adds-none", ADDS_NONE)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out")
+    done = fpmc_bench(*command, cwd=tmp_path, paths=(plugin,))
+    assert done.returncode == 1, done.stderr
+    for rate in ("0.02", "2"):
+        said = f"fpmc-bench: ls+adds-none-{rate}.denoiser-mse failed:\nTraceback"
+        assert said in done.stderr
+    data = pd.read_csv(tmp_path / "out/added.csv")
+    assert set(data["augmentation"]) == {"hflip"}
+
+
+def test_a_base_over_an_augmented_source_is_learned_over_it(tmp_path: Path) -> None:
+    entry = """
+[[entries]]
+name = "ls-mirrored"
+denoiser = "ls"
+params = {patch_sizes = [15, 7, 3, 3]}
+augmentations = [{name = "hflip", rate = 1.0}]
+"""
+    suite, study = write_suite(tmp_path, entry), write(tmp_path, FINETUNE)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK)
+    done = fpmc_bench(*command, "--base", "ls-mirrored", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    other = ("finetune", suite, "--base", "ls-mirrored", "--axes", "q", "--out", "a.safetensors")
+    assert fpmc_bench(*other, *QUICK, cwd=tmp_path).returncode == 0
+    own = (tmp_path / "out/weights/ls-mirrored+q.safetensors").read_bytes()
+    assert own == (tmp_path / "a.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (("--items", "5"), "items 4, now 5"),
+        (("--learning-rate", "0.2"), "settings {"),
+        (("--sigma", "0.5"), "levels null, now [2]"),
+        (("--base", "pspc-flex"), "rows {"),
+    ],
+)
+def test_what_another_study_left_is_not_overwritten(
+    more: tuple[str, ...], complaint: str, studied: Path
+) -> None:
+    before = {path: path.read_bytes() for path in studied.rglob("out/**/*") if path.is_file()}
+    command = ("study", "study.toml", "--suite", "small.toml", "--out", "out", *QUICK)
+    done = fpmc_bench(*command, "--items", "4", *more, cwd=studied)
+    assert done.returncode == 2, done.stderr
+    assert f"out holds a study that was begun otherwise ({complaint}" in done.stderr
+    assert "choose another --out" in done.stderr
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_one_study_at_a_time(studied: Path) -> None:
+    command = ("study", "study.toml", "--suite", "small.toml", "--out", "out", *QUICK)
+    with FileLock(studied / "out/.lock"):
+        done = fpmc_bench(*command, "--items", "4", cwd=studied)
+    assert done.returncode == 1
+    assert "out is in use by another study; wait for it" in done.stderr
 
 
 def test_where_all_fail_that_is_what_is_said(tmp_path: Path) -> None:
@@ -299,6 +391,12 @@ SHARED = TABLE.replace('base = "ls"', 'base = "optimal"\nkernels = "shared"')
         ((FINETUNE.replace('"ls", ', ""),), "has no row that suite 'small' has"),
         (("finetune-axes", "--base", "lss", "--base", "ls"), "Did you mean 'ls'"),
         (("finetune-axes", "--base", "ls", "--base", "ls"), "'ls' stands there twice"),
+        (("finetune-axes", "--base", "ls", "--base", " ls"), "has two rows 'ls'"),
+        ((FINETUNE + '[settings]\nkernels = "shared"',), "kernels belong to the study or its rows"),
+        ((FINETUNE.replace('["q"]', "[]"),), "axes.0: "),
+        ((TABLE.replace('axes = ["q"]', 'kernels = "shared"'),), "give the row axes"),
+        ((TABLE[: TABLE.index("with_entries")],), "a study with view 'table' needs rows"),
+        (("finetune-axes", "--out", "small.toml/inside"), "can't write into small.toml/inside"),
         (("table2", "--base", "ls"), "there are no bases to replace"),
         (("finetune-axes", "--sigma", "nan"), "sigmas.0"),
         (("augmentation", "--steps", "4"), "so steps would change nothing"),
@@ -317,7 +415,8 @@ def test_what_can_not_be_studied(
     suite, (study, *more) = write_suite(tmp_path), arguments
     if "\n" in study:
         study = str(write(tmp_path, study))
-    done = fpmc_bench("study", study, *more, "--suite", suite, "--out", "out", cwd=tmp_path)
+    arguments = (study, "--suite", suite, "--out", "out", *more)
+    done = fpmc_bench("study", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr

@@ -109,7 +109,7 @@ def test_a_training_that_diverges_keeps_its_last_good_checkpoint(
 
 def test_two_trainings_of_one_file_do_not_meet(digits: Source, tmp_path: Path) -> None:
     one, other = session(digits, tmp_path), session(digits, tmp_path)
-    taken = pytest.raises(RunError, match="is being trained by another process")
+    taken = pytest.raises(RunError, match="is in use by another training")
     with one.opened(), taken, other.opened():
         pass
 

@@ -1,7 +1,9 @@
 """`fpmc-bench finetune`: learn the precisions and responses of a suite's entry."""
 
+import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +60,7 @@ def finetune(
     """
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.finetune.plan import FinetunePlan
+    from fpmc_bench.folders import locked
     from fpmc_bench.harness.finetuning import Finetuning
     from fpmc_bench.harness.planning import make_plan
     from fpmc_bench.harness.processes import join_processes, leave_processes, relaunch
@@ -80,20 +83,38 @@ def finetune(
         plan = make_plan(chosen, registry, joined.device, Places.given(data, teacher))
         unfinished = target.with_suffix(".finetuning")
         job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
-        job.refuse_others(target)
-        with using(EngineSettings(memory_budget)):
-            _run(job, joined, hidden=quiet)
-        joined.wait()
-        stopped = joined.is_main and _finish(job, target, as_json)
-        joined.wait()
+        _refuse_others(target, job)
+        with locked(unfinished, "fine-tuning", "--out") if joined.is_main else nullcontext():
+            joined.wait()
+            with using(EngineSettings(memory_budget)):
+                _run(job, joined, hidden=quiet)
+            joined.wait()
+            stopped = joined.is_main and _finish(job, target, as_json)
+            joined.wait()
     finally:
         leave_processes()
     ctx.exit(1 if stopped else 0)
 
 
+def _refuse_others(target: Path, job: "Finetuning") -> None:
+    """ParameterError where the weights or their figure would replace something else."""
+    from fpmc_bench.errors import ParameterError
+    from fpmc_bench.finetune.weights_file import refuse_other_weights
+
+    refuse_other_weights(target, job.expected)
+    figure = target.with_suffix(".png")
+    if figure.exists() and not target.exists() and not job.folder.exists():
+        raise ParameterError(
+            f"{figure}, where the figure goes, is there already, without weights beside it; move "
+            f"it away, or choose another --out"
+        )
+
+
 def _run(job: "Finetuning", processes: "Processes", *, hidden: bool) -> None:
     """All of this process's levels, with one bar: levels done, and the error of the one at hand."""
     from tqdm import tqdm
+
+    from fpmc_bench.comparisons import change_percent
 
     mine = list(processes.share(len(job.levels)))
     with tqdm(
@@ -103,7 +124,7 @@ def _run(job: "Finetuning", processes: "Processes", *, hidden: bool) -> None:
 
         def progress(level: int, descent: "Descent") -> None:
             sigma, points = descent.problem.sigma, descent.curve
-            change = 100 * (descent.best_error / points[0].error - 1)
+            change = change_percent(points[0].error, descent.best_error)
             loss = points[-1].loss
             shown = "" if loss is None else f", loss {loss:.5f}"
             bar.set_description(
@@ -117,6 +138,7 @@ def _run(job: "Finetuning", processes: "Processes", *, hidden: bool) -> None:
 
 def _finish(job: "Finetuning", target: Path, as_json: bool) -> bool:
     """Write and show everything; whether any level had to be stopped."""
+    from fpmc_bench.names import row_name
     from fpmc_bench.record import write_atomically
     from fpmc_bench.reports.finetune_curve import draw_finetune_curves
 
@@ -132,8 +154,8 @@ def _finish(job: "Finetuning", target: Path, as_json: bool) -> bool:
     else:
         click.echo(_table(weights))
         click.echo(f"\nwrote {target}\nwrote {figure}\n")
-        click.echo(f'[[entries]]\nname = "{target.stem}"\ndenoiser = "finetuned"')
-        click.echo(f'params = {{ weights = "{target}" }}')
+        click.echo(f'[[entries]]\nname = "{row_name(target.stem)}"\ndenoiser = "finetuned"')
+        click.echo(f"params = {{ weights = {json.dumps(str(target))} }}")  # as TOML has it too
     for reason in card.stopped:
         click.echo(f"fpmc-bench: {reason}", err=True)
     return bool(card.stopped)
@@ -142,13 +164,15 @@ def _finish(job: "Finetuning", target: Path, as_json: bool) -> bool:
 def _table(weights: "FinetunedWeights") -> str:
     from tabulate import tabulate
 
+    from fpmc_bench.comparisons import change_percent
+
     card = weights.card
     rows = [
         [
             f"{level.sigma:.3g}",
             f"{level.base_error:.6f}",
             f"{level.best.error:.6f}",
-            f"{100 * (level.best.error / level.base_error - 1):+.1f}",
+            f"{change_percent(level.base_error, level.best.error):+.1f}",
             level.best.step,
             level.curve[-1].step,
         ]

@@ -6,7 +6,7 @@ None of them has a default of its own: what is not asked for is as in `FinetuneP
 import click
 
 from fpmc_bench.cli.common import Command
-from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.plan import LARGEST_ZERO, MOST_VALIDATION_ITEMS, FinetunePlan
 
 DEFAULTS = FinetunePlan()
 COUNT = click.IntRange(min=1)
@@ -14,8 +14,8 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 def _axes(text: str) -> tuple[str, ...]:
-    """Turn "q,r" into ("q", "r"); what else it may be is for FinetunePlan to say."""
-    return tuple(part.strip() for part in text.split(","))
+    """Turn "r,q" into ("q", "r"); what else it may be is for FinetunePlan to say."""
+    return tuple(sorted(part.strip() for part in text.split(",")))
 
 
 def _default(name: str) -> str:
@@ -38,15 +38,15 @@ SETTINGS = (
     click.option("--weight-decay", type=click.FloatRange(min=0),
                  help=f"Towards log q = log r = 0 {_default('weight_decay')}."),
     click.option("--zero-precision", type=POSITIVE,
-                 help="Where the base has zeros q starts at this times sigma^2 / D "
-                 f"{_default('zero_precision')}."),
+                 help="Where the base has zeros q starts at this times sigma^2 / D, at most "
+                 f"{LARGEST_ZERO} {_default('zero_precision')}."),
     click.option("--zero-response", type=POSITIVE,
                  help="Part of its response that an estimator's zeros start with, together "
                  f"{_default('zero_response')}."),
     click.option("--source-images", type=COUNT,
                  help="Random source images that a step compares with "
                  f"{_default('source_images')}."),
-    click.option("--validation-items", type=COUNT,
+    click.option("--validation-items", type=click.IntRange(1, MOST_VALIDATION_ITEMS),
                  help=f"Teacher samples to judge by {_default('validation_items')}."),
     click.option("--evaluate-every", type=COUNT,
                  help=f"Steps between measurements {_default('evaluate_every')}."),

@@ -1,5 +1,6 @@
 """FinetunePlan: what, besides base, source and teacher, determines fine-tuned weights."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,16 @@ from fpmc_bench.errors import ParameterError
 Axis = Literal["q", "r"]
 AXES: tuple[Axis, ...] = ("q", "r")
 LARGEST_ZERO = 0.1
+MOST_VALIDATION_ITEMS = 100_000
+POSITIVE = (
+    "zero_precision",
+    "zero_response",
+    "batch",
+    "validation_items",
+    "evaluate_every",
+    "patience",
+    "learning_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -51,19 +62,20 @@ class FinetunePlan:
     def __post_init__(self) -> None:
         if not self.axes or len(set(self.axes)) < len(self.axes) or set(self.axes) - set(AXES):
             raise ParameterError(f"axes must be q, r or q,r, got {','.join(self.axes) or 'none'}")
-        for name in (
-            "zero_precision",
-            "zero_response",
-            "batch",
-            "validation_items",
-            "evaluate_every",
-            "patience",
-            "learning_rate",
-        ):
-            if not getattr(self, name) > 0:
-                raise ParameterError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in POSITIVE:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ParameterError(
+                    f"{name} must be positive and finite, got {getattr(self, name)}"
+                )
         for name in ("steps", "weight_decay", "seed"):
-            if not getattr(self, name) >= 0:
-                raise ParameterError(f"{name} must not be negative, got {getattr(self, name)}")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ParameterError(
+                    f"{name} must be finite and not negative, got {getattr(self, name)}"
+                )
         if self.source_images is not None and self.source_images < 1:
             raise ParameterError(f"source_images must be positive, got {self.source_images}")
+        if self.validation_items > MOST_VALIDATION_ITEMS:
+            raise ParameterError(
+                f"validation_items must be at most {MOST_VALIDATION_ITEMS}, got "
+                f"{self.validation_items}"
+            )

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
+from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.descent import Descent, Point
 from fpmc_bench.finetune.plan import Axis
 from fpmc_bench.finetune.relaxation import learned_filter, plain_values
@@ -34,9 +35,13 @@ class _Frozen(BaseModel):
 
 
 class LevelCard(_Frozen):
-    """One noise level: what it was measured at, and how it ended."""
+    """One noise level: what it was measured at, and how it ended.
+
+    One that was not `learned`, for nobody was going to measure it, is as the base has it.
+    """
 
     sigma: float
+    learned: bool = True
     curve: tuple[Point, ...] = Field(min_length=1)
     stopped: str | None = None
     structures: dict[Axis, str] = {}
@@ -67,6 +72,8 @@ class FinetuneCard(_Frozen):
     teacher: str
     teacher_fingerprint: str
     plan: dict[str, Any]
+    circumstances: dict[str, Any] = {}
+    """What else determines the weights: seeds, code, the kind of device."""
     levels: tuple[LevelCard, ...] = Field(min_length=1)
 
     @property
@@ -86,9 +93,16 @@ class FinetunedWeights:
 
     card: FinetuneCard
     tensors: Mapping[str, Tensor]
+    fingerprint: str = ""
+    """sha256 of the file that they were read from."""
 
     def model(self, level: int) -> FPMC:
-        """The collection of one noise level."""
+        """The collection of one noise level; ParameterError for one that was not learned."""
+        if not self.card.levels[level].learned:
+            raise ParameterError(
+                f"these weights of '{self.card.base}' were not learned at sigma "
+                f"{self.card.sigmas[level]:.3g}; fine-tune at all noise levels"
+            )
         shape, structures = ImageShape(*self.card.shape), self.card.levels[level].structures
 
         def filter_of(axis: Axis) -> Filter:
@@ -102,7 +116,9 @@ class FinetunedWeights:
         save_tensors(path, self.tensors, json.loads(self.card.model_dump_json()))
 
 
-def finished_level(descent: Descent) -> tuple[LevelCard, dict[str, Tensor]]:
+def finished_level(
+    descent: Descent, *, learned: bool = True
+) -> tuple[LevelCard, dict[str, Tensor]]:
     """The card of a finished level, and its log values by axis."""
     structures: dict[Axis, str] = {}
     tensors = dict(descent.best)
@@ -117,6 +133,7 @@ def finished_level(descent: Descent) -> tuple[LevelCard, dict[str, Tensor]]:
             tensors[axis] = plain_values(filter_).log().half()
     card = LevelCard(
         sigma=descent.problem.sigma,
+        learned=learned,
         curve=tuple(descent.curve),
         stopped=descent.stopped,
         structures=structures,

@@ -1,5 +1,7 @@
 """Reading fine-tuned weights: whatever is wrong with a file is said before anything is computed."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,12 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 from torch import Tensor
 
-from fpmc_bench.errors import CheckpointError, InputError
+from fpmc_bench.errors import CheckpointError, InputError, ParameterError
 from fpmc_bench.finetune.plan import AXES
 from fpmc_bench.finetune.relaxation import kernel_shape, learned_filter, plain_values
 from fpmc_bench.finetune.weights import STRUCTURES, FinetuneCard, FinetunedWeights
+from fpmc_bench.folders import differences
 from fpmc_bench.fpmc import Filter
-from fpmc_bench.networks.checkpoint import load_tensors
+from fpmc_bench.networks.checkpoint import read_checkpoint, tensors_in
 from fpmc_bench.shapes import ImageShape
 
 KIND = "finetuned"
@@ -21,8 +24,9 @@ COMMAND = "fpmc-bench finetune"
 
 def load_weights_file(path: Path) -> FinetunedWeights:
     """Read a file of `fpmc-bench finetune`; CheckpointError says what is wrong with others."""
-    tensors, content = load_tensors(path, COMMAND)
-    card = _card(path, content)
+    content = read_checkpoint(path, COMMAND)
+    tensors, described = tensors_in(content, path, COMMAND)
+    card = _card(path, described)
     shape = ImageShape(*card.shape)
     for level, entry in enumerate(card.levels):
         found = {
@@ -36,7 +40,29 @@ def load_weights_file(path: Path) -> FinetunedWeights:
                 f"{' and '.join(map(str, estimators))} estimators"
             )
         _refuse_unanswered(path, level, found["r"])
-    return FinetunedWeights(card, tensors)
+    return FinetunedWeights(card, tensors, hashlib.sha256(content).hexdigest())
+
+
+def refuse_other_weights(path: Path, expected: FinetuneCard) -> None:
+    """ParameterError where `path` holds anything but weights with such a card, levels aside."""
+    if not path.exists():
+        return
+    try:
+        there = _compared(load_weights_file(path).card)
+    except CheckpointError as error:
+        raise ParameterError(f"{error}; move it away, or choose another --out") from error
+    if changed := differences(there, _compared(expected)):
+        raise ParameterError(
+            f"{path} is there already, and was made otherwise ({changed}); move it away, or "
+            f"choose another --out"
+        )
+
+
+def _compared(card: FinetuneCard) -> dict[str, Any]:
+    """All that two fine-tunings have to share, in one piece, as JSON has it."""
+    plain = json.loads(card.model_dump_json(exclude={"kind", "version", "levels"}))
+    circumstances, plan = plain.pop("circumstances"), plain.pop("plan")
+    return {**plain, "sigmas": list(card.sigmas), **plan, **circumstances}
 
 
 def _card(path: Path, content: Mapping[str, Any]) -> FinetuneCard:

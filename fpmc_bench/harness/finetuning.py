@@ -31,7 +31,6 @@ from fpmc_bench.finetune.weights import (
     finished_level,
     joined,
 )
-from fpmc_bench.finetune.weights_file import load_weights_file
 from fpmc_bench.harness.ledger import content_key
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.processes import Processes
@@ -53,6 +52,8 @@ class Finetuning:
     settings: FinetunePlan
     folder: Path
     budget_bytes: int
+    learned: frozenset[int] | None = None
+    """Levels that anybody is going to measure: others stay as the base has them. None: all."""
 
     def __post_init__(self) -> None:
         """Refuse, before any work, what can't be fine-tuned."""
@@ -96,28 +97,11 @@ class Finetuning:
             found.append(one)
         return joined(self._card(), found)
 
-    def refuse_others(self, path: Path) -> None:
-        """ParameterError where `path` holds something that this fine-tuning has not made."""
-        if not path.exists():
-            return
-        try:
-            content = load_weights_file(path).card.model_dump(mode="json", exclude={"levels"})
-        except CheckpointError as error:
-            raise ParameterError(f"{error}; move it away, or choose another --out") from error
+    @property
+    def expected(self) -> FinetuneCard:
+        """The card of what this is going to make, its levels before their first step."""
         levels = [{"sigma": sigma, "curve": [(0, None, 0)]} for sigma in self.plan.sigmas]
-        card = FinetuneCard.model_validate({**self._card(), "levels": levels})
-        own = card.model_dump(mode="json", exclude={"levels"})
-        there, asked = ({**one.pop("plan"), **one} for one in (content, own))
-        changed = [
-            f"{name} {there.get(name)} (now {value})"
-            for name, value in asked.items()
-            if there.get(name) != value
-        ]
-        if changed:
-            raise ParameterError(
-                f"{path} is there already, made with {', '.join(changed)}; move it away, or "
-                f"choose another --out"
-            )
+        return FinetuneCard.model_validate({**self._card(), "levels": levels})
 
     def _read(self, level: int) -> tuple[LevelCard, dict[str, Tensor]] | None:
         """A finished level; None where there is no whole one, which is then made (again)."""
@@ -127,12 +111,11 @@ class Finetuning:
         except (CheckpointError, ValidationError):
             return None
 
+    def _learns(self, level: int) -> bool:
+        return self.learned is None or level in self.learned
+
     def _settings(self, level: int) -> FinetunePlan:
-        """Those of a level: one that nobody is going to measure is left as the base has it."""
-        suite = self.plan.suite
-        if "sample-mse" in suite.protocols or level in self.plan.levels:
-            return self.settings
-        return replace(self.settings, steps=0)
+        return self.settings if self._learns(level) else replace(self.settings, steps=0)
 
     def _run_level(self, level: int, progress: LevelProgress) -> None:
         descent = self._descent(level)
@@ -144,7 +127,7 @@ class Finetuning:
             descent.advance()
             save_descent(checkpoint, descent)
             progress(level, descent)
-        card, tensors = finished_level(descent)
+        card, tensors = finished_level(descent, learned=self._learns(level))
         save_tensors(self._file(level), tensors, card.model_dump(mode="json"))
         checkpoint.unlink(missing_ok=True)
 
@@ -205,23 +188,18 @@ class Finetuning:
     def _file(self, level: int) -> Path:
         plan = self.plan
         content = {
-            "version": VERSION,
             "settings": asdict(self._settings(level)),
             "level": level,
-            "code": self.base.code,
-            "files": self.base.denoiser.fingerprint,
+            "learned": self._learns(level),
             "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
             "sigmas": plan.sigmas,
-            "seed": plan.suite.seed,
-            "sensitivity": plan.suite.sensitivity.model_dump(),
             "augmented": self.base.source.fingerprint,
-            "device": torch.device(plan.device).type,
         }
         return self.folder / f"level-{level:02}-{content_key(content)}.safetensors"
 
     def _card(self) -> dict[str, Any]:
         """All of the joined file's card but the levels."""
-        entry, dataset = self.base.entry, self.plan.dataset
+        entry, dataset, suite = self.base.entry, self.plan.dataset, self.plan.suite
         return {
             "base": entry.denoiser,
             "params": entry.params,
@@ -232,4 +210,12 @@ class Finetuning:
             "teacher": self.plan.tuning.name,
             "teacher_fingerprint": self.plan.tuning.fingerprint,
             "plan": asdict(self.settings),
+            "circumstances": {
+                "seed of the suite": suite.seed,
+                "sensitivity maps": suite.sensitivity.model_dump(),
+                "code": self.base.code,
+                "files": self.base.denoiser.fingerprint,
+                "device": torch.device(self.plan.device).type,
+                "version": VERSION,
+            },
         }

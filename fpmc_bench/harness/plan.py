@@ -1,7 +1,7 @@
 """A suite with everything it names, cut into work units."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -66,6 +66,8 @@ class Plan:
     contestants: tuple[Contestant, ...]
     sigmas: tuple[float, ...]
     device: str
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Entries whose source could not be made, which are no contestants -> traceback."""
 
     @property
     def samples_held_out(self) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,13 @@ from fpmc_bench.contracts import (
 )
 from fpmc_bench.datasets import load_dataset, missing_dataset
 from fpmc_bench.diffusion.sigmas import sigma_grid
-from fpmc_bench.errors import MissingFilesError, ParameterError, UnknownNameError, UsageError
+from fpmc_bench.errors import (
+    FpmcBenchError,
+    MissingFilesError,
+    ParameterError,
+    UnknownNameError,
+    UsageError,
+)
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.parameters import make_plugin
 from fpmc_bench.places import Places
@@ -31,11 +38,19 @@ ROLES = ("tuning", "evaluation")
 """Of the teachers of a suite; `--teacher ROLE=WHAT` puts another network there."""
 
 
-def make_plan(suite: Suite, registry: Registry, device: str, places: Places | None = None) -> Plan:
+def make_plan(
+    suite: Suite,
+    registry: Registry,
+    device: str,
+    places: Places | None = None,
+    *,
+    failing_alone: bool = False,
+) -> Plan:
     """Load and check everything a suite names; raises UsageError and its kin on any fault.
 
     `places` say where files are that the user keeps, and may put another network in a teacher's
-    role. What is missing is listed all at once, before anything is loaded.
+    role. What is missing is listed all at once, before anything is loaded. `failing_alone`: an
+    augmentation that raises anything else costs only the entries that it was to add to.
     """
     places = places or Places()
     _refuse_unknown(registry, places)
@@ -67,11 +82,15 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
     blank = AugmentationTask(dataset.train, 1.0, suite.seed, sigmas, tuning, device)
     # all are checked before the first image is made
     denoisers = [_denoiser(entry, blank, registry) for entry in suite.entries]
-    contestants = tuple(
-        _contestant(entry, denoiser, blank, registry)
-        for entry, denoiser in zip(suite.entries, denoisers, strict=True)
-    )
-    return Plan(suite, dataset, tuning, evaluation, contestants, sigmas, device)
+    contestants, failures = [], {}
+    for entry, denoiser in zip(suite.entries, denoisers, strict=True):
+        try:
+            contestants.append(_contestant(entry, denoiser, blank, registry))
+        except Exception as error:
+            if isinstance(error, FpmcBenchError) or not failing_alone:
+                raise
+            failures[entry.name] = traceback.format_exc()
+    return Plan(suite, dataset, tuning, evaluation, tuple(contestants), sigmas, device, failures)
 
 
 def _teacher_names(suite: Suite, places: Places) -> tuple[str, str]:

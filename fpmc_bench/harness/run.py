@@ -46,20 +46,23 @@ def run_suite(
     """Run a suite and write its records; continue where an earlier run of it stopped.
 
     Everything is loaded and checked before the first unit of work (UsageError and its kin). A
-    denoiser that raises fails its own row; the others complete. In a process started by
-    accelerate or torchrun this computes one share; rank 0 writes the records. `memory_budget` is
-    what the engine may use beside the source, in bytes; `places` say where data and networks are
-    that the user keeps.
+    denoiser or an augmentation that raises fails its own rows; the others complete. In a process
+    started by accelerate or torchrun this computes one share; rank 0 writes the records.
+    `memory_budget` is what the engine may use beside the source, in bytes; `places` say where data
+    and networks are that the user keeps.
     """
     registry = registry or installed_registry()
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
-    plan = make_plan(chosen, registry, processes.device, places)
+    plan = make_plan(chosen, registry, processes.device, places, failing_alone=True)
     directory = RunDirectory(run_dir or default_run_directory(chosen))
     with directory.locked() if processes.is_main else nullcontext():
         if processes.is_main:
             directory.open(chosen, processes.device, fresh=fresh)
         processes.wait()
+        for name, report in plan.failures.items():
+            for protocol in chosen.protocols:
+                directory.ledger.fail(f"{name}.{protocol}", report)
         settings = EngineSettings(memory_budget, directory.arithmetic)
         with using(settings):
             _execute(plan, directory, processes, progress)

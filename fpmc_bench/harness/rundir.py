@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fpmc_bench.engine.arithmetic import Arithmetic, measured_arithmetic
 from fpmc_bench.errors import RunError
+from fpmc_bench.folders import differences, locked
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.record import write_atomically
 from fpmc_bench.suite import Suite
@@ -58,15 +57,8 @@ class RunDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for one run; RunError where another run holds it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock", timeout=0)
-        try:
-            with lock:
-                yield
-        except Timeout as error:
-            raise RunError(
-                f"{self.path} is in use by another run; wait for it, or choose another --run-dir"
-            ) from error
+        with locked(self.path, "run", "--run-dir"):
+            yield
 
     def open(self, suite: Suite, device: str, *, fresh: bool) -> None:
         """Claim the directory for a run of `suite` on `device`.
@@ -80,9 +72,12 @@ class RunDirectory:
         if self.manifest.is_file():
             held = json.loads(self.manifest.read_text())
             if held["fingerprint"] != suite.fingerprint:
+                asked = suite.model_dump(
+                    mode="json", exclude={"description", "entries", "protocols"}
+                )
                 raise RunError(
                     f"{self.path} holds a run of suite '{held['suite']['name']}' with other "
-                    f"settings ({_difference(held['suite'], suite)}); choose another --run-dir, "
+                    f"settings ({differences(held['suite'], asked)}); choose another --run-dir, "
                     f"or discard it with --fresh"
                 )
         content = {"fingerprint": suite.fingerprint, "suite": json.loads(suite.model_dump_json())}
@@ -100,12 +95,3 @@ class RunDirectory:
 def default_run_directory(suite: Suite) -> Path:
     """runs/<suite>-<fingerprint>: another item count or seed is another directory."""
     return Path("runs") / f"{suite.name}-{suite.fingerprint[:8]}"
-
-
-def _difference(held: dict[str, object], suite: Suite) -> str:
-    new = suite.model_dump(mode="json", exclude={"description", "entries", "protocols"})
-    return "; ".join(
-        f"{key}: {held.get(key)} there, {value} asked for"
-        for key, value in new.items()
-        if held.get(key) != value
-    )

@@ -2,29 +2,31 @@
 
 Both halves are kept by the content of what they depend on, so a killed study goes on where it was.
 
-weights/   fine-tuned weights, a file a row, and their unfinished levels
-run/       a run directory like any other
+study.json  what the folder is for
+weights/    fine-tuned weights, a file a row, and their unfinished levels
+run/        a run directory like any other
 """
 
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from pydantic_core import to_json
 
-from fpmc_bench.engine import EngineSettings, using
-from fpmc_bench.errors import FpmcBenchError, RunError
-from fpmc_bench.finetune.descent import Descent
+from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.folders import differences, locked
 from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.planning import make_plan
-from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.processes import join_processes
 from fpmc_bench.harness.run import RunOutcome, run_suite
 from fpmc_bench.harness.study_rows import PlannedRow, measured_suite, planned_rows
+from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
 from fpmc_bench.places import Places
+from fpmc_bench.record import write_atomically
 from fpmc_bench.registry import Registry
 from fpmc_bench.study import Study, StudyRow
 from fpmc_bench.suite import Entry, Suite
@@ -62,15 +64,28 @@ class StudyJob:
     def run(self) -> StudyOutcome:
         """Everything that is not there yet.
 
-        UsageError and its kin, before any work, for what can't be done. A row that raises later
-        fails alone, on every process; RunError where that leaves none.
+        UsageError and its kin, before any work, for what can't be done and for a folder that holds
+        another study. A row that raises later fails alone, on every process; RunError where that
+        leaves none.
         """
         rows = planned_rows(self.study, self.suite, self.registry, self.bases, self.changes)
         processes = join_processes(self.device)
-        if processes.is_main:
-            self._ledger.forget_failures()
-        processes.wait()
-        stopped = self._learn(rows, processes)
+        jobs, failures, manifest = self._prepare(rows, processes.device)
+        with locked(self.folder, "study", "--out") if processes.is_main else nullcontext():
+            if processes.is_main:
+                self._claim(manifest)
+                self._ledger.forget_failures()
+            processes.wait()
+            for name, report in failures.items():
+                self._ledger.fail(name, report)
+            processes.wait()  # until everyone sees the same failures
+            stopped = learn(
+                jobs, self._weights, self._ledger, processes, self.memory_budget, self.progress
+            )
+            return self._measure(rows, stopped)
+
+    def _measure(self, rows: Sequence[PlannedRow], stopped: Sequence[str]) -> StudyOutcome:
+        """Run all rows that have what they need."""
         failures = self._ledger.failures()
         entries = [self._entry(one) for one in rows if one.row.name not in failures]
         if not entries:
@@ -91,17 +106,57 @@ class StudyJob:
             {**failures, **outcome.failures},
         )
 
+    def _prepare(
+        self, rows: Sequence[PlannedRow], device: str
+    ) -> tuple[dict[str, Finetuning], dict[str, str], dict[str, Any]]:
+        """What is to be fine-tuned, what can't be, and all that the study's figures depend on.
+
+        Loads everything and checks all bases; sources are made only of what is fine-tuned.
+        """
+        learned = {one.base.name for one in rows if one.settings is not None}
+        bases = {
+            one.base.name: one.base
+            if one.base.name in learned
+            else one.base.model_copy(update={"augmentations": ()})
+            for one in rows
+        }
+        suite = self._measured(list(bases.values()))
+        plan = make_plan(suite, self.registry, device, self.places, failing_alone=True)
+        jobs, failures = finetunings(rows, plan, self._weights, self.memory_budget)
+        manifest = {
+            **suite.model_dump(mode="json", exclude={"description", "entries"}),
+            "rows": {one.row.name: one.row.model_dump() for one in rows},
+            "bases": {one.base.name: one.base.model_dump() for one in rows},
+            "settings": {one.row.name: asdict(one.settings) for one in rows if one.settings},
+            "training images": plan.dataset.train.fingerprint,
+            "tuning teacher": plan.tuning.fingerprint,
+        }
+        return jobs, failures, manifest
+
+    def _claim(self, manifest: Mapping[str, Any]) -> None:
+        """Note what the folder is for; UsageError where it is there for something else."""
+        text = to_json(manifest, indent=2, inf_nan_mode="strings")
+        path = self.folder / "study.json"
+        there = json.loads(path.read_text()) if path.is_file() else {}
+        if there and (changed := differences(there, json.loads(text))):
+            raise UsageError(
+                f"{self.folder} holds a study that was begun otherwise ({changed}); choose another "
+                f"--out, or remove that folder"
+            )
+        write_atomically(path, text)
+
     @property
     def _ledger(self) -> Ledger:
         """Of rows that could not be fine-tuned."""
-        return Ledger(self.folder / "weights")
+        return Ledger(self._weights)
+
+    @property
+    def _weights(self) -> Path:
+        return self.folder / "weights"
 
     def _measured(self, entries: Sequence[Entry]) -> Suite:
         suite = measured_suite(self.study, self.suite)
         return suite.replaced(entries=[entry.model_dump() for entry in entries])
-
-    def _weights(self, row: StudyRow) -> Path:
-        return self.folder / "weights" / f"{row.name}.safetensors"
 
     def _entry(self, planned: PlannedRow) -> Entry:
         row, base = planned.row, planned.base
@@ -110,73 +165,8 @@ class StudyJob:
             "augmentations": (*base.augmentations, *row.augmentations),
         }
         if planned.settings is not None:
-            changes |= {"denoiser": "finetuned", "params": {"weights": str(self._weights(row))}}
+            changes |= {
+                "denoiser": "finetuned",
+                "params": {"weights": str(weights_path(self._weights, row.name))},
+            }
         return base.model_copy(update=changes)
-
-    def _learn(self, rows: Sequence[PlannedRow], processes: Processes) -> list[str]:
-        """Weights of all rows that need some; which noise levels of them had to be stopped."""
-        jobs, stopped = self._jobs(rows, processes), []
-        processes.wait()  # until everyone sees the same failures
-        learned = [planned.row for planned in rows if planned.settings is not None]
-        for row in [row for row in learned if not self._ledger.failed(row.name)]:
-            job = jobs.pop(row.name)  # which keeps the collections of all its noise levels
-            with self._failing_alone(row.name):
-                self._descend(row.name, job, processes)
-            processes.wait()
-            if processes.is_main and not self._ledger.failed(row.name):
-                weights = job.collected()
-                weights.save(self._weights(row))
-                stopped += [f"{row.name}: {reason}" for reason in weights.card.stopped]
-        processes.wait()
-        return stopped
-
-    def _jobs(self, rows: Sequence[PlannedRow], processes: Processes) -> dict[str, Finetuning]:
-        """Everything that is to be fine-tuned, by row; all rows' bases are checked on the way."""
-        bases = {one.base.name: one.base for one in rows}
-        plain = [base.model_copy(update={"augmentations": ()}) for base in bases.values()]
-        plan = make_plan(self._measured(plain), self.registry, processes.device, self.places)
-        contestants = {contestant.name: contestant for contestant in plan.contestants}
-        jobs: dict[str, Finetuning] = {}
-        for planned in rows:
-            if planned.settings is None:
-                continue
-            with self._failing_alone(planned.row.name, but=FpmcBenchError):
-                jobs[planned.row.name] = Finetuning(
-                    plan,
-                    contestants[planned.base.name],
-                    planned.settings,
-                    self.folder / "weights" / "levels",
-                    self.memory_budget,
-                )
-        return jobs
-
-    @contextmanager
-    def _failing_alone(self, name: str, but: type[Exception] | None = None) -> Iterator[None]:
-        """Note what a stranger's denoiser raises as a failure of its row, and go on."""
-        try:
-            yield
-        except Exception as error:
-            if but is not None and isinstance(error, but):
-                raise
-            self._ledger.fail(name, traceback.format_exc())
-
-    def _descend(self, name: str, job: Finetuning, processes: Processes) -> None:
-        """This process's levels, with a bar."""
-        mine = list(processes.share(len(job.levels)))
-        hidden = not (self.progress and processes.is_main)
-        with (
-            using(EngineSettings(self.memory_budget)),
-            tqdm(
-                total=len(mine),
-                desc=f"fine-tuning {name}",
-                unit="level",
-                disable=hidden,
-                leave=False,
-            ) as bar,
-        ):
-            bar.update(sum(job.finished(level) for level in mine))
-
-            def progress(_: int, descent: Descent) -> None:
-                bar.update(int(descent.finished))
-
-            job.run(processes, progress)

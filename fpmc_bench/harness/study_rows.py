@@ -48,13 +48,19 @@ def planned_rows(
         for row in rows
         if study.view == "table" or _has_rates(row, registry)
     )
+    names = [one.row.name for one in planned]
     for one in planned:
+        if names.count(one.row.name) > 1:
+            raise UsageError(
+                f"study '{study.name}' has two rows '{one.row.name}' on suite '{suite.name}': "
+                f"leave out one of their bases"
+            )
         for choice in one.row.augmentations:
             make_augmentation(choice, registry)
     if not planned:
         raise UsageError(
-            f"study '{study.name}' has no row that suite '{suite.name}' has the entries for; it "
-            f"asks for {', '.join(study.bases)}"
+            f"study '{study.name}' has no row that suite '{suite.name}' has the entries for; its "
+            f"bases are {', '.join(study.bases)}"
         )
     if changes and not any(one.settings for one in planned):
         raise UsageError(

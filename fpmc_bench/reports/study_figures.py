@@ -1,5 +1,6 @@
 """The figures of studies. Needs matplotlib."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,10 +10,12 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from fpmc_bench.comparisons import AugmentationPoint, FinetunePoint
 from fpmc_bench.leaderboard import Table
+from fpmc_bench.names import parse_selection, selection_name
 from fpmc_bench.reports.canvas import drawn_png, plain_log_ticks
 from fpmc_bench.reports.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 
 PANEL_INCHES = (2.7, 2.5)
+TITLE_LETTERS = 30
 FEW_TIMES = 4
 """Errors that differ by less are shown on a linear axis."""
 ROUNDING = 1e-5
@@ -24,13 +27,23 @@ FEW_DECADES = 100
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
 
 
+def base_titles(points: Sequence[FinetunePoint] | Sequence[AugmentationPoint]) -> dict[str, str]:
+    """Bases in order, with a short name where that tells them apart."""
+    bases = dict.fromkeys(point.base for point in points)
+    short = [base.partition("[")[0] for base in bases]
+    return {
+        base: name if short.count(name) == 1 else selection_name(*parse_selection(base))
+        for base, name in zip(bases, short, strict=True)
+    }
+
+
 def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
     """MSE against sigma: a column a base, a row a set of axes, bands of ±2 standard errors.
 
     The bands are those of the means, most of which both rows of items share; a filled marker says
     that the paired difference is told apart from zero.
     """
-    bases = list(dict.fromkeys(point.base for point in points))
+    bases = base_titles(points)
     axes_sets = list(dict.fromkeys(point.axes for point in points))
 
     def draw(canvas: Canvas) -> None:
@@ -46,8 +59,8 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
                 panel.set_xscale("log")
                 panel.set_yscale("log")
             line[0].set_ylabel(f"{AXES_TITLES.get(axes_set, axes_set)}\nMSE against the teacher")
-        for panel, base in zip(panels[0], bases, strict=True):
-            panel.set_title(base.split("[")[0], fontsize="medium")
+        for panel, name in zip(panels[0], bases.values(), strict=True):
+            panel.set_title(_wrapped(name), fontsize="medium")
         for panel in panels[-1]:
             panel.set_xlabel("noise level sigma")
         for axis, low, high in (
@@ -64,47 +77,60 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
 
 
 def draw_augmentation_figure(title: str, points: Sequence[AugmentationPoint]) -> bytes:
-    """Change of error in percent against |A|/|D|: a panel a noise level, a line an augmentation."""
-    sigmas = sorted({point.sigma for point in points})
+    """Change of error in percent against |A|/|D|: a panel a noise level, a line an augmentation.
+
+    Every base has a row of panels.
+    """
+    sigmas, bases = sorted({point.sigma for point in points}), base_titles(points)
     names = list(dict.fromkeys(point.augmentation for point in points))
 
     def draw(canvas: Canvas) -> None:
-        panels = canvas.subplots(1, len(sigmas), sharex=True, squeeze=False)[0]
-        for panel, sigma in zip(panels, sigmas, strict=True):
-            if max(abs(p.change_percent) for p in points if p.sigma == sigma) > LARGE_PERCENT:
-                # both a tenth less and ten times as much are to be seen
-                panel.set_yscale("symlog", linthresh=LINEAR_PERCENT, linscale=1.5)
-                panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-                panel.margins(y=0.1)
-            for position, name in enumerate(names):
-                own = [p for p in points if (p.sigma, p.augmentation) == (sigma, name)]
-                rates = [p.rate for p in own]
-                change = np.array([p.change_percent for p in own])
-                error = BAND_ERRORS * np.array([p.change_percent_se for p in own])
-                colour = COLOURS[position % len(COLOURS)]
-                panel.plot(
-                    rates,
-                    change,
-                    color=colour,
-                    linestyle=DASHES[position // len(COLOURS) % len(DASHES)],
-                    marker=MARKERS[position % len(MARKERS)],
-                    markersize=4,
-                    linewidth=1.2,
-                    label=name,
-                )
-                panel.fill_between(
-                    rates, change - error, change + error, color=colour, alpha=0.15, linewidth=0
-                )
-            panel.axhline(0, color="0.5", linewidth=0.8)
-            panel.set_xscale("log")
+        panels = canvas.subplots(len(bases), len(sigmas), sharex=True, squeeze=False)
+        for line, (base, base_title) in zip(panels, bases.items(), strict=True):
+            for panel, sigma in zip(line, sigmas, strict=True):
+                own = [p for p in points if (p.base, p.sigma) == (base, sigma)]
+                _changes(panel, own, names)
+            which = f"{base_title}\n" if len(bases) > 1 else ""
+            line[0].set_ylabel(f"{which}change of MSE (%)")
+        for panel, sigma in zip(panels[0], sigmas, strict=True):
             panel.set_title(f"sigma {sigma:.3g}", fontsize="medium")
-            plain_log_ticks(panel.xaxis)
+        for panel in panels[-1]:
             panel.set_xlabel("added images, |A| / |D|")
-        panels[0].set_ylabel("change of MSE (%)")
-        handles, labels = panels[0].get_legend_handles_labels()
+        handles, labels = panels[0, 0].get_legend_handles_labels()
         canvas.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
 
-    return _figure(title, (len(sigmas), 1), draw)
+    return _figure(title, (len(sigmas), len(bases)), draw)
+
+
+def _changes(panel: Axes, points: Sequence[AugmentationPoint], names: Sequence[str]) -> None:
+    """One base at one noise level."""
+    if max(abs(point.change_percent) for point in points) > LARGE_PERCENT:
+        # both a tenth less and ten times as much are to be seen
+        panel.set_yscale("symlog", linthresh=LINEAR_PERCENT, linscale=1.5)
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.margins(y=0.1)
+    for position, name in enumerate(names):
+        own = [point for point in points if point.augmentation == name]
+        rates = [point.rate for point in own]
+        change = np.array([point.change_percent for point in own])
+        error = BAND_ERRORS * np.array([point.change_percent_se for point in own])
+        colour = COLOURS[position % len(COLOURS)]
+        panel.plot(
+            rates,
+            change,
+            color=colour,
+            linestyle=DASHES[position // len(COLOURS) % len(DASHES)],
+            marker=MARKERS[position % len(MARKERS)],
+            markersize=4,
+            linewidth=1.2,
+            label=name,
+        )
+        panel.fill_between(
+            rates, change - error, change + error, color=colour, alpha=0.15, linewidth=0
+        )
+    panel.axhline(0, color="0.5", linewidth=0.8)
+    panel.set_xscale("log")
+    plain_log_ticks(panel.xaxis)
 
 
 def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
@@ -138,6 +164,10 @@ def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
             panel.set_xlabel(f"{table.protocol}, {table.metrics[0]}")
 
     return _figure(title, (1.6 * len(tables), 0.11 * longest + 0.5), draw)
+
+
+def _wrapped(name: str) -> str:
+    return "\n".join(textwrap.wrap(name, TITLE_LETTERS))
 
 
 def _band(

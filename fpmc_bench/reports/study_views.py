@@ -19,6 +19,7 @@ from fpmc_bench.record import ItemValues, Record
 from fpmc_bench.reports.csv import render_csv
 from fpmc_bench.reports.json import plain_tables
 from fpmc_bench.reports.study_figures import (
+    base_titles,
     draw_augmentation_figure,
     draw_finetune_figure,
     draw_table_figure,
@@ -79,16 +80,14 @@ def _data(points: Points) -> tuple[dict[str, Any], str]:
 def _finetune_table(points: Sequence[FinetunePoint]) -> str:
     """Paired differences, a table a base and a line a noise level."""
     blocks = ["change of MSE by fine-tuning in percent of the base's, ± its standard error"]
-    for base in dict.fromkeys(point.base for point in points):
+    for base, title in base_titles(points).items():
         lines: dict[float, list[str]] = {}
         own = [point for point in points if point.base == base]
         for point in own:
-            scale = 100 / point.base_mse
-            cell = f"{scale * point.difference:+.1f} ± {scale * point.difference_se:.1f}"
+            cell = f"{point.change_percent:+.1f} ± {point.change_percent_se:.1f}"
             lines.setdefault(point.sigma, []).append(cell)
         rows = [[f"{sigma:.3g}", *lines[sigma]] for sigma in sorted(lines, reverse=True)]
-        name = base.split("[")[0]
-        headers = ["sigma", *dict.fromkeys(f"{name} {point.axes}" for point in own)]
+        headers = ["sigma", *dict.fromkeys(f"{title} {point.axes}" for point in own)]
         blocks.append(tabulate(rows, headers=headers, tablefmt="simple", stralign="right"))
     return "\n\n".join(blocks) + "\n"
 

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from fpmc_bench.errors import ParameterError, RunError
+from fpmc_bench.errors import ParameterError
+from fpmc_bench.folders import locked
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,5 @@ class TrainingFiles:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold these files for one training; RunError where another one holds them."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / ".lock", timeout=0)
-        try:
-            with lock:
-                yield
-        except Timeout as error:
-            raise RunError(
-                f"{self.teacher} is being trained by another process; wait for it, or choose "
-                f"another --out"
-            ) from error
+        with locked(self.folder, "training", "--out"):
+            yield

@@ -1,7 +1,7 @@
 """Fine-tuned collections: q and r learned against a teacher (paper 4.1, 4.2, 5)."""
 
-import hashlib
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ SAME_SIGMA = 1e-6
 class Finetuned(FPMCDenoiser):
     """What `fpmc-bench finetune` made of another denoiser.
 
-    `weights`: its file, or the name of one that is shipped. Goes with the dataset, the noise levels
+    `weights`: the path of its file, relative to the folder that a command is called in, or the
+    name of one that is shipped. Goes with the dataset, the noise levels
     and the tuning teacher that it was made for, and with no other; the source may be augmented.
     """
 
@@ -37,7 +38,7 @@ class Finetuned(FPMCDenoiser):
     def path(self) -> Path:
         """Of the file. UnknownNameError for a name that is neither a file's nor shipped."""
         if self.weights.endswith(SUFFIX):
-            return Path(self.weights).expanduser()
+            return Path(os.path.expanduser(self.weights))  # noqa: PTH111  # leaves ~nobody as it is
         shipped = {path.stem: path for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
         if self.weights not in shipped:
             raise UnknownNameError("fine-tuned weights", self.weights, shipped)
@@ -49,9 +50,14 @@ class Finetuned(FPMCDenoiser):
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return self.file.fingerprint
 
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
+        if not self.path.is_file():
+            raise ParameterError(
+                f"{self.name}: there is nothing at {self.path} (relative to the folder that the "
+                f"command is called in); make it with 'fpmc-bench finetune'"
+            )
         card = self.file.card
         if ImageShape(*card.shape) != shape:
             raise ParameterError(
