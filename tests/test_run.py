@@ -199,7 +199,7 @@ def test_another_configuration_is_refused_and_loses_nothing(finished: Path) -> N
     suite = finished.parent / "small.toml"
     done = fpmc_bench("run", suite, "--items", "4", "--run-dir", finished, cwd=finished.parent)
     assert done.returncode == 1
-    assert "items: 7 there, 4 asked for" in done.stderr
+    assert "items 7, now 4" in done.stderr
     assert "--fresh" in done.stderr
     assert figures(finished) == before
 
