@@ -189,14 +189,23 @@ def test_at_the_noise_levels_asked_for(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, nearest)
 
 
-def test_several_processes_find_the_same(tmp_path: Path) -> None:
-    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
-    common = ("study", study, "--suite", suite, "--items", "4", *QUICK)
-    for out, more in (("one", ()), ("two", ("--processes", "2"))):
-        done = fpmc_bench(*common, "--out", out, *more, cwd=tmp_path)
+@pytest.mark.parametrize("text", [FINETUNE, AUGMENTATION], ids=["learned", "added"])
+def test_several_processes_find_the_same(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is learned or added to a source, made anew by each."""
+    suite, study = write_suite(tmp_path), write(tmp_path, text)
+    common = ("study", study, "--suite", suite, "--items", "4")
+    settings = QUICK if text == FINETUNE else ()
+    for processes in ("1", "2"):
+        monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path / f"cache-{processes}"))
+        more = ("--out", processes, "--processes", processes)
+        done = fpmc_bench(*common, *settings, *more, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-    one, two = (tmp_path / f"{out}/axes.csv" for out in ("one", "two"))
+    (one,), (two,) = ((tmp_path / name).glob("*.csv") for name in "12")
     assert one.read_bytes() == two.read_bytes()
+    if text == AUGMENTATION:  # weights lie in folders of their own
+        assert figures(tmp_path / "1/run") == figures(tmp_path / "2/run")
 
 
 def test_sources_with_more_in_them(tmp_path: Path) -> None:
