@@ -2,12 +2,16 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 SMALL_SUITE = """
 schema_version = 1
@@ -76,6 +80,34 @@ def fpmc_bench(
         timeout=280,
         check=False,
     )
+
+
+def kill_when(
+    ready: Callable[[], object],
+    command: Sequence[str | Path],
+    cwd: Path | None = None,
+) -> None:
+    """SIGKILL for a command and its workers, once something is `ready` and it is still at work.
+
+    Workers would go on without their launcher.
+    """
+    process = subprocess.Popen(
+        list(map(str, command)),
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not ready() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert process.poll() is None, "it finished before it could be killed"
+    workers = psutil.Process(process.pid).children(recursive=True)
+    for one in (process, *workers):
+        one.send_signal(signal.SIGKILL)
+    psutil.wait_procs(workers)
+    assert process.wait() == -signal.SIGKILL
 
 
 def figures(run_dir: Path) -> dict[str, object]:

@@ -4,17 +4,15 @@ import hashlib
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
-from runs import SMALL_SUITE, environment, figures, fpmc_bench, write_suite
+from runs import SMALL_SUITE, figures, fpmc_bench, kill_when, write_suite
 from safetensors.torch import load_file
 
 from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher
@@ -306,16 +304,9 @@ def test_several_processes_give_the_same_weights(made: Path, tmp_path: Path) -> 
 
 def test_killed_and_repeated_gives_the_same_weights(made: Path, tmp_path: Path) -> None:
     suite = write_suite(tmp_path)
-    command = [sys.executable, "-m", "fpmc_bench", "finetune", str(suite), "--base", "ls", *FEW]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    command = (sys.executable, "-m", "fpmc_bench", "finetune", suite, "--base", "ls", *FEW)
     folder = tmp_path / "small-ls-qr.finetuning"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("level-01-*.checkpoint")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill_when(lambda: list(folder.glob("level-01-*.checkpoint")), command, tmp_path)
     assert not (tmp_path / "small-ls-qr.safetensors").exists()
     assert list(folder.glob("level-00-*.safetensors"))
     done = finetune(suite, cwd=tmp_path)

@@ -1,15 +1,13 @@
 """`fpmc-bench run` as a user runs it: results, resuming, processes, failures, refusals."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import environment, figures, fpmc_bench, write_plugin, write_suite
+from runs import environment, figures, fpmc_bench, kill_when, write_plugin, write_suite
 
 FAULTY = """
     from dataclasses import dataclass
@@ -145,16 +143,8 @@ def test_killed_and_repeated_gives_the_uninterrupted_records(
 ) -> None:
     suite = write_suite(tmp_path)
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "fpmc_bench", "run", str(suite), "--run-dir", str(run)]
-    process = subprocess.Popen(
-        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    while len(list(run.glob("ledger/*.npz"))) < 9 and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = (sys.executable, "-m", "fpmc_bench", "run", suite, "--run-dir", run)
+    kill_when(lambda: len(list(run.glob("ledger/*.npz"))) >= 9, command)
     survivors = {path: path.stat().st_mtime_ns for path in run.glob("ledger/*.npz")}
     assert survivors
     assert not (run / "records").exists(), "the run had finished before it was killed"

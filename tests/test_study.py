@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 from PIL import Image
-from runs import figures, fpmc_bench, write_plugin, write_suite
+from runs import figures, fpmc_bench, kill_when, write_plugin, write_suite
 
 from fpmc_bench import sigma_grid
 from fpmc_bench.errors import SuiteError
@@ -366,6 +367,19 @@ def test_what_another_study_left_is_not_overwritten(
     assert f"out holds a study that was begun otherwise ({complaint}" in done.stderr
     assert "choose another --out" in done.stderr
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_killed_and_repeated_it_finds_the_same(studied: Path, tmp_path: Path) -> None:
+    suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK)
+    levels = tmp_path / "out/weights/levels"
+    whole = (sys.executable, "-m", "fpmc_bench", *command)
+    kill_when(lambda: len(list(levels.glob("*.safetensors"))) >= 5, whole, tmp_path)
+    assert not (tmp_path / "out/axes.csv").exists()
+    done = fpmc_bench(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("axes.csv", "weights/ls+q.safetensors", "weights/ls+qr.safetensors"):
+        assert (tmp_path / "out" / name).read_bytes() == (studied / "out" / name).read_bytes()
 
 
 def test_one_study_at_a_time(studied: Path) -> None:

@@ -1,17 +1,14 @@
 """Trainings that are killed, fail or meet another: they lose nothing good, and go on exactly."""
 
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
-from runs import environment
+from runs import environment, kill_when
 from trainings import PLAN, SMALL, TINY, call, command, train
 
 from fpmc_bench import Source, load_dataset
@@ -133,21 +130,8 @@ def test_logs_lose_a_torn_line_and_refuse_another_file(tmp_path: Path) -> None:
 
 
 def kill_when_there_is_a_checkpoint(out: Path, *arguments: str) -> None:
-    """SIGKILL for a training and its workers, which would go on without their launcher."""
-    process = subprocess.Popen(
-        command(out, *arguments),
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    checkpoint, deadline = out.with_suffix(".checkpoint"), time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    for one in (process, *workers):
-        one.send_signal(signal.SIGKILL)
-    psutil.wait_procs(workers)
-    assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
+    checkpoint = out.with_suffix(".checkpoint")
+    kill_when(checkpoint.exists, command(out, *arguments))
     assert checkpoint.exists()
 
 

@@ -1,15 +1,14 @@
 """Teachers: their files, loading by name and path, and the command line that trains them."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from runs import kill_when
 from torch import Tensor
 
 from fpmc_bench import load_dataset, load_teacher
@@ -270,12 +269,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(trained: Path, tmp_path: 
     out = tmp_path / "small.safetensors"
     checkpoint = out.with_suffix(".checkpoint")
     arguments = train_arguments(out, "--steps", "60")
-    process = subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it finished before it could be killed"
+    kill_when(checkpoint.exists, command(*arguments))
     assert 2 <= load_tensors(checkpoint)[1]["step"] < 60
     other_plan = call(*train_arguments(out, "--steps", "60", "--seed", "5"))
     assert other_plan.exit_code == 1
