@@ -25,8 +25,8 @@ class Finetuned(FPMCDenoiser):
     """What `fpmc-bench finetune` made of another denoiser.
 
     `weights`: the path of its file, relative to the folder that a command is called in, or the
-    name of one that is shipped. Goes with the dataset, the noise levels
-    and the tuning teacher that it was made for, and with no other; the source may be augmented.
+    name of one that is shipped. Goes with the dataset, the noise levels and the tuning teacher that
+    it was made for, and with no other; the source may be augmented.
     """
 
     name: ClassVar[str] = "finetuned"
