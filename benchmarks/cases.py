@@ -9,7 +9,7 @@ from maps import synthetic_maps, threshold_for
 from torch import Tensor
 
 from fpmc_bench import FPMC, Source, build_denoiser
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 METHODS = ("optimal", "ls", "els", "pspc-square", "pspc-flex", "lukoianov")
 LS_SIDES_PX = (3, 5, 15)

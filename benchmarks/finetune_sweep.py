@@ -14,17 +14,17 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from fpmc_bench.denoise import assemble
-from fpmc_bench.engine.settings import DEFAULT_BUDGET_BYTES
+from fpmc_bench.catalog.denoisers import assemble
+from fpmc_bench.catalog.entries import select_entries
+from fpmc_bench.catalog.finding import load_suite
+from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.study_rows import nearest_levels
+from fpmc_bench.engine.machine.settings import DEFAULT_BUDGET_BYTES
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.planning import make_plan
-from fpmc_bench.harness.study_rows import nearest_levels
-from fpmc_bench.registry import installed_registry
-from fpmc_bench.selection import select_entries
-from fpmc_bench.suites import load_suite
 
 CHANGES: tuple[dict[str, Any], ...] = (
     {},

@@ -7,7 +7,7 @@ simple shape describes. So have these; thresholds are then chosen for masks of a
 import torch
 from torch import Tensor
 
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 BUMP_SHARE = 1 / 6
 """Standard deviation of a bump, as a share of the image's shorter side."""

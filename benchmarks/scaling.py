@@ -23,7 +23,7 @@ from torch import Tensor
 from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.fpmc import PixelMasks, PixelOneHot, Separable, Translations, Uniform
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import inner_windows
 from fpmc_plugins.denoisers.ls import squares
 

@@ -13,14 +13,14 @@ from tabulate import tabulate
 from torch import Tensor
 
 from fpmc_bench import load_suite
+from fpmc_bench.catalog.denoisers import assemble
+from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.contracts import DenoiseFunction, Denoiser
-from fpmc_bench.denoise import assemble
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.planning import make_plan
 from fpmc_bench.protocols.denoiser_mse import noisy_images
 from fpmc_bench.protocols.metrics import mse_1
-from fpmc_bench.registry import installed_registry
-from fpmc_bench.sensitivity import sensitivity_maps
+from fpmc_bench.teachers.sensitivity import sensitivity_maps
 
 
 def build_rows(plan: Plan) -> dict[str, DenoiseFunction]:

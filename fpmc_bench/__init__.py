@@ -8,17 +8,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fpmc_bench.datasets import load_dataset
-    from fpmc_bench.denoise import build_denoiser
+    from fpmc_bench.catalog.datasets import load_dataset
+    from fpmc_bench.catalog.denoisers import build_denoiser
+    from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.catalog.teachers import load_teacher
     from fpmc_bench.diffusion.heun import heun_sample
     from fpmc_bench.diffusion.sigmas import sigma_grid
     from fpmc_bench.fpmc import FPMC
-    from fpmc_bench.harness.run import run_suite
+    from fpmc_bench.fpmc.source import Source
     from fpmc_bench.hookspecs import hookimpl
-    from fpmc_bench.sensitivity import sensitivity_maps
-    from fpmc_bench.source import Source
-    from fpmc_bench.suites import load_suite
-    from fpmc_bench.teachers import load_teacher
+    from fpmc_bench.jobs.run import run_suite
+    from fpmc_bench.teachers.sensitivity import sensitivity_maps
 
 __all__ = [
     "FPMC",
@@ -37,15 +37,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "FPMC": "fpmc_bench.fpmc",
-    "Source": "fpmc_bench.source",
-    "build_denoiser": "fpmc_bench.denoise",
+    "Source": "fpmc_bench.fpmc.source",
+    "build_denoiser": "fpmc_bench.catalog.denoisers",
     "heun_sample": "fpmc_bench.diffusion.heun",
     "hookimpl": "fpmc_bench.hookspecs",
-    "load_dataset": "fpmc_bench.datasets",
-    "load_suite": "fpmc_bench.suites",
-    "load_teacher": "fpmc_bench.teachers",
-    "run_suite": "fpmc_bench.harness.run",
-    "sensitivity_maps": "fpmc_bench.sensitivity",
+    "load_dataset": "fpmc_bench.catalog.datasets",
+    "load_suite": "fpmc_bench.catalog.finding",
+    "load_teacher": "fpmc_bench.catalog.teachers",
+    "run_suite": "fpmc_bench.jobs.run",
+    "sensitivity_maps": "fpmc_bench.teachers.sensitivity",
     "sigma_grid": "fpmc_bench.diffusion.sigmas",
 }
 

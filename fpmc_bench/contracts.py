@@ -13,11 +13,11 @@ from torch import Tensor
 
 from fpmc_bench.errors import InputError, ParameterError
 from fpmc_bench.fpmc import FPMC
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.source import Source
 
 BYTE_SCALE = 1 / 127.5
-"""Of images of 256 levels, in [-1, 1]."""
+"""Of images of 256 codes, in [-1, 1]."""
 Split = Literal["train", "test"]
 Need = Literal["teacher", "sensitivity"]
 DenoiseFunction = Callable[[Tensor, float], Tensor]
@@ -52,7 +52,7 @@ class Dataset(ABC):
 class FileDataset(Dataset):
     """A dataset that its user keeps in files, at a place of their choice.
 
-    Places are given by `--data NAME=PATH` (see `fpmc_bench.places`).
+    Places are given by `--data NAME=PATH` (see `fpmc_bench.catalog.places`).
     """
 
     splits: ClassVar[tuple[Split, ...]] = ("train", "test")
@@ -111,8 +111,8 @@ class AugmentationTask:
 
     @property
     def keeps_bytes(self) -> bool:
-        """Whether the source has 256 levels, which added images are then rounded to."""
-        return self.source.is_levels and self.source.scale == BYTE_SCALE
+        """Whether the source has 256 codes, which added images are then rounded to."""
+        return self.source.is_coded and self.source.scale == BYTE_SCALE
 
 
 class Augmentation(ABC):

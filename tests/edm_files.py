@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.preconditioning import EDMPrecond
+from fpmc_bench.teachers.unet.config import NetworkConfig
+from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
 SMALL = NetworkConfig(
     architecture="ncsnpp",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fpmc_bench.record import (
+from fpmc_bench.documents.record import (
     Cost,
     Fingerprints,
     PluginOrigin,
@@ -15,8 +15,8 @@ from fpmc_bench.record import (
     items_digest,
     write_record,
 )
-from fpmc_bench.statistics import item_means, mean_and_error
-from fpmc_bench.suite import Protocol
+from fpmc_bench.documents.suite import Protocol
+from fpmc_bench.results.statistics import item_means, mean_and_error
 
 FINGERPRINTS = Fingerprints(
     suite="5" * 64,

@@ -11,7 +11,7 @@ from fpmc_bench import heun_sample, load_dataset, load_teacher
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.errors import ParameterError, UsageError
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
 from fpmc_plugins.augmentations.synthetic import Synthetic
 

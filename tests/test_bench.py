@@ -11,8 +11,8 @@ from fpmc_bench import FPMC
 from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.work import work_per_pair
 from fpmc_bench.fpmc import PixelOneHot, Translations
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.speed import peak_memory, spread_levels
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.jobs.bench import peak_memory, spread_levels
 from fpmc_plugins.denoisers.ls import squares
 
 

@@ -26,11 +26,11 @@ from PIL import Image
 from runs import environment, fpmc_bench
 
 from fpmc_bench import load_dataset
-from fpmc_bench.cache import cache_directory
-from fpmc_bench.datasets import LoadedDataset
+from fpmc_bench.catalog.datasets import LoadedDataset
+from fpmc_bench.catalog.places import Places
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.fetch import CHUNK_BYTES
-from fpmc_bench.places import Places
+from fpmc_bench.storage.cache import cache_directory
 
 
 def picture(seed: int, side_px: int = 32, mode: str = "RGB") -> Image.Image:
@@ -489,7 +489,8 @@ def test_prepare_leaves_nothing_half_written(tmp_path: Path) -> None:
 def test_two_processes_decode_once(tmp_path: Path) -> None:
     path = edm_zip(tmp_path / "both.zip", 30)
     program = (
-        "import sys; from fpmc_bench import load_dataset; from fpmc_bench.places import Places; "
+        "import sys; from fpmc_bench import load_dataset; "
+        "from fpmc_bench.catalog.places import Places; "
         "d = load_dataset('image-zip', places=Places(data={'image-zip': sys.argv[1]})); "
         "print(d.fingerprint)"
     )

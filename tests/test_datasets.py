@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits, load_sample_images
 
 from fpmc_bench.contracts import Split
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.datasets import photos
 from fpmc_plugins.datasets.digits import Digits
 from fpmc_plugins.datasets.photos import Photos

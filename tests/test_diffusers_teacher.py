@@ -13,7 +13,7 @@ from runs import fpmc_bench
 
 from fpmc_bench import load_teacher
 from fpmc_bench.errors import UsageError
-from fpmc_bench.networks.diffusers_teacher import DiffusersTeacher
+from fpmc_bench.teachers.diffusers import DiffusersTeacher
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -16,11 +16,11 @@ from edm_files import SMALL, Persistent, edm_names, edm_object, network_of, writ
 from torch import Tensor, nn
 
 from fpmc_bench import load_teacher
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.cli import main
-from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
-from fpmc_bench.places import Places
-from fpmc_bench.registry import installed_registry
-from fpmc_bench.teachers import NetworkTeacher
+from fpmc_bench.storage.tensors import load_tensors, save_tensors
+from fpmc_bench.teachers.network import NetworkTeacher
 
 PUBLISHED = {
     f"edm-{name}-uncond-{kind}": dataset

@@ -19,9 +19,9 @@ from edm_files import SMALL, Persistent, edm_object, network_of, write_edm
 from runs import fpmc_bench
 
 from fpmc_bench.errors import CheckpointError
-from fpmc_bench.networks.edm_pickle import KNOWN_NAMES, read_edm_pickle
-from fpmc_bench.networks.edm_storage import read_storage
-from fpmc_bench.networks.restricted_pickle import read_pickle
+from fpmc_bench.storage.restricted_pickle import read_pickle
+from fpmc_bench.teachers.files.edm_pickle import KNOWN_NAMES, read_edm_pickle
+from fpmc_bench.teachers.files.edm_storage import read_storage
 
 
 class Calls:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from edm_files import SMALL, waves
 
-from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.preconditioning import EDMPrecond, coefficients
+from fpmc_bench.teachers.unet.config import NetworkConfig
+from fpmc_bench.teachers.unet.preconditioning import EDMPrecond, coefficients
 
 
 @pytest.mark.parametrize(

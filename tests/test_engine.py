@@ -20,7 +20,7 @@ from fpmc_bench.fpmc import (
     Uniform,
 )
 from fpmc_bench.fpmc.reference import reference_denoise
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.ls import squares
 
 SHAPES = (ImageShape(3, 4, 5), ImageShape(1, 5, 4), ImageShape(3, 5, 5))

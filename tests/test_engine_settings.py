@@ -17,11 +17,11 @@ from fpmc_bench.engine import (
     streaming,
     using,
 )
+from fpmc_bench.engine.machine.sizes import FEWEST_KEPT, VECTOR, sizes_for
 from fpmc_bench.engine.prepared import PreparedModel, prepare
-from fpmc_bench.engine.sizes import FEWEST_KEPT, VECTOR, sizes_for
 from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Separable, Translations, Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import inner_windows
 from fpmc_plugins.denoisers.ls import squares
 

@@ -16,11 +16,11 @@ from runs import SMALL_SUITE, figures, fpmc_bench, kill_when, write_suite
 from safetensors.torch import load_file
 
 from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher
+from fpmc_bench.documents.suite import read_suite
 from fpmc_bench.errors import CheckpointError, ParameterError, UnknownNameError
 from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights
 from fpmc_bench.finetune.weights_file import load_weights_file
-from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
-from fpmc_bench.suite import read_suite
+from fpmc_bench.storage.tensors import load_tensors, save_tensors
 from fpmc_bench.testing import check_denoiser, conformance
 from fpmc_plugins.denoisers.finetuned import FOLDER, Finetuned
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from fpmc_bench import Source, load_dataset
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.errors import InputError, ParameterError
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.augmentations import geometric
 from fpmc_plugins.augmentations.candidates import CANDIDATES, chosen_candidates
 from fpmc_plugins.augmentations.geometric import Rotate, Scale, Translate

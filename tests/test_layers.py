@@ -1,4 +1,4 @@
-"""The layers of the house, read off the imports: a module uses its own layer and earlier ones."""
+"""The floors of the house, read off the imports: a room uses its own floor and those below it."""
 
 import ast
 from functools import cache
@@ -10,24 +10,21 @@ import pytest
 import fpmc_bench
 
 ROOT = Path(fpmc_bench.__file__).parent
-PLUGINS = Path(__file__).parents[1] / "plugins" / "fpmc_plugins"
+REPOSITORY = Path(__file__).parents[1]
+PLUGINS = REPOSITORY / "plugins" / "fpmc_plugins"
+ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
 
-LAYERS = (
-    {"errors", "names", "shapes"},
-    {"folders", "source", "union", "fpmc", "places"},
-    {"suite", "study", "record", "contracts", "hookspecs", "parameters"},
-    {"diffusion", "engine", "statistics", "comparisons"},
-    {"networks", "images", "cache", "registry"},
-    {"datasets", "suites", "studies", "selection", "teachers", "sensitivity", "denoise"},
-    {"protocols", "finetune"},
-    {"harness"},
-    {"tuning", "speed", "leaderboard", "reports", "training"},
-    {"testing"},
-    {"cli", "__main__"},
-)
-"""Modules and packages of fpmc_bench, from the mathematics outwards."""
 
-DEPTH = {name: depth for depth, layer in enumerate(LAYERS) for name in layer}
+def drawn_floors() -> tuple[tuple[str, ...], ...]:
+    """The floors as docs/architecture.md draws them, the lowest first: one drawing, one rule."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    drawing = text.split("<!-- floors -->")[1].split("```")[1]
+    lines = [line.split() for line in drawing.strip().splitlines()]
+    return tuple(tuple(room.rstrip(",") for room in line) for line in reversed(lines))
+
+
+FLOORS = drawn_floors()
+DEPTH = {room: depth for depth, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def name_of(path: Path, root: Path) -> str:
@@ -80,15 +77,16 @@ def part_of(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def test_every_module_has_a_layer() -> None:
-    assert {part_of(name) for name in MODULES} - {""} <= set(DEPTH)
+def test_every_room_is_drawn_once_and_every_drawn_room_is_there() -> None:
+    rooms = [room for floor in FLOORS for room in floor]
+    assert sorted(rooms) == sorted({part_of(name) for name in MODULES} - {""})
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if part_of(name)])
-def test_a_module_imports_no_later_layer(module: str) -> None:
+def test_a_module_imports_no_higher_floor(module: str) -> None:
     depth = DEPTH[part_of(module)]
-    later = {name for name in own_imports(MODULES[module]) if DEPTH[part_of(name)] > depth}
-    assert later == set()
+    higher = {name for name in own_imports(MODULES[module]) if DEPTH[part_of(name)] > depth}
+    assert higher == set()
 
 
 def test_no_module_imports_itself_by_a_detour() -> None:
@@ -100,20 +98,19 @@ def test_the_engine_knows_neither_plugins_nor_processes() -> None:
     for name, path in MODULES.items():
         if part_of(name) == "engine":
             used = {part_of(other) for other in own_imports(path)}
-            assert used <= {"engine", "errors", "fpmc", "shapes", "source"}
+            assert used <= {"engine", "errors", "fpmc"}
 
 
 def test_only_the_harness_imports_accelerate() -> None:
     assert importers("accelerate") == {"harness"}
 
 
-def test_only_reports_import_the_plotting_and_page_libraries() -> None:
-    assert importers("matplotlib") <= {"reports"}
+def test_only_results_import_the_plotting_library() -> None:
+    assert importers("matplotlib") <= {"results"}
 
 
-def test_tables_are_made_without_torch() -> None:
-    tables = {"leaderboard", "reports", "statistics", "record", "suite", "errors"}
-    assert importers("torch") & tables == set()
+def test_documents_are_read_and_tables_made_without_torch() -> None:
+    assert importers("torch") & {"documents", "results", "errors"} == set()
 
 
 def test_the_framework_does_not_know_the_built_in_plugins() -> None:

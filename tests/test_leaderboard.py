@@ -17,9 +17,9 @@ from synthetic_records import (
 )
 
 from fpmc_bench.cli import main
+from fpmc_bench.documents.record import read_records
 from fpmc_bench.errors import RunError
-from fpmc_bench.leaderboard import Table, build_tables
-from fpmc_bench.record import read_records
+from fpmc_bench.results.table import Table, build_tables
 
 LEVELS = len(EXACT_SIGMAS)
 
@@ -221,11 +221,12 @@ def test_records_without_the_ranking_metric_are_refused(tmp_path: Path) -> None:
 def test_nothing_here_imports_torch_and_only_figures_matplotlib() -> None:
     code = """
 import sys
-import fpmc_bench.leaderboard, fpmc_bench.reports.terminal, fpmc_bench.reports.json
-import fpmc_bench.reports.markdown, fpmc_bench.reports.latex, fpmc_bench.reports.csv
-import fpmc_bench.cli.leaderboard, fpmc_bench.reports.sample_grid
+import fpmc_bench.results.table, fpmc_bench.results.render.terminal, fpmc_bench.results.render.json
+import fpmc_bench.results.render.markdown, fpmc_bench.results.render.latex
+import fpmc_bench.results.render.csv
+import fpmc_bench.cli.leaderboard, fpmc_bench.results.render.sample_grid
 assert "matplotlib" not in sys.modules, "matplotlib"
-import fpmc_bench.reports.figures
+import fpmc_bench.results.render.figures
 assert "matplotlib" in sys.modules
 assert "torch" not in sys.modules, "torch"
 """

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import Arithmetic, EngineSettings, fpmc_denoise, using
-from fpmc_bench.engine import arithmetic as arithmetic_module
-from fpmc_bench.engine.arithmetic import PATHS, measured_arithmetic
+from fpmc_bench.engine.machine import arithmetic as arithmetic_module
+from fpmc_bench.engine.machine.arithmetic import PATHS, measured_arithmetic
 from fpmc_bench.engine.maps.bags import Bags
 from fpmc_bench.engine.maps.base import LinearMap
 from fpmc_bench.engine.maps.choose import linear_map, neighbours
@@ -29,7 +29,7 @@ from fpmc_bench.fpmc import (
     Uniform,
 )
 from fpmc_bench.fpmc.reference import reference_denoise
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import inner_windows
 from fpmc_plugins.denoisers.ls import squares
 

@@ -15,7 +15,7 @@ import torch
 from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.fpmc import PixelOneHot
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.ls import squares
 
 torch.set_num_threads(2)

@@ -15,12 +15,12 @@ from fpmc_bench import Source, load_dataset
 from fpmc_bench.errors import CheckpointError, InputError, ParameterError
 from fpmc_bench.fpmc import FPMC, Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
-from fpmc_bench.networks.checkpoint import CARD_KEY, load_tensors, save_tensors
-from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.layers import ResampledConv2d
-from fpmc_bench.networks.preconditioning import EDMPrecond
-from fpmc_bench.networks.training import Trainer, TrainingPlan, edm_loss, posterior_mean
-from fpmc_bench.networks.unet import SongUNet
+from fpmc_bench.storage.tensors import CARD_KEY, load_tensors, save_tensors
+from fpmc_bench.teachers.training.trainer import Trainer, TrainingPlan, edm_loss, posterior_mean
+from fpmc_bench.teachers.unet.config import NetworkConfig
+from fpmc_bench.teachers.unet.layers import ResampledConv2d
+from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
+from fpmc_bench.teachers.unet.song_unet import SongUNet
 
 TINY = NetworkConfig(
     architecture="ddpmpp",

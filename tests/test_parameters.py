@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
+from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.parameters import make_plugin
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from runs import fpmc_bench
 
+from fpmc_bench.catalog.finding import load_suite
+from fpmc_bench.catalog.places import Places, config_file, variable
+from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.errors import UnknownNameError, UsageError
 from fpmc_bench.harness.planning import make_plan
-from fpmc_bench.places import Places, config_file, variable
-from fpmc_bench.registry import installed_registry
-from fpmc_bench.suites import load_suite
 
 
 @pytest.fixture

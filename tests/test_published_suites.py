@@ -10,10 +10,10 @@ import pytest
 from runs import environment, fpmc_bench
 
 from fpmc_bench import load_suite, sigma_grid
-from fpmc_bench.parameters import make_plugin
-from fpmc_bench.registry import installed_registry
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.suite import Suite
+from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.documents.suite import Suite
+from fpmc_bench.fpmc.shapes import ImageShape
 
 SIGMAS_18 = """80.0 57.6 40.8 28.4 19.4 12.9 8.40 5.32 3.26 1.92 1.09 0.585 0.296 0.140 0.060 0.023
     0.008 0.002"""

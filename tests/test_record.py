@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fpmc_bench.errors import RunError
-from fpmc_bench.record import (
+from fpmc_bench.documents.record import (
     ItemValues,
     Record,
     items_digest,
     read_record,
     read_records,
-    write_atomically,
     write_record,
 )
+from fpmc_bench.errors import RunError
+from fpmc_bench.storage.atomic import write_atomically
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_the_json_schema_forbids_what_it_does_not_name() -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from fpmc_bench.record import write_atomically
+from fpmc_bench.storage.atomic import write_atomically
 path = Path(sys.argv[1])
 for round in range(10**9):
     write_atomically(path, b"ab"[round % 2 :][:1] * 2**20)

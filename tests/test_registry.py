@@ -13,11 +13,11 @@ from textwrap import dedent
 import pytest
 
 from fpmc_bench import hookspecs
+from fpmc_bench.catalog.datasets import load_dataset
+from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.registry import KINDS, Registry, build_registry
 from fpmc_bench.contracts import AugmentationTask
-from fpmc_bench.datasets import load_dataset
 from fpmc_bench.errors import PluginError, UnknownNameError
-from fpmc_bench.parameters import make_plugin
-from fpmc_bench.registry import KINDS, Registry, build_registry
 from fpmc_bench.testing import check_denoiser
 
 ROOT = Path(__file__).parents[1]

@@ -18,18 +18,18 @@ import pytest
 from PIL import Image
 from synthetic_records import write_exact_records, write_realistic_records, write_synthetic
 
+from fpmc_bench.documents.record import Figure, read_records
 from fpmc_bench.errors import InputError, RunError
-from fpmc_bench.leaderboard import Table, build_tables
-from fpmc_bench.record import Figure, read_records
-from fpmc_bench.reports import write_reports
-from fpmc_bench.reports.cells import compact_text, mean_and_error_text
-from fpmc_bench.reports.csv import render_csv, render_sigma_csv
-from fpmc_bench.reports.figures import COLOURS, draw_sigma_figure
-from fpmc_bench.reports.json import render_json
-from fpmc_bench.reports.latex import render_latex
-from fpmc_bench.reports.markdown import render_markdown
-from fpmc_bench.reports.sample_grid import CELL_PX, GAP_PX, write_sample_grid
-from fpmc_bench.reports.terminal import render_terminal
+from fpmc_bench.results.render import write_reports
+from fpmc_bench.results.render.cells import compact_text, mean_and_error_text
+from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
+from fpmc_bench.results.render.figures import COLOURS, draw_sigma_figure
+from fpmc_bench.results.render.json import render_json
+from fpmc_bench.results.render.latex import render_latex
+from fpmc_bench.results.render.markdown import render_markdown
+from fpmc_bench.results.render.sample_grid import CELL_PX, GAP_PX, write_sample_grid
+from fpmc_bench.results.render.terminal import render_terminal
+from fpmc_bench.results.table import Table, build_tables
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

@@ -6,9 +6,9 @@ import torch
 
 from fpmc_bench import Source
 from fpmc_bench.engine import fpmc_denoise
-from fpmc_bench.engine.scratch import ALIGNMENT_BYTES, Scratch
+from fpmc_bench.engine.machine.scratch import ALIGNMENT_BYTES, Scratch
 from fpmc_bench.fpmc import FPMC
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.ls import squares
 
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.engine.blocks import BlockReader
 from fpmc_bench.fpmc.reference import reference_denoise
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.ls import squares
 
 SHAPE = ImageShape(2, 9, 9)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fpmc_bench.catalog.entries import select_entries
+from fpmc_bench.catalog.finding import load_suite
+from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.documents.names import row_name, selection_name
+from fpmc_bench.documents.suite import Entry
 from fpmc_bench.errors import UnknownNameError, UsageError
-from fpmc_bench.names import row_name, selection_name
-from fpmc_bench.registry import installed_registry
-from fpmc_bench.selection import select_entries
-from fpmc_bench.suite import Entry
-from fpmc_bench.suites import load_suite
 
 VALUES = st.one_of(
     st.integers(-20, 20),

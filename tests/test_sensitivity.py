@@ -8,11 +8,15 @@ import torch
 from torch import Tensor
 
 from fpmc_bench import Source, sensitivity_maps
-from fpmc_bench.cache import cache_directory
 from fpmc_bench.errors import InputError
-from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.preconditioning import EDMPrecond
-from fpmc_bench.sensitivity import mean_absolute_jacobian, sensitivity_map, sensitivity_queries
+from fpmc_bench.storage.cache import cache_directory
+from fpmc_bench.teachers.sensitivity import (
+    mean_absolute_jacobian,
+    sensitivity_map,
+    sensitivity_queries,
+)
+from fpmc_bench.teachers.unet.config import NetworkConfig
+from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
 C, H, W = 2, 3, 4
 D = C * H * W
@@ -128,7 +132,7 @@ def test_passes_of_any_size_agree(
     z = sensitivity_queries(source, 1.0, 7, seed=0)
     whole = mean_absolute_jacobian(linear, z, 1.0)
     assert linear.calls == 1
-    monkeypatch.setattr("fpmc_bench.sensitivity.PIXELS_PER_PASS", 3 * H * W)
+    monkeypatch.setattr("fpmc_bench.teachers.sensitivity.PIXELS_PER_PASS", 3 * H * W)
     assert torch.allclose(mean_absolute_jacobian(linear, z, 1.0), whole, rtol=1e-6)
     assert linear.calls == 1 + 3, "7 samples, 3 a pass"
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import fpmc_denoise
-from fpmc_bench.finetune.comparison import Comparison
+from fpmc_bench.engine.comparison import Comparison
+from fpmc_bench.engine.gradient import soft_posterior
 from fpmc_bench.finetune.relaxation import learned_filter
-from fpmc_bench.finetune.soft_posterior import soft_posterior
 
 IMAGES, QUERIES, ESTIMATORS = 9, 4, 5
 SHAPE = (2, 3, 4)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import InputError
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.source import Source
 
 
 @pytest.fixture

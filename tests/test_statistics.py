@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fpmc_bench.errors import InputError
-from fpmc_bench.statistics import (
+from fpmc_bench.results.statistics import (
     holm,
     item_means,
     mean_and_error,

@@ -13,9 +13,9 @@ from PIL import Image
 from runs import figures, fpmc_bench, kill_when, write_plugin, write_suite
 
 from fpmc_bench import sigma_grid
+from fpmc_bench.documents.record import read_record
+from fpmc_bench.documents.study import read_study
 from fpmc_bench.errors import SuiteError
-from fpmc_bench.record import read_record
-from fpmc_bench.study import read_study
 
 STUDIES = sorted((Path(__file__).parents[1] / "plugins/fpmc_plugins/studies").glob("*.toml"))
 QUICK = ("--steps", "4", "--batch", "16", "--evaluate-every", "2", "--validation-items", "8")

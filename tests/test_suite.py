@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-import fpmc_bench.suite as suite_module
+import fpmc_bench.documents.suite as suite_module
+from fpmc_bench.catalog.finding import load_suite
+from fpmc_bench.documents.suite import PROTOCOLS, Suite, read_suite, validated_suite
 from fpmc_bench.errors import SuiteError, UnknownNameError
-from fpmc_bench.suite import PROTOCOLS, Suite, read_suite, validated_suite
-from fpmc_bench.suites import load_suite
 
 DOCS = Path(__file__).parents[1] / "docs"
 

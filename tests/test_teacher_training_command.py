@@ -12,12 +12,12 @@ from runs import environment, write_plugin
 from trainings import LAUNCHERS, PLAN, SMALL, TINY, assert_close, call, train, weights_after
 
 from fpmc_bench import load_dataset, load_teacher
-from fpmc_bench.networks.checkpoint import load_tensors
-from fpmc_bench.networks.presets import PRESETS
-from fpmc_bench.networks.training import Trainer
-from fpmc_bench.reports.training_curve import CurvePoint, draw_training_curve
-from fpmc_bench.training.files import TrainingFiles
-from fpmc_bench.training.log import read_log
+from fpmc_bench.results.render.training_curve import CurvePoint, draw_training_curve
+from fpmc_bench.storage.tensors import load_tensors
+from fpmc_bench.teachers.training.files import TrainingFiles
+from fpmc_bench.teachers.training.log import read_log
+from fpmc_bench.teachers.training.presets import PRESETS
+from fpmc_bench.teachers.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

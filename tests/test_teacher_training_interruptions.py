@@ -13,10 +13,10 @@ from trainings import PLAN, SMALL, TINY, call, command, train
 
 from fpmc_bench import Source, load_dataset
 from fpmc_bench.errors import ParameterError, RunError
-from fpmc_bench.networks.training import Trainer
-from fpmc_bench.training.files import TrainingFiles
-from fpmc_bench.training.log import LogLine, append_line, read_log, rewind_log
-from fpmc_bench.training.session import Habits, Session
+from fpmc_bench.teachers.training.files import TrainingFiles
+from fpmc_bench.teachers.training.log import LogLine, append_line, read_log, rewind_log
+from fpmc_bench.teachers.training.session import Habits, Session
+from fpmc_bench.teachers.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

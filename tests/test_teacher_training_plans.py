@@ -10,11 +10,11 @@ from trainings import PLAN, TINY, weights_after
 
 from fpmc_bench import Source, load_dataset, load_teacher
 from fpmc_bench.errors import CheckpointError, ParameterError
-from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
-from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.preconditioning import EDMPrecond
-from fpmc_bench.networks.presets import chosen
-from fpmc_bench.networks.training import Trainer, TrainingPlan
+from fpmc_bench.storage.tensors import load_tensors, save_tensors
+from fpmc_bench.teachers.training.presets import chosen
+from fpmc_bench.teachers.training.trainer import Trainer, TrainingPlan
+from fpmc_bench.teachers.unet.config import NetworkConfig
+from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
 LATER_FIELDS = {
     "ema_halflife_images",

@@ -12,10 +12,10 @@ from trainings import PLAN, TINY, assert_close, weights_after
 
 from fpmc_bench import Source, load_dataset
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.networks import denoising_loss
-from fpmc_bench.networks.batches import draw_batch, pixel_spread
-from fpmc_bench.networks.sliced_dropout import SlicedDropout
-from fpmc_bench.networks.training import Trainer, posterior_mean
+from fpmc_bench.teachers.training import denoising_loss
+from fpmc_bench.teachers.training.batches import draw_batch, pixel_spread
+from fpmc_bench.teachers.training.trainer import Trainer, posterior_mean
+from fpmc_bench.teachers.unet.sliced_dropout import SlicedDropout
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_chunks_change_neither_the_spread_nor_the_stable_target(
     sigma = torch.full((5,), 4.0)
     whole = posterior_mean(digits.values(), z, sigma)
     monkeypatch.setattr(denoising_loss, "CHUNK_IMAGES", 100)
-    monkeypatch.setattr("fpmc_bench.networks.batches.CHUNK_IMAGES", 100)
+    monkeypatch.setattr("fpmc_bench.teachers.training.batches.CHUNK_IMAGES", 100)
     torch.testing.assert_close(posterior_mean(digits, z, sigma), whole, atol=1e-5, rtol=0)
     assert pixel_spread(digits) == pytest.approx(digits.values().double().std().item(), rel=1e-9)
 

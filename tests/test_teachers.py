@@ -12,17 +12,17 @@ from runs import kill_when
 from torch import Tensor
 
 from fpmc_bench import load_dataset, load_teacher
+from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.cli import main
 from fpmc_bench.contracts import Teacher
 from fpmc_bench.errors import CheckpointError, InputError, UnknownNameError
-from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
-from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.held_out import held_out_errors
-from fpmc_bench.networks.preconditioning import EDMPrecond
-from fpmc_bench.networks.teacher_file import export_teacher
-from fpmc_bench.networks.training import TrainingPlan
-from fpmc_bench.registry import installed_registry
-from fpmc_bench.teachers import NetworkTeacher
+from fpmc_bench.storage.tensors import load_tensors, save_tensors
+from fpmc_bench.teachers.files.teacher_file import export_teacher
+from fpmc_bench.teachers.network import NetworkTeacher
+from fpmc_bench.teachers.quality import held_out_errors
+from fpmc_bench.teachers.training.trainer import TrainingPlan
+from fpmc_bench.teachers.unet.config import NetworkConfig
+from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
 CONFIG = NetworkConfig(
     architecture="ncsnpp",

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpmc_bench.engine.transpose import transpose_into
+from fpmc_bench.engine.machine.transpose import transpose_into
 
 
 def check(rows: torch.Tensor) -> None:

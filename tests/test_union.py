@@ -12,7 +12,7 @@ from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import PixelOneHot, Translations, Uniform
-from fpmc_bench.union import Union
+from fpmc_bench.fpmc.union import Union
 from fpmc_plugins.denoisers.ls import squares
 
 SIZES = (3, 4, 1)

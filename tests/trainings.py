@@ -10,8 +10,8 @@ from runs import environment
 from torch import Tensor
 
 from fpmc_bench.cli import main
-from fpmc_bench.networks.config import NetworkConfig
-from fpmc_bench.networks.training import Trainer, TrainingPlan
+from fpmc_bench.teachers.training.trainer import Trainer, TrainingPlan
+from fpmc_bench.teachers.unet.config import NetworkConfig
 
 TINY = NetworkConfig(
     architecture="ncsnpp",

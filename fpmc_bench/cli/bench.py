@@ -9,7 +9,7 @@ from fpmc_bench.cli.common import job_options, json_option, print_json, registry
 
 if TYPE_CHECKING:
     from fpmc_bench.engine import Arithmetic
-    from fpmc_bench.speed import Ceilings, Speed
+    from fpmc_bench.jobs.bench import Ceilings, Speed
 
 
 @click.command()
@@ -62,16 +62,16 @@ def bench(
     import torch
     from tqdm import tqdm
 
+    from fpmc_bench.catalog.denoisers import assemble
+    from fpmc_bench.catalog.entries import select_entries
+    from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.catalog.places import Places
     from fpmc_bench.contracts import Denoiser
-    from fpmc_bench.denoise import assemble
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.planning import make_plan
     from fpmc_bench.harness.processes import join_processes
-    from fpmc_bench.places import Places
-    from fpmc_bench.selection import select_entries
-    from fpmc_bench.sensitivity import sensitivity_maps
-    from fpmc_bench.speed import measure_ceilings, measure_speed, spread_levels
-    from fpmc_bench.suites import load_suite
+    from fpmc_bench.jobs.bench import measure_ceilings, measure_speed, spread_levels
+    from fpmc_bench.teachers.sensitivity import sensitivity_maps
 
     registry = registry_with_warnings()
     chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)

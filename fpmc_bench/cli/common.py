@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from fpmc_bench.registry import Registry
+    from fpmc_bench.catalog.registry import Registry
 
 Command = Callable[..., None]
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -78,7 +78,7 @@ def job_options(command: Command) -> Command:
 
 def registry_with_warnings() -> "Registry":
     """The installed registry; each broken plugin is one line on stderr, from the main process."""
-    from fpmc_bench.registry import installed_registry
+    from fpmc_bench.catalog.registry import installed_registry
 
     registry = installed_registry()
     for broken in registry.broken if os.environ.get("RANK", "0") == "0" else ():

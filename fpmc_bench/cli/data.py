@@ -8,9 +8,9 @@ import click
 from fpmc_bench.cli.common import data_option, json_option, print_json, registry_with_warnings
 
 if TYPE_CHECKING:
-    from fpmc_bench.places import Places
-    from fpmc_bench.registry import Registry
-    from fpmc_bench.source import Source
+    from fpmc_bench.catalog.places import Places
+    from fpmc_bench.catalog.registry import Registry
+    from fpmc_bench.fpmc.source import Source
 
 
 @click.group()
@@ -28,9 +28,9 @@ def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool)
     """Count the images of DATASET, hash them, and put some on a contact sheet."""
     from tabulate import tabulate
 
-    from fpmc_bench.datasets import load_dataset
+    from fpmc_bench.catalog.datasets import load_dataset
+    from fpmc_bench.catalog.places import Places
     from fpmc_bench.images.contact_sheet import write_contact_sheet
-    from fpmc_bench.places import Places
 
     registry = registry_with_warnings()
     places = Places.given(data)
@@ -70,8 +70,8 @@ def _facts(source: "Source") -> dict[str, Any]:
 
 def _labels(registry: "Registry", places: "Places", dataset: str, split: str) -> dict[str, str]:
     """How many images each class has, where the files say so."""
+    from fpmc_bench.catalog.parameters import make_plugin
     from fpmc_bench.images.files import label_counts
-    from fpmc_bench.parameters import make_plugin
 
     plugin = make_plugin(registry.get("datasets", dataset).item)
     place = places.find("data", dataset)

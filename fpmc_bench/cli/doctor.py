@@ -20,8 +20,8 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     from tabulate import tabulate
 
     import fpmc_bench
-    from fpmc_bench.cache import cache_directory
-    from fpmc_bench.engine.arithmetic import measured_arithmetic
+    from fpmc_bench.engine.machine.arithmetic import measured_arithmetic
+    from fpmc_bench.storage.cache import cache_directory
 
     registry = registry_with_warnings()
     facts: dict[str, Any] = {

@@ -58,15 +58,15 @@ def finetune(
     Writes the weights, for denoiser "finetuned", and a figure of how their errors fell. When the
     same command is given again, an interrupted fine-tuning goes on, and a finished one is shown.
     """
+    from fpmc_bench.catalog.entries import select_entries
+    from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.catalog.places import Places
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.finetune.plan import FinetunePlan
-    from fpmc_bench.folders import locked
     from fpmc_bench.harness.finetuning import Finetuning
     from fpmc_bench.harness.planning import make_plan
     from fpmc_bench.harness.processes import join_processes, leave_processes, relaunch
-    from fpmc_bench.places import Places
-    from fpmc_bench.selection import select_entries
-    from fpmc_bench.suites import load_suite
+    from fpmc_bench.storage.folders import locked
 
     settings = FinetunePlan(**{name: value for name, value in asked.items() if value is not None})
     if processes > 1 and "WORLD_SIZE" not in os.environ:
@@ -114,7 +114,7 @@ def _run(job: "Finetuning", processes: "Processes", *, hidden: bool) -> None:
     """All of this process's levels, with one bar: levels done, and the error of the one at hand."""
     from tqdm import tqdm
 
-    from fpmc_bench.comparisons import change_percent
+    from fpmc_bench.results.compare import change_percent
 
     mine = list(processes.share(len(job.levels)))
     with tqdm(
@@ -138,9 +138,9 @@ def _run(job: "Finetuning", processes: "Processes", *, hidden: bool) -> None:
 
 def _finish(job: "Finetuning", target: Path, as_json: bool) -> bool:
     """Write and show everything; whether any level had to be stopped."""
-    from fpmc_bench.names import row_name
-    from fpmc_bench.record import write_atomically
-    from fpmc_bench.reports.finetune_curve import draw_finetune_curves
+    from fpmc_bench.documents.names import row_name
+    from fpmc_bench.results.render.finetune_curve import draw_finetune_curves
+    from fpmc_bench.storage.atomic import write_atomically
 
     weights = job.collected()
     weights.save(target)
@@ -164,7 +164,7 @@ def _finish(job: "Finetuning", target: Path, as_json: bool) -> bool:
 def _table(weights: "FinetunedWeights") -> str:
     from tabulate import tabulate
 
-    from fpmc_bench.comparisons import change_percent
+    from fpmc_bench.results.compare import change_percent
 
     card = weights.card
     rows = [

@@ -8,7 +8,7 @@ import click
 from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
 
 if TYPE_CHECKING:
-    from fpmc_bench.registry import Registered
+    from fpmc_bench.catalog.registry import Registered
 
 
 @click.command(name="list")
@@ -17,7 +17,7 @@ def list_(as_json: bool) -> None:
     """List every denoiser, augmentation, teacher, dataset, suite and study."""
     from tabulate import tabulate
 
-    from fpmc_bench.registry import singular
+    from fpmc_bench.catalog.registry import singular
 
     registry = registry_with_warnings()
     rows = [
@@ -58,9 +58,9 @@ def _summary(kind: str, item: "Registered") -> str:
     from pathlib import Path
 
     if isinstance(item.item, Path):
+        from fpmc_bench.documents.study import read_study
+        from fpmc_bench.documents.suite import read_suite
         from fpmc_bench.errors import SuiteError
-        from fpmc_bench.study import read_study
-        from fpmc_bench.suite import read_suite
 
         try:
             if kind == "studies":
@@ -74,16 +74,16 @@ def _summary(kind: str, item: "Registered") -> str:
 def _details(kind: str, item: "Registered") -> dict[str, Any]:
     from pathlib import Path
 
-    from fpmc_bench.registry import singular
+    from fpmc_bench.catalog.registry import singular
 
     details: dict[str, Any] = {"kind": singular(kind), "name": item.name}
     details["from"] = f"{item.distribution} {item.version}"
     if kind == "studies":
-        from fpmc_bench.study import read_study
+        from fpmc_bench.documents.study import read_study
 
         return {**details, "study": read_study(item.item).model_dump(mode="json")}
     if isinstance(item.item, Path):
-        from fpmc_bench.suite import read_suite
+        from fpmc_bench.documents.suite import read_suite
 
         return {**details, "suite": read_suite(item.item).model_dump(mode="json")}
     hints = get_type_hints(item.item)

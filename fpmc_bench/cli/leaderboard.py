@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from fpmc_bench.leaderboard import Table
+    from fpmc_bench.results.table import Table
 
 FORMATS = ("terminal", "md", "csv", "tex", "json")
 
@@ -41,9 +41,9 @@ def render(directory: Path, protocol: str | None, form: str, as_json: bool, writ
     Every figure is computed anew from the per-item values beside the records; records that were
     altered, or that can't be compared with each other, are refused.
     """
+    from fpmc_bench.documents.record import read_records
     from fpmc_bench.errors import RunError
-    from fpmc_bench.leaderboard import build_tables
-    from fpmc_bench.record import read_records
+    from fpmc_bench.results.table import build_tables
 
     inside = directory / "records"
     folder = inside if inside.is_dir() else directory
@@ -54,7 +54,7 @@ def render(directory: Path, protocol: str | None, form: str, as_json: bool, writ
             raise RunError(f"no records of {protocol} in {folder}")
     click.echo(_rendered("json" if as_json else form, build_tables(records)), nl=False)
     if write:
-        from fpmc_bench.reports import write_reports
+        from fpmc_bench.results.render import write_reports
 
         for path in write_reports(directory, records):
             click.echo(f"wrote {path}", err=True)
@@ -63,21 +63,21 @@ def render(directory: Path, protocol: str | None, form: str, as_json: bool, writ
 def _rendered(form: str, tables: "tuple[Table, ...]") -> str:
     """Only the renderer asked for is imported."""
     if form == "csv":
-        from fpmc_bench.reports.csv import render_csv
+        from fpmc_bench.results.render.csv import render_csv
 
         return render_csv(*tables)
     if form == "json":
-        from fpmc_bench.reports.json import render_json
+        from fpmc_bench.results.render.json import render_json
 
         return render_json(*tables)
     if form == "md":
-        from fpmc_bench.reports.markdown import render_markdown
+        from fpmc_bench.results.render.markdown import render_markdown
 
         return "\n".join(map(render_markdown, tables))
     if form == "tex":
-        from fpmc_bench.reports.latex import render_latex
+        from fpmc_bench.results.render.latex import render_latex
 
         return "\n".join(map(render_latex, tables))
-    from fpmc_bench.reports.terminal import render_terminal
+    from fpmc_bench.results.render.terminal import render_terminal
 
     return "\n\n".join(map(render_terminal, tables)) + "\n"

@@ -10,8 +10,8 @@ import click
 from fpmc_bench.cli.common import job_options, json_option, processes_option, registry_with_warnings
 
 if TYPE_CHECKING:
-    from fpmc_bench.harness.run import RunOutcome
-    from fpmc_bench.suite import Suite
+    from fpmc_bench.documents.suite import Suite
+    from fpmc_bench.jobs.run import RunOutcome
 
 PROTOCOLS = click.Choice(["denoiser-mse", "sample-mse"])
 
@@ -63,11 +63,11 @@ def run(
 
     An interrupted run continues when the same command is given again.
     """
+    from fpmc_bench.catalog.entries import select_entries
+    from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.catalog.places import Places
     from fpmc_bench.harness.processes import leave_processes, relaunch
-    from fpmc_bench.harness.run import run_suite
-    from fpmc_bench.places import Places
-    from fpmc_bench.selection import select_entries
-    from fpmc_bench.suites import load_suite
+    from fpmc_bench.jobs.run import run_suite
 
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         ctx.exit(relaunch(processes, sys.argv[1:]))
@@ -103,11 +103,11 @@ def _changed(
 
 def _report(outcome: "RunOutcome", as_json: bool) -> None:
     """Tables to stdout, where they were written, and what failed to stderr."""
-    from fpmc_bench.leaderboard import build_tables
-    from fpmc_bench.record import read_records
-    from fpmc_bench.reports import write_reports
-    from fpmc_bench.reports.json import render_json
-    from fpmc_bench.reports.terminal import render_terminal
+    from fpmc_bench.documents.record import read_records
+    from fpmc_bench.results.render import write_reports
+    from fpmc_bench.results.render.json import render_json
+    from fpmc_bench.results.render.terminal import render_terminal
+    from fpmc_bench.results.table import build_tables
 
     if outcome.records:
         records = read_records(outcome.directory / "records")

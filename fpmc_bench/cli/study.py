@@ -17,8 +17,8 @@ from fpmc_bench.cli.common import (
 from fpmc_bench.cli.finetune_options import settings_options
 
 if TYPE_CHECKING:
-    from fpmc_bench.harness.study import StudyOutcome
-    from fpmc_bench.study import Study
+    from fpmc_bench.documents.study import Study
+    from fpmc_bench.jobs.study import StudyOutcome
 
 
 @click.command()
@@ -60,16 +60,15 @@ def study(
     Writes its data as CSV and a figure with standard errors. When the same command is given again
     an interrupted study goes on.
     """
+    from fpmc_bench.catalog.finding import load_study, load_suite
+    from fpmc_bench.catalog.places import Places
     from fpmc_bench.harness.processes import leave_processes, relaunch
-    from fpmc_bench.harness.study import StudyJob
-    from fpmc_bench.places import Places
-    from fpmc_bench.studies import load_study
-    from fpmc_bench.suites import load_suite
+    from fpmc_bench.jobs.study import StudyJob
 
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         ctx.exit(relaunch(processes, sys.argv[1:]))
     registry = registry_with_warnings()
-    question = load_study(study, registry)
+    question = load_study(study, registry=registry)
     if sigmas:
         question = question.replaced(sigmas=sigmas)
     chosen = load_suite(suite, registry=registry)
@@ -103,8 +102,9 @@ def study(
 
 def _report(question: "Study", folder: Path, outcome: "StudyOutcome", as_json: bool) -> None:
     """Data and figure of the study's rows, written and shown."""
-    from fpmc_bench.record import read_record, write_atomically
-    from fpmc_bench.reports.study_views import VIEWS
+    from fpmc_bench.documents.record import read_record
+    from fpmc_bench.results.render.study_views import VIEWS
+    from fpmc_bench.storage.atomic import write_atomically
 
     run = outcome.run
     known = [

@@ -17,9 +17,9 @@ from fpmc_bench.cli.common import (
 from fpmc_bench.cli.teacher_train import train
 
 if TYPE_CHECKING:
-    from fpmc_bench.places import Places
-    from fpmc_bench.registry import Registry
-    from fpmc_bench.teachers import NetworkTeacher
+    from fpmc_bench.catalog.places import Places
+    from fpmc_bench.catalog.registry import Registry
+    from fpmc_bench.teachers.network import NetworkTeacher
 
 
 @click.group()
@@ -41,8 +41,8 @@ def convert(source: Path, out: Path, as_json: bool) -> None:
     checked whenever the file is loaded.
     """
     from fpmc_bench.errors import UsageError
-    from fpmc_bench.networks.teacher_file import convert_edm
-    from fpmc_bench.teachers import NetworkTeacher
+    from fpmc_bench.teachers.files.teacher_file import convert_edm
+    from fpmc_bench.teachers.network import NetworkTeacher
 
     if out.suffix != ".safetensors":
         raise UsageError(f"the converted file has to end in .safetensors, got {out}")
@@ -70,9 +70,10 @@ def info(
     as_json: bool,
 ) -> None:
     """Show a teacher: architecture, training, fingerprint, and its error on held-out images."""
+    from fpmc_bench.catalog.places import Places
+    from fpmc_bench.catalog.teachers import load_teacher
     from fpmc_bench.errors import UsageError
-    from fpmc_bench.places import Places
-    from fpmc_bench.teachers import NetworkTeacher, load_teacher
+    from fpmc_bench.teachers.network import NetworkTeacher
 
     registry = registry_with_warnings()
     places = Places.given(data, teacher)
@@ -108,9 +109,9 @@ def _held_out(
     model: "NetworkTeacher", places: "Places", registry: "Registry", device: str
 ) -> dict[float, float]:
     """Its errors on the test images of its dataset; a line on stderr where there can be none."""
-    from fpmc_bench.datasets import load_dataset
+    from fpmc_bench.catalog.datasets import load_dataset
     from fpmc_bench.errors import MissingFilesError
-    from fpmc_bench.networks.held_out import held_out_errors
+    from fpmc_bench.teachers.quality import held_out_errors
 
     card = model.card
     if card.dataset == "unknown":

@@ -9,13 +9,13 @@ import click
 
 from fpmc_bench.cli.common import data_option, error_table, registry_with_warnings
 from fpmc_bench.cli.training_options import sizes_table, training_options
-from fpmc_bench.networks.presets import PRESETS
+from fpmc_bench.teachers.training.presets import PRESETS
 
 if TYPE_CHECKING:
-    from fpmc_bench.datasets import LoadedDataset
+    from fpmc_bench.catalog.datasets import LoadedDataset
     from fpmc_bench.harness.processes import Processes
-    from fpmc_bench.training.files import TrainingFiles
-    from fpmc_bench.training.session import Session
+    from fpmc_bench.teachers.training.files import TrainingFiles
+    from fpmc_bench.teachers.training.session import Session
 
 
 @click.command(epilog=sizes_table())
@@ -49,8 +49,8 @@ def train(
     figure of the loss and the sample grids.
     """
     from fpmc_bench.errors import ParameterError
-    from fpmc_bench.networks.presets import chosen
-    from fpmc_bench.training.files import TrainingFiles
+    from fpmc_bench.teachers.training.files import TrainingFiles
+    from fpmc_bench.teachers.training.presets import chosen
 
     choices = chosen(size, asked)
     files = TrainingFiles(out)
@@ -70,7 +70,7 @@ def train(
         import torch
 
         torch.set_num_threads(threads)
-    from fpmc_bench.training.setup import new_session, refuse_impossible
+    from fpmc_bench.jobs.train import new_session, refuse_impossible
 
     joined = join_processes(_known_device(choices.habits.pop("device")))
     try:
@@ -99,8 +99,8 @@ def _known_device(name: str) -> str:
 
 
 def _loaded(dataset: str, data: tuple[str, ...]) -> "LoadedDataset":
-    from fpmc_bench.datasets import load_dataset
-    from fpmc_bench.places import Places
+    from fpmc_bench.catalog.datasets import load_dataset
+    from fpmc_bench.catalog.places import Places
 
     registry = registry_with_warnings()
     return load_dataset(dataset, places=Places.given(data), registry=registry)
@@ -111,7 +111,7 @@ def _train(session: "Session", loaded: "LoadedDataset", processes: "Processes") 
     from tqdm import tqdm
 
     from fpmc_bench.harness.training_team import ProcessTeam
-    from fpmc_bench.training.finish import finish
+    from fpmc_bench.teachers.training.finish import finish
 
     average: float | None = None
     total = session.trainer.plan.steps
@@ -137,8 +137,8 @@ def _train(session: "Session", loaded: "LoadedDataset", processes: "Processes") 
 
 def _show_held_out(files: "TrainingFiles", loaded: "LoadedDataset", device: str) -> None:
     """The errors of the finished file, whose weights are rounded, on held-out images."""
-    from fpmc_bench.networks.held_out import held_out_errors
-    from fpmc_bench.teachers import load_teacher
+    from fpmc_bench.catalog.teachers import load_teacher
+    from fpmc_bench.teachers.quality import held_out_errors
 
     if loaded.test is not None:
         teacher = load_teacher(files.teacher, device)

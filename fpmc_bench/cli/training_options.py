@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from fpmc_bench.cli.common import Command
-from fpmc_bench.networks.presets import PRESETS, Preset
-from fpmc_bench.networks.training_plan import TrainingPlan
+from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.presets import PRESETS, Preset
 
 
 def _integers(text: str) -> tuple[int, ...]:

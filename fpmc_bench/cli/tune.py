@@ -8,7 +8,7 @@ import click
 from fpmc_bench.cli.common import job_options, json_option, print_json, registry_with_warnings
 
 if TYPE_CHECKING:
-    from fpmc_bench.tuning import Tuning
+    from fpmc_bench.jobs.tune import Tuning
 
 
 @click.command()
@@ -50,12 +50,12 @@ def tune(
     """
     from tqdm import tqdm
 
+    from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.catalog.places import Places
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.planning import make_plan
     from fpmc_bench.harness.processes import join_processes
-    from fpmc_bench.places import Places
-    from fpmc_bench.suites import load_suite
-    from fpmc_bench.tuning import tune as tune_denoiser
+    from fpmc_bench.jobs.tune import tune as tune_denoiser
 
     registry = registry_with_warnings()
     chosen = load_suite(suite, registry=registry)

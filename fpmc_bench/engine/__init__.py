@@ -1,8 +1,8 @@
 """Exact streaming evaluation of FPMCs: two linear maps around a softmax over the source."""
 
-from fpmc_bench.engine.arithmetic import Arithmetic
 from fpmc_bench.engine.evaluate import fpmc_denoise
-from fpmc_bench.engine.settings import (
+from fpmc_bench.engine.machine.arithmetic import Arithmetic
+from fpmc_bench.engine.machine.settings import (
     DEFAULT_BUDGET_BYTES,
     EngineSettings,
     current_settings,

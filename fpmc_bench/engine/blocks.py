@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.scratch import Scratch
-from fpmc_bench.engine.transpose import transpose_into
-from fpmc_bench.source import Source
+from fpmc_bench.engine.machine.scratch import Scratch
+from fpmc_bench.engine.machine.transpose import transpose_into
+from fpmc_bench.fpmc.source import Source
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """Some images as columns: what distances are taken of, and what is averaged.
 
-    Images stored as levels are averaged as levels, less their middle, so that nothing is rounded
+    Images stored as codes are averaged as codes, less their middle, so that nothing is rounded
     before the sums; `value_unit` turns them into values.
     """
 
@@ -47,7 +47,7 @@ def distance_scale(sigma: float) -> float:
 
 def value_unit(source: Source) -> float:
     """What a block's values are to be multiplied by to lie in [-1,1]."""
-    return source.scale if source.is_levels else 1.0
+    return source.scale if source.is_coded else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ class BlockReader:
             moments, scaled = buffers
             values = moments[: self.channels]
             transpose_into(values.flatten(0, 1), raw.to(self.device).flatten(1))
-            if self.source.is_levels:
+            if self.source.is_coded:
                 values.sub_(1 / self.source.scale)
             torch.mul(values[0], values[0], out=moments[self.channels])
             for channel in values[1:]:

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.fused import fused_on_gpu
+from fpmc_bench.engine.machine.fused import fused_on_gpu
 
 FURTHEST = 80.0
 """exp(-80) = 2e-35 of the largest weight: nothing beside it, but still a normal float32 number.

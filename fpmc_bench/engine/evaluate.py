@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine.exact import stream_exactly
-from fpmc_bench.engine.halving import within_memory
-from fpmc_bench.engine.placement import placed
+from fpmc_bench.engine.machine.halving import within_memory
+from fpmc_bench.engine.machine.placement import placed
+from fpmc_bench.engine.machine.scratch import teach_allocator
+from fpmc_bench.engine.machine.settings import current_settings
 from fpmc_bench.engine.prepared import PreparedModel, prepare
-from fpmc_bench.engine.scratch import teach_allocator
-from fpmc_bench.engine.settings import current_settings
 from fpmc_bench.engine.translated import denoise_translated
 from fpmc_bench.engine.whole import denoise_whole
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import FPMC, Uniform
-from fpmc_bench.shapes import ImageShape, image_shape
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.shapes import ImageShape, image_shape
+from fpmc_bench.fpmc.source import Source
 
 
 @torch.no_grad()

@@ -10,10 +10,10 @@ import math
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.machine.sizes import sizes_for
 from fpmc_bench.engine.prepared import PreparedModel
-from fpmc_bench.engine.sizes import sizes_for
 from fpmc_bench.engine.streaming import Posterior, stream
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 TOLERANCE = 7e-5
 """Of the mean, as `mean_error` reckons it."""

@@ -9,7 +9,7 @@ from fpmc_bench.engine.blocks import Block, distance_scale
 from fpmc_bench.engine.elementwise import squared_differences
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.softmax import RunningSoftmax
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 CENTRED_SIGMA = 1.0
 """About twice the standard deviation of images in [-1,1]."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.arithmetic import Arithmetic
+from fpmc_bench.engine.machine.arithmetic import Arithmetic
+from fpmc_bench.engine.machine.settings import current_settings
 from fpmc_bench.engine.maps.base import LinearMap
 from fpmc_bench.engine.maps.choose import linear_map
-from fpmc_bench.engine.settings import current_settings
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import FPMC, SharedByChannels, Uniform
 from fpmc_bench.fpmc.filters import Filter

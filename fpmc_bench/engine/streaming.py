@@ -22,11 +22,11 @@ from fpmc_bench.engine.blocks import (
 )
 from fpmc_bench.engine.elementwise import relative_weights
 from fpmc_bench.engine.groups import Group, energies_of, gather, groups_of
+from fpmc_bench.engine.machine.scratch import Scratch
+from fpmc_bench.engine.machine.sizes import Sizes
 from fpmc_bench.engine.prepared import PreparedModel
-from fpmc_bench.engine.scratch import Scratch
-from fpmc_bench.engine.sizes import Sizes
 from fpmc_bench.engine.softmax import RunningSoftmax
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 NEGLIGIBLE = 1e-6
 """Of all the weight: what is left out of a second pass is less than this."""

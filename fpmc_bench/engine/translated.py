@@ -19,7 +19,7 @@ from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.searches import EdgeSearch, InteriorSearch, Search
 from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.fpmc import Separable
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 CACHED_VALUES = 2**20
 """Products of rows in one working array on a processor."""

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine.elementwise import FURTHEST
-from fpmc_bench.engine.scratch import Scratch
-from fpmc_bench.engine.sizes import GPU_VALUES
-from fpmc_bench.source import Source
+from fpmc_bench.engine.machine.scratch import Scratch
+from fpmc_bench.engine.machine.sizes import GPU_VALUES
+from fpmc_bench.fpmc.source import Source
 
 CACHED_VALUES = 2**20
 """Numbers of a block on a processor: 8 MiB, for a product of few rows needs long ones."""
@@ -36,8 +36,8 @@ def denoise_whole(
     dimensions = source.shape.dimensions
     values = min(GPU_VALUES if z.is_cuda else CACHED_VALUES, budget_bytes // 4 // dtype.itemsize)
     images = min(chunk_images or max(1, values // dimensions), len(source))
-    # stored levels are used as they are, so that the factor goes to the few queries instead
-    scale, middle = (source.scale, 1 / source.scale) if source.is_levels else (1.0, 0.0)
+    # stored codes are used as they are, so that the factor goes to the few queries instead
+    scale, middle = (source.scale, 1 / source.scale) if source.is_coded else (1.0, 0.0)
     queries = (z.double().flatten(1) * (scale / sigma**2)).to(dtype)
     priors = source.squared_norms / (-2 * sigma**2)
     if source.log_weights is not None:
@@ -58,41 +58,41 @@ def denoise_whole(
                 stored, prior = stored[near.to(stored.device)], prior[near]
             if not len(stored):
                 continue
-        levels = buffer[: len(stored)].copy_(stored).sub_(middle)
-        logits = torch.nn.functional.linear(levels, queries)  # faster than its transpose
+        codes = buffer[: len(stored)].copy_(stored).sub_(middle)
+        logits = torch.nn.functional.linear(codes, queries)  # faster than its transpose
         logits += prior[:, None].to(logits)
         largest = torch.maximum(maximum, logits.amax(0))
         logits -= largest
         factor = (maximum - largest).exp_()
         maximum = largest
         heavy = (logits.amax(1) > -FURTHEST).nonzero()[:, 0]  # for any query
-        if len(heavy) <= WORTH_SELECTING * len(levels):
-            levels, logits = levels[heavy], logits[heavy]
+        if len(heavy) <= WORTH_SELECTING * len(codes):
+            codes, logits = codes[heavy], logits[heavy]
         weights = logits.exp_().T.contiguous()
         weight = weight * factor + weights.sum(1)
-        total.mul_(factor[:, None]).add_(_weighted_sums(weights, levels))
+        total.mul_(factor[:, None]).add_(_weighted_sums(weights, codes))
     mean = total / weight[:, None] * scale
     return mean.float().reshape(z.shape)
 
 
 def _near(
-    levels: Tensor, queries: Tensor, priors: Tensor, maximum: Tensor, rounding: float
+    codes: Tensor, queries: Tensor, priors: Tensor, maximum: Tensor, rounding: float
 ) -> Tensor:
-    """Indices of float32 `levels` [n,D] that may have a weight beside the best seen [B] or here."""
-    logits = torch.nn.functional.linear(levels, queries.float()) + priors[:, None].float()
+    """Indices of float32 `codes` [n,D] that may have a weight beside the best seen [B] or here."""
+    logits = torch.nn.functional.linear(codes, queries.float()) + priors[:, None].float()
     least = torch.finfo(torch.float32).min
     best = torch.maximum(maximum.float(), logits.amax(0)).clamp(min=least)
     reach = FURTHEST + SAFETY * rounding
     return ((logits - best).amax(1) > -reach).nonzero()[:, 0]
 
 
-def _weighted_sums(weights: Tensor, levels: Tensor) -> Tensor:
-    """weights [B,n], levels [n,D] -> [B,D]."""
-    images, dimensions = levels.shape
+def _weighted_sums(weights: Tensor, codes: Tensor) -> Tensor:
+    """weights [B,n], codes [n,D] -> [B,D]."""
+    images, dimensions = codes.shape
     width, left = divmod(dimensions, STRIPS)
-    if levels.dtype == torch.float64 or levels.is_cuda or left or width < NARROWEST_STRIP:
-        return weights @ levels
-    strips = levels.view(images, STRIPS, width).transpose(0, 1)
+    if codes.dtype == torch.float64 or codes.is_cuda or left or width < NARROWEST_STRIP:
+        return weights @ codes
+    strips = codes.view(images, STRIPS, width).transpose(0, 1)
     return torch.bmm(weights.expand(STRIPS, *weights.shape), strips).transpose(0, 1).flatten(1)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.finetune.descent import Descent, Point
-from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
+from fpmc_bench.storage.tensors import load_tensors, save_tensors
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine import fpmc_denoise
-from fpmc_bench.engine.halving import within_memory
+from fpmc_bench.engine.comparison import Comparison
+from fpmc_bench.engine.gradient import soft_posterior
+from fpmc_bench.engine.machine.halving import within_memory
 from fpmc_bench.errors import InputError
-from fpmc_bench.finetune.comparison import Comparison
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import Batch, LevelProblem
 from fpmc_bench.finetune.relaxation import relaxation_of, relaxed_model
-from fpmc_bench.finetune.soft_posterior import soft_posterior
 from fpmc_bench.fpmc import FPMC
 
 WORTHWHILE = 1e-3

@@ -14,8 +14,8 @@ from torch import Tensor
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import generator, unit_noise
 from fpmc_bench.finetune.plan import FinetunePlan
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.source import Source
 
 Teacher = Callable[[Tensor, float], Tensor]
 
@@ -81,12 +81,12 @@ def validation_images(
 def validation_batch(problem: LevelProblem, clean: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Noisy validation images and the teacher's answers, [items,C,H,W] each.
 
-    Where noise is finer than the steps between two levels of the training images, `clean` images
-    are rounded to those levels first, as images that were held out are: a denoiser that may find
-    their levels has to be judged by images that have some.
+    Where noise is finer than the steps between two codes of the training images, `clean` images
+    are rounded to those codes first, as images that were held out are: a denoiser that may find
+    their codes has to be judged by images that have some.
     """
     training = problem.source.original
-    if training.is_levels and problem.sigma < training.scale:
+    if training.is_coded and problem.sigma < training.scale:
         clean = training.to_values(training.to_stored(clean), clean.dtype)
     stream = f"finetune-validation/{problem.level}"
     noise = unit_noise(seed, stream, range(len(clean)), tuple(clean.shape[1:]))

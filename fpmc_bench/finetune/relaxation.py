@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.plan import AXES, LARGEST_ZERO, Axis, FinetunePlan
 from fpmc_bench.fpmc import FPMC, Dense, Filter, PixelMasks, SharedByChannels
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 Kernels = Literal["free", "shared"]
 

@@ -18,8 +18,8 @@ from fpmc_bench.finetune.descent import Descent, Point
 from fpmc_bench.finetune.plan import Axis
 from fpmc_bench.finetune.relaxation import learned_filter, plain_values
 from fpmc_bench.fpmc import FPMC, DimensionOneHot, Filter, PixelOneHot, Uniform
-from fpmc_bench.networks.checkpoint import save_tensors
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.storage.tensors import save_tensors
 
 STRUCTURES: dict[str, type[Filter]] = {
     "uniform": Uniform,

@@ -13,10 +13,10 @@ from fpmc_bench.errors import CheckpointError, InputError, ParameterError
 from fpmc_bench.finetune.plan import AXES
 from fpmc_bench.finetune.relaxation import kernel_shape, learned_filter, plain_values
 from fpmc_bench.finetune.weights import STRUCTURES, FinetuneCard, FinetunedWeights
-from fpmc_bench.folders import differences
 from fpmc_bench.fpmc import Filter
-from fpmc_bench.networks.checkpoint import read_checkpoint, tensors_in
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.storage.folders import differences
+from fpmc_bench.storage.tensors import read_checkpoint, tensors_in
 
 KIND = "finetuned"
 COMMAND = "fpmc-bench finetune"

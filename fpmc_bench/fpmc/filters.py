@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import InputError
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 
 def _check_non_negative(name: str, values: Tensor) -> None:

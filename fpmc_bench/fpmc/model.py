@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc.filters import Filter, PixelOneHot, Separable
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.translations import Translations
-from fpmc_bench.shapes import ImageShape
 
 
 @dataclass(frozen=True, eq=False)

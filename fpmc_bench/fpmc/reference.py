@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.fpmc.model import FPMC
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 
 def reference_denoise(model: FPMC, source: Source, z: Tensor, sigma: float) -> Tensor:

@@ -15,9 +15,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from fpmc_bench.cache import cached_tensors
+from fpmc_bench.catalog.denoisers import BuiltDenoiser, assemble
 from fpmc_bench.contracts import FPMCDenoiser
-from fpmc_bench.denoise import BuiltDenoiser, assemble
 from fpmc_bench.errors import CheckpointError, ParameterError, RunError, UsageError
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
 from fpmc_bench.finetune.descent import Descent
@@ -34,7 +33,8 @@ from fpmc_bench.finetune.weights import (
 from fpmc_bench.harness.ledger import content_key
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.processes import Processes
-from fpmc_bench.networks.checkpoint import load_tensors, save_tensors
+from fpmc_bench.storage.cache import cached_tensors
+from fpmc_bench.storage.tensors import load_tensors, save_tensors
 
 VERSION = 2
 """Raised whenever the same plan would give other weights."""

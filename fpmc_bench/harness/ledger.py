@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpmc_bench.record import write_atomically
+from fpmc_bench.storage.atomic import write_atomically
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -8,16 +8,16 @@ from typing import Any, Literal
 import torch
 
 import fpmc_bench
+from fpmc_bench.catalog.datasets import LoadedDataset
 from fpmc_bench.contracts import Denoiser, Setting, TeacherModel
-from fpmc_bench.datasets import LoadedDataset
+from fpmc_bench.documents.names import row_name
+from fpmc_bench.documents.record import PluginOrigin
+from fpmc_bench.documents.suite import Entry, Protocol, Suite
+from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.ledger import content_key
-from fpmc_bench.names import row_name
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem
-from fpmc_bench.record import PluginOrigin
-from fpmc_bench.sensitivity import sensitivity_maps
-from fpmc_bench.source import Source
-from fpmc_bench.suite import Entry, Protocol, Suite
+from fpmc_bench.teachers.sensitivity import sensitivity_maps
 
 NUMERICS_VERSION = 3
 """Raised whenever a change to fpmc_bench changes the numbers of a work unit."""

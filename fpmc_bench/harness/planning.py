@@ -4,35 +4,30 @@ import hashlib
 import inspect
 import sys
 import traceback
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from fpmc_bench.catalog.augmentations import augmented, make_augmentation
+from fpmc_bench.catalog.datasets import load_dataset, missing_dataset
+from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.catalog.teachers import is_function, is_path, load_teacher, missing_teacher
 from fpmc_bench.contracts import (
-    Augmentation,
     AugmentationTask,
     Denoiser,
     Setting,
     TeacherModel,
 )
-from fpmc_bench.datasets import load_dataset, missing_dataset
 from fpmc_bench.diffusion.sigmas import sigma_grid
+from fpmc_bench.documents.record import PluginOrigin
+from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.errors import (
     FpmcBenchError,
     MissingFilesError,
-    ParameterError,
     UnknownNameError,
     UsageError,
 )
 from fpmc_bench.harness.plan import Contestant, Plan
-from fpmc_bench.parameters import make_plugin
-from fpmc_bench.places import Places
-from fpmc_bench.record import PluginOrigin
-from fpmc_bench.registry import Registry
-from fpmc_bench.source import Source
-from fpmc_bench.suite import Entry, SourceAugmentation, Suite
-from fpmc_bench.teachers import is_function, is_path, load_teacher, missing_teacher
-from fpmc_bench.union import Union
 
 ROLES = ("tuning", "evaluation")
 """Of the teachers of a suite; `--teacher ROLE=WHAT` puts another network there."""
@@ -166,33 +161,3 @@ def _code_fingerprint(cls: type) -> str:
     for path in paths:
         digest.update(path.relative_to(file.parent).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
-
-
-def make_augmentation(choice: SourceAugmentation, registry: Registry) -> Augmentation:
-    """The plugin that is named, with parameters and rate checked; ParameterError and its kin."""
-    cls = registry.get("augmentations", choice.name).item
-    plugin: Augmentation = make_plugin(cls, choice.params)
-    if choice.rate > plugin.max_rate:
-        raise ParameterError(
-            f"{choice.name}: it can add {plugin.max_rate:g} images per image, so "
-            f"rate <= {plugin.max_rate:g}, got {choice.rate:g}"
-        )
-    return plugin
-
-
-def augmented(
-    blank: AugmentationTask, augmentations: Sequence[SourceAugmentation], registry: Registry
-) -> Source:
-    """The union of a task's source with what each augmentation adds to it, at its own rate."""
-    parts = [blank.source]
-    for choice in augmentations:
-        plugin = make_augmentation(choice, registry)
-        parts.append(plugin.augment(replace(blank, rate=choice.rate)))
-    if len(parts) == 1:
-        return blank.source
-    if len({(part.dtype, part.scale) for part in parts}) > 1:
-        parts = [
-            Source(part.values(), part.log_weights, made_from=part.rows_in(blank.source))
-            for part in parts
-        ]
-    return Union(parts, blank.source)

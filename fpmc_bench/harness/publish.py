@@ -6,26 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from fpmc_bench.engine import EngineSettings
-from fpmc_bench.harness.environment import describe_environment
-from fpmc_bench.harness.execute import evaluations
-from fpmc_bench.harness.ledger import Arrays
-from fpmc_bench.harness.plan import Contestant, Plan, WorkUnit
-from fpmc_bench.harness.processes import Processes
-from fpmc_bench.harness.rundir import RunDirectory
-from fpmc_bench.protocols.metrics import METRICS
-from fpmc_bench.record import (
+from fpmc_bench.documents.record import (
     Cost,
     Fingerprints,
     ItemValues,
     Record,
     SigmaFigures,
     items_digest,
-    write_atomically,
     write_record,
 )
-from fpmc_bench.statistics import item_means, mean_and_error
-from fpmc_bench.suite import Protocol
+from fpmc_bench.documents.suite import Protocol
+from fpmc_bench.engine import EngineSettings
+from fpmc_bench.harness.environment import describe_environment
+from fpmc_bench.harness.ledger import Arrays
+from fpmc_bench.harness.plan import Contestant, Plan, WorkUnit
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.workers import evaluations
+from fpmc_bench.protocols.metrics import METRICS
+from fpmc_bench.results.statistics import item_means, mean_and_error
+from fpmc_bench.storage.atomic import write_atomically
 
 GRID_SAMPLES = 12
 """How many samples per row are kept for the sample grid."""

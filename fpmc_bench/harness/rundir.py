@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmc_bench.engine.arithmetic import Arithmetic, measured_arithmetic
+from fpmc_bench.documents.suite import Suite
+from fpmc_bench.engine.machine.arithmetic import Arithmetic, measured_arithmetic
 from fpmc_bench.errors import RunError
-from fpmc_bench.folders import differences, locked
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.record import write_atomically
-from fpmc_bench.suite import Suite
+from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.folders import differences, locked
 
 ARITHMETIC = "arithmetic.json"
 CONTENTS = ("run.json", ARITHMETIC, "samples.npz", "ledger", "records", "tables", "figures")

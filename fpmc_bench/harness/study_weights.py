@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fpmc_bench.catalog.study_rows import PlannedRow
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import FpmcBenchError
 from fpmc_bench.finetune.descent import Descent
@@ -13,7 +14,6 @@ from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.processes import Processes
-from fpmc_bench.harness.study_rows import PlannedRow
 
 
 def weights_path(folder: Path, row: str) -> Path:

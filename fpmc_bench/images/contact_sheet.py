@@ -12,14 +12,14 @@ LEAST_SIDE_PX = 64
 """Small images are enlarged by whole factors up to about this side, pixels kept sharp."""
 
 
-def write_contact_sheet(levels: Tensor, scale: float, path: Path) -> int:
-    """Up to 128 images [N,C,H,W] of uint8 levels, spread evenly over the set; returns how many.
+def write_contact_sheet(codes: Tensor, scale: float, path: Path) -> int:
+    """Up to 128 images [N,C,H,W] of uint8 codes, spread evenly over the set; returns how many.
 
-    Levels stand for levels * scale - 1 in [-1,1].
+    Codes stand for codes * scale - 1 in [-1,1].
     """
-    count = min(len(levels), ROWS * COLUMNS)
-    rows = np.linspace(0, len(levels) - 1, count).round().astype(int)
-    chosen = levels[rows].numpy().astype(np.float64) * scale
+    count = min(len(codes), ROWS * COLUMNS)
+    rows = np.linspace(0, len(codes) - 1, count).round().astype(int)
+    chosen = codes[rows].numpy().astype(np.float64) * scale
     bytes_ = (chosen * 127.5).round().clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
     if bytes_.shape[3] == 1:
         bytes_ = bytes_.repeat(3, axis=3)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fpmc_bench.errors import InputError
-from fpmc_bench.images.decode import SUFFIXES
+from fpmc_bench.images.decoding import SUFFIXES
 
 LABELS_FILE = "dataset.json"
 MAX_MEMBER_BYTES = 2**28

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm import tqdm
 
-from fpmc_bench.cache import cache_directory
+from fpmc_bench.storage.cache import cache_directory
 
 WAIT_SECONDS = 0.2
 """Between two looks at whether another process has finished its block."""

@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fpmc_bench.errors import InputError
-from fpmc_bench.images.decode import levels, opened
+from fpmc_bench.images.decoding import codes, opened
 from fpmc_bench.images.files import LABELS_FILE, image_files
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -67,7 +67,7 @@ def _name(index: int) -> str:
 
 
 def _small_png(name: str, content: bytes, side_px: int) -> bytes:
-    values = levels(opened(content, name), name, "colour").transpose(1, 2, 0)
+    values = codes(opened(content, name), name, "colour").transpose(1, 2, 0)
     height, width, _ = values.shape
     if min(height, width) < side_px:
         raise InputError(

@@ -14,11 +14,11 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm import tqdm
 
-from fpmc_bench.cache import cache_directory
 from fpmc_bench.errors import InputError
-from fpmc_bench.images.content import content_key
-from fpmc_bench.images.decode import Kind, kind_of, levels, opened
+from fpmc_bench.images.decoding import Kind, codes, kind_of, opened
 from fpmc_bench.images.files import ImageFiles, image_files
+from fpmc_bench.storage.cache import cache_directory
+from fpmc_bench.storage.content import content_key
 
 VERSION = 1
 """Raised when the same files would be decoded to other bytes."""
@@ -28,9 +28,9 @@ AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class StoredImages:
-    """`levels` [N,C,H,W] uint8, mapped from a file; `labels` [N], where they are known."""
+    """`codes` [N,C,H,W] uint8, mapped from a file; `labels` [N], where they are known."""
 
-    levels: Tensor
+    codes: Tensor
     labels: tuple[int, ...] | None
 
 
@@ -78,13 +78,13 @@ def _decode(files: ImageFiles, target: Path) -> tuple[int, ...] | None:
     """All images of one shape into a .npy; the first says which shape, colour wins over grey."""
     kind = _common_kind(files)
     first_name, first_content = next(files.contents())
-    first = levels(opened(first_content, first_name), first_name, kind)
+    first = codes(opened(first_content, first_name), first_name, kind)
     shape = (len(files.names), *first.shape)
     array = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
 
     def one(named: tuple[str, bytes]) -> np.ndarray:
         name, content = named
-        values = levels(opened(content, name), name, kind)
+        values = codes(opened(content, name), name, kind)
         if values.shape != first.shape:
             raise InputError(
                 f"{name} has {values.shape[2]}x{values.shape[1]} pixels, but {first_name} has "

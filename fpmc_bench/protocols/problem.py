@@ -6,8 +6,8 @@ from torch import Tensor
 
 from fpmc_bench.contracts import DenoiseFunction
 from fpmc_bench.errors import PluginError
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.source import Source
 
 
 @dataclass(frozen=True, eq=False)

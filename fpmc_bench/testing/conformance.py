@@ -6,14 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fpmc_bench.catalog.denoisers import BuiltDenoiser, assemble
+from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.contracts import Denoiser, FPMCDenoiser, Setting
-from fpmc_bench.denoise import BuiltDenoiser, assemble
 from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.fpmc.reference import reference_denoise
-from fpmc_bench.parameters import make_plugin
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.source import Source
 
 SIGMAS = (80.0, 1.0, 0.1, 0.002)
 ABSOLUTE_TOLERANCE = 1e-4

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.arithmetic import Arithmetic
+from fpmc_bench.engine.machine.arithmetic import Arithmetic
 from fpmc_bench.engine.maps.base import LinearMap
 from fpmc_bench.engine.maps.products import Product, SplitProduct
 from fpmc_bench.engine.maps.separable import BoxSums, SeparableProduct
@@ -19,7 +19,7 @@ from fpmc_bench.fpmc import (
     SharedByChannels,
     Uniform,
 )
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 
 def linear_map(filter_: Filter, device: torch.device | str, arithmetic: Arithmetic) -> LinearMap:

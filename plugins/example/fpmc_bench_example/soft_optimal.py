@@ -12,7 +12,7 @@ from fpmc_bench import FPMC
 from fpmc_bench.contracts import FPMCDenoiser, Setting
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.fpmc import PixelMasks, Uniform
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 
 def _flipped(source: Source, axis: int, rate: float, seed: int, name: str) -> Source:

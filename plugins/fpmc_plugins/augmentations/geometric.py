@@ -13,8 +13,8 @@ from torch import Tensor
 
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.errors import InputError
+from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.made import made_images
-from fpmc_bench.source import Source
 from fpmc_plugins.augmentations.candidates import chosen_candidates
 from fpmc_plugins.augmentations.resample import resample
 
@@ -97,7 +97,7 @@ def _augmented(
 ) -> Source:
     """The chosen candidates of all images, made once and then read from the cache.
 
-    Images of 256 levels stay so, rounded as any image file is; of fewer they become floats.
+    Images of 256 codes stay so, rounded as any image file is; of fewer they become floats.
     """
     source = task.source
     if min(source.shape.height_px, source.shape.width_px) < 2:

@@ -11,8 +11,8 @@ from fpmc_bench import heun_sample
 from fpmc_bench.contracts import Augmentation, AugmentationTask
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.errors import UsageError
+from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.made import made_images
-from fpmc_bench.source import Source
 
 BLOCK_IMAGES = 256
 """That are sampled together. Always whole blocks: in a batch of another size the sums of a network
@@ -25,7 +25,7 @@ class Synthetic(Augmentation):
     """Samples that the tuning teacher draws from noise of a stream of their own.
 
     No sample of any protocol has the same noise. Made once, then read from the cache; of 256
-    levels where the source is, else floats.
+    codes where the source is, else floats.
     """
 
     name: ClassVar[str] = "synthetic"

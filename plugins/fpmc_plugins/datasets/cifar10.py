@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from fpmc_bench.contracts import FileDataset, Split
 from fpmc_bench.errors import InputError
+from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images import StoredImages, decoded_images, read_cifar_archive, stored_images
-from fpmc_bench.images.content import content_key
-from fpmc_bench.source import Source
+from fpmc_bench.storage.content import content_key
 from fpmc_plugins.datasets.shapes import checked_shape
 
 SHAPE = (3, 32, 32)
@@ -41,7 +41,7 @@ class Cifar10(FileDataset):
     def load_from(self, path: Path, split: Split) -> Source:
         stored = self.images(path, split)
         checked_shape(stored, SHAPE, path, self.name)
-        return Source(stored.levels)
+        return Source(stored.codes)
 
 
 def _is_tar(path: Path) -> bool:

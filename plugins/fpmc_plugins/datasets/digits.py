@@ -1,6 +1,6 @@
 """Optical recognition of handwritten digits (Alpaydin & Kaynak 1998), shipped in scikit-learn.
 
-1797 grey images of 8x8 pixels with 17 levels, 0..16, mapped to [-1, 1].
+1797 grey images of 8x8 pixels with 17 codes, 0..16, mapped to [-1, 1].
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from fpmc_bench.contracts import Dataset, Split
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 TRAIN_IMAGES = 1297
 SPLIT_SEED = 0
@@ -26,7 +26,7 @@ class Digits(Dataset):
     def load(self, split: Split) -> Source:
         from sklearn.datasets import load_digits
 
-        levels = load_digits().images.astype(np.uint8)
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(levels))
+        codes = load_digits().images.astype(np.uint8)
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(codes))
         rows = order[:TRAIN_IMAGES] if split == "train" else order[TRAIN_IMAGES:]
-        return Source(torch.from_numpy(levels[rows])[:, None], scale=1 / 8)
+        return Source(torch.from_numpy(codes[rows])[:, None], scale=1 / 8)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from fpmc_bench.contracts import FileDataset, Split
+from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images import StoredImages, decoded_images
-from fpmc_bench.source import Source
 from fpmc_plugins.datasets.shapes import checked_shape
 
 SHAPE = (3, 64, 64)
@@ -25,7 +25,7 @@ class _Faces(FileDataset):
     def load_from(self, path: Path, split: Split) -> Source:
         stored = self.images(path, split)
         checked_shape(stored, SHAPE, path, self.name)
-        return Source(stored.levels)
+        return Source(stored.codes)
 
 
 @dataclass(frozen=True)

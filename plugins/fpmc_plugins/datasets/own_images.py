@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from fpmc_bench.contracts import FileDataset, Split
 from fpmc_bench.errors import InputError, ParameterError
+from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images import StoredImages, decoded_images
-from fpmc_bench.source import Source
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class _OwnImages(FileDataset):
     def images(self, path: Path, split: Split) -> StoredImages:
         """A part of the mapped file, which is not copied."""
         stored = decoded_images(path)
-        kept = len(stored.levels) - self.test_images
+        kept = len(stored.codes) - self.test_images
         if kept < 1:
             raise InputError(
-                f"{path} holds {len(stored.levels)} images; holding out {self.test_images} leaves "
+                f"{path} holds {len(stored.codes)} images; holding out {self.test_images} leaves "
                 f"none to imitate from"
             )
         part = slice(kept) if split == "train" else slice(kept, None)
         labels = None if stored.labels is None else stored.labels[part]
-        return StoredImages(stored.levels[part], labels)
+        return StoredImages(stored.codes[part], labels)
 
     def load_from(self, path: Path, split: Split) -> Source:
-        return Source(self.images(path, split).levels)
+        return Source(self.images(path, split).codes)
 
 
 @dataclass(frozen=True)

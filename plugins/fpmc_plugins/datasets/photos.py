@@ -15,7 +15,7 @@ import torch
 
 from fpmc_bench.contracts import Dataset, Split
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.source import Source
+from fpmc_bench.fpmc.source import Source
 
 REGION_ROWS, REGION_COLUMNS = 4, 8
 REGION_HEIGHT_PX, REGION_WIDTH_PX = 106, 80
@@ -51,8 +51,8 @@ class Photos(Dataset):
         )
         limit = MAX_TRAIN if split == "train" else MAX_TEST
         order = np.random.default_rng(SEED).permutation(len(crops))[:limit]
-        levels = np.ascontiguousarray(crops[order].transpose(0, 3, 1, 2))
-        return Source(torch.from_numpy(levels), scale=1 / 127.5)
+        codes = np.ascontiguousarray(crops[order].transpose(0, 3, 1, 2))
+        return Source(torch.from_numpy(codes), scale=1 / 127.5)
 
 
 def _regions(picture: np.ndarray, split: Split) -> Iterator[np.ndarray]:

@@ -8,7 +8,7 @@ from fpmc_bench.images import StoredImages
 
 def checked_shape(stored: StoredImages, shape: tuple[int, int, int], path: Path, name: str) -> None:
     """InputError where images are not [C,H,W] = `shape`."""
-    found = tuple(stored.levels.shape[1:])
+    found = tuple(stored.codes.shape[1:])
     if found != shape:
         (c, h, w), (channels, height, width) = found, shape
         raise InputError(

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from fpmc_bench import Source
-from fpmc_bench.cache import cached_tensors
 from fpmc_bench.errors import InputError
+from fpmc_bench.storage.cache import cached_tensors
 
 CHUNK_IMAGES = 1024
 VERSION = 1

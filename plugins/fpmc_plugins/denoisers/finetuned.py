@@ -12,7 +12,7 @@ from fpmc_bench.contracts import FPMCDenoiser, Setting
 from fpmc_bench.errors import ParameterError, UnknownNameError
 from fpmc_bench.finetune.weights import FinetunedWeights
 from fpmc_bench.finetune.weights_file import load_weights_file
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"

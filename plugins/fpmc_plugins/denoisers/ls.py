@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from fpmc_bench import FPMC
 from fpmc_bench.contracts import FPMCDenoiser, Setting
 from fpmc_bench.fpmc import PixelOneHot, Separable
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import centred_windows
 from fpmc_plugins.denoisers.schedules import centred_sides, check_centred_sides
 

@@ -11,7 +11,7 @@ from fpmc_bench import FPMC
 from fpmc_bench.contracts import FPMCDenoiser, Need, Setting
 from fpmc_bench.errors import InputError, ParameterError
 from fpmc_bench.fpmc import PixelMasks
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 
 def sensitivity_masks(maps: Tensor, threshold: float) -> Tensor:

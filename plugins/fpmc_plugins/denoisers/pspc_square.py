@@ -8,7 +8,7 @@ from fpmc_bench import FPMC
 from fpmc_bench.contracts import FPMCDenoiser, Setting
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.fpmc import Separable
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import inner_windows
 
 

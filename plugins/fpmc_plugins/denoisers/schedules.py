@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 
 
 def largest_centred_side(shape: ImageShape) -> int:

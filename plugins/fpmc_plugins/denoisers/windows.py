@@ -9,7 +9,7 @@ from fpmc_bench import FPMC
 from fpmc_bench.contracts import FPMCDenoiser, Setting
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.fpmc import Filter, PixelOneHot, Separable, Uniform
-from fpmc_bench.shapes import ImageShape
+from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import gaussian_windows
 
 

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from fpmc_bench.contracts import FileTeacher, TeacherModel
 from fpmc_bench.errors import CheckpointError
-from fpmc_bench.shapes import ImageShape
-from fpmc_bench.teachers import NetworkTeacher, read_network
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.teachers.network import NetworkTeacher, read_network
 
 PUBLISHED_AT = "https://nvlabs-fi-cdn.nvidia.com/edm/pretrained"
 

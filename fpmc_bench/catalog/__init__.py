@@ -1,0 +1,1 @@
+"""From a name to a thing: plugins, parameters, places, suites, entries, denoisers."""

@@ -1,0 +1,83 @@
+"""Loading a dataset plugin: its splits with their fingerprints."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.contracts import Dataset, FileDataset, Split
+from fpmc_bench.errors import InputError, MissingFilesError
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.source import Source
+
+
+@dataclass(frozen=True)
+class LoadedDataset:
+    """The images of one dataset under one choice of its parameters.
+
+    `test` is None where the dataset has no images to measure on.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    train: Source
+    test: Source | None
+
+    @property
+    def shape(self) -> ImageShape:
+        return self.train.shape
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return f"{self.train.fingerprint}/{self.test.fingerprint if self.test else None}"
+
+
+def load_dataset(
+    name: str,
+    params: Mapping[str, Any] | None = None,
+    *,
+    places: Places | None = None,
+    registry: Registry | None = None,
+) -> LoadedDataset:
+    """Load a registered dataset.
+
+    `places` are looked up where the dataset is one that its user keeps in files. Raises
+    UnknownNameError, ParameterError, MissingFilesError, or InputError for files of another kind.
+    """
+    places = places or Places()
+    registered = (registry or installed_registry()).get("datasets", name)
+    plugin = make_plugin(registered.item, params)
+    if missing := missing_dataset(registered.item, places):
+        raise MissingFilesError([missing])
+    train = _split(plugin, "train", places)
+    has_test = "test" in getattr(plugin, "splits", ("train", "test"))
+    test = _split(plugin, "test", places) if has_test else None
+    if test is not None and train.shape != test.shape:
+        raise InputError(
+            f"dataset '{name}' has training images {train.shape} and test images {test.shape}"
+        )
+    return LoadedDataset(name, dict(params or {}), train, test)
+
+
+def missing_dataset(cls: type[Dataset], places: Places) -> str | None:
+    """What a user has to do before the dataset can be read; None: nothing."""
+    if not issubclass(cls, FileDataset):
+        return None
+    place = places.find("data", cls.name)
+    if place is None:
+        return f"dataset '{cls.name}': give {places.ways('data', cls.name)}; {cls.expects}"
+    if not Path(place).expanduser().exists():
+        return f"dataset '{cls.name}': there is nothing at {place}; {cls.expects}"
+    return None
+
+
+def _split(plugin: Dataset, split: Split, places: Places) -> Source:
+    if not isinstance(plugin, FileDataset):
+        return plugin.load(split)
+    place = places.find("data", plugin.name)
+    assert place is not None  # missing_dataset has looked
+    return plugin.load_from(Path(place).expanduser(), split)

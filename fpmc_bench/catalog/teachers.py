@@ -1,0 +1,74 @@
+"""Loading a teacher: by its registered name, by a path, or as module:function."""
+
+import re
+from pathlib import Path
+from typing import cast
+
+from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.contracts import FileTeacher, Teacher, TeacherModel
+from fpmc_bench.errors import MissingFilesError, UnknownNameError
+from fpmc_bench.teachers.function import FunctionTeacher
+from fpmc_bench.teachers.network import read_network
+
+
+def load_teacher(
+    name_or_path: str | Path,
+    device: str = "cpu",
+    *,
+    places: Places | None = None,
+    registry: Registry | None = None,
+) -> TeacherModel:
+    """A network as a denoiser, by a registered name or by what holds it.
+
+    `name_or_path` is a registered teacher's name, `module:function`, or a path, which ends in
+    .safetensors or .pkl or holds a separator. Raises UnknownNameError with near names,
+    MissingFilesError where a registered teacher is one that its user has to provide (`places` say
+    where), or CheckpointError for a file that is missing, damaged or holds another network.
+    """
+    text = str(name_or_path)
+    if is_path(text):
+        return read_network(Path(text).expanduser(), device)
+    if is_function(text):
+        return FunctionTeacher.named(text, device)
+    places = places or Places()
+    known = registry or installed_registry()
+    try:
+        registered = known.get("teachers", text)
+    except UnknownNameError as error:
+        error.args = (
+            f"{error} A network of your own: give its path, ending in .safetensors or .pkl, the "
+            f"path of a diffusers folder, or module:function.",
+        )
+        raise
+    if missing := missing_teacher(registered.item, places):
+        raise MissingFilesError([missing])
+    plugin = make_plugin(registered.item)
+    if not isinstance(plugin, FileTeacher):
+        return cast(TeacherModel, plugin.load(device))
+    place = places.find("teacher", text)
+    assert place is not None  # missing_teacher has looked
+    return plugin.load_from(Path(place).expanduser(), device)
+
+
+def missing_teacher(cls: type[Teacher], places: Places, role: str | None = None) -> str | None:
+    """What a user has to do before the teacher can be loaded, in a suite's role; None: nothing."""
+    if not issubclass(cls, FileTeacher):
+        return None
+    place = places.find("teacher", cls.name)
+    if place is None:
+        return f"teacher '{cls.name}': give {places.ways('teacher', cls.name, role)}; {cls.expects}"
+    if not Path(place).expanduser().exists():
+        return f"teacher '{cls.name}': there is nothing at {place}; {cls.expects}"
+    return None
+
+
+def is_path(text: str) -> bool:
+    """Whether this is to be looked for among files, and not among names."""
+    return text.endswith((".safetensors", ".pkl")) or "/" in text or "\\" in text
+
+
+def is_function(text: str) -> bool:
+    """Whether this is module:function."""
+    return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text) is not None

@@ -1,0 +1,1 @@
+"""What is written down: suites, studies, records, the facts of protocols, names. No torch."""

@@ -1,0 +1,1 @@
+"""How the engine works on this machine, never what it computes: arithmetic, sizes, memory."""

@@ -1,0 +1,181 @@
+"""Measuring speed: every entry of a suite at a few noise levels, beside what the machine can do.
+
+Times are medians, because a shared machine is now and then slow; ceilings are the best of several
+tries, because they say what is possible.
+"""
+
+import ctypes
+import gc
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+
+import psutil
+import torch
+
+from fpmc_bench.catalog.denoisers import BuiltDenoiser
+from fpmc_bench.contracts import FPMCDenoiser
+from fpmc_bench.diffusion.noise import unit_noise
+from fpmc_bench.engine.prepared import prepare
+from fpmc_bench.engine.work import work_per_pair
+
+SAMPLING_SECONDS = 1e-3
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """What this machine reaches with all its threads, or its GPU."""
+
+    product_gflops: float
+    """float32 products of 2048 x 2048 matrices, 2 operations a multiply-add."""
+    bandwidth_gbytes: float
+    """Copies of 256 MiB, counting what is read and what is written."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One denoiser at one noise level. Fractions are of `Ceilings`; None where not an FPMC."""
+
+    denoiser: str
+    sigma: float
+    path: str
+    queries: int
+    source_images: int
+    seconds: float
+    peak_memory_bytes: int
+    """Beyond the source and the model: how far memory grows during a call."""
+    product_fraction: float | None
+    bandwidth_fraction: float | None
+    """Above 1 where arrays go from one operation to the next without leaving the cache."""
+
+    @property
+    def microseconds_per_pair(self) -> float:
+        return self.seconds * 1e6 / (self.queries * self.source_images)
+
+    @property
+    def queries_per_second(self) -> float:
+        return self.queries / self.seconds
+
+
+def measure_ceilings(device: str, repetitions: int = 5) -> Ceilings:
+    """Time one large product and one large copy."""
+    size, copied_bytes = 2048, 2**28
+    matrix = torch.rand(size, size, device=device)
+    source = torch.zeros(copied_bytes // 4, device=device)
+    target = torch.empty_like(source)
+    product = min(_times(lambda: matrix @ matrix, device, repetitions))
+    copy = min(_times(lambda: target.copy_(source), device, repetitions))
+    return Ceilings(2 * size**3 / product / 1e9, 2 * copied_bytes / copy / 1e9)
+
+
+def measure_speed(
+    built: BuiltDenoiser,
+    name: str,
+    sigma: float,
+    ceilings: Ceilings,
+    *,
+    queries: int,
+    repetitions: int,
+    seed: int = 0,
+) -> Speed:
+    """The median time of a call with `queries` noisy images of the source, after one to warm up."""
+    source, device = built.source, built.setting.device
+    rows = torch.arange(queries) % len(source)
+    clean = source.to_values(source.stored(rows), torch.float32)
+    noise = unit_noise(seed, "speed", range(queries), source.shape)
+    z = (clean + sigma * noise).to(device)
+    if isinstance(built.plugin, FPMCDenoiser):
+        prepare(built.fpmc(sigma), device)  # so that only the evaluation's own memory counts
+    with torch.no_grad():
+        with peak_memory(device) as peak:
+            built(z, sigma)
+        times = _times(lambda: built(z, sigma), device, repetitions)
+    seconds = median(times)
+    path = "function"
+    product_fraction: float | None = None
+    bandwidth_fraction: float | None = None
+    if isinstance(built.plugin, FPMCDenoiser):
+        prepared = prepare(built.fpmc(sigma), device)
+        path = prepared.path
+        work, pairs_per_second = work_per_pair(prepared), queries * len(source) / seconds
+        product_fraction = work.operations * pairs_per_second / ceilings.product_gflops / 1e9
+        bandwidth_fraction = work.bytes * pairs_per_second / ceilings.bandwidth_gbytes / 1e9
+    return Speed(
+        name,
+        sigma,
+        path,
+        queries,
+        len(source),
+        seconds,
+        peak.grown_bytes,
+        product_fraction,
+        bandwidth_fraction,
+    )
+
+
+def spread_levels(sigmas: Sequence[float], count: int) -> list[float]:
+    """`count` of the noise levels, from the highest to the lowest, evenly spread."""
+    if count >= len(sigmas):
+        return list(sigmas)
+    last = len(sigmas) - 1
+    return [sigmas[round(i * last / max(count - 1, 1))] for i in range(count)]
+
+
+def _times(work: Callable[[], object], device: str, repetitions: int) -> list[float]:
+    times = []
+    for _ in range(repetitions + 1):
+        started = time.perf_counter()
+        work()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return times[1:]  # the first warms up
+
+
+@dataclass
+class PeakMemory:
+    """How far memory grew above where it stood, filled in when the block ends."""
+
+    grown_bytes: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def peak_memory(device: str) -> Iterator[PeakMemory]:
+    """Watch resident memory a thousand times a second, or ask the GPU's allocator."""
+    peak = PeakMemory()
+    if device.startswith("cuda"):
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        peak.grown_bytes = torch.cuda.max_memory_allocated(device) - before
+        return
+    _return_freed_memory()
+    process = psutil.Process()
+    before = process.memory_info().rss
+
+    def watch() -> None:
+        while not peak._stop.wait(SAMPLING_SECONDS):
+            grown = process.memory_info().rss - before
+            peak.grown_bytes = max(peak.grown_bytes, grown)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        peak._stop.set()
+        watcher.join()
+
+
+def _return_freed_memory() -> None:
+    """Have the C library give back what is free, where it can, so that growth shows."""
+    gc.collect()
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "malloc_trim"):  # glibc's
+            library.malloc_trim(0)

@@ -1,0 +1,106 @@
+"""run_suite: the whole of a run, the same in one process or in many."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fpmc_bench.catalog.finding import load_suite
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.documents.record import Record
+from fpmc_bench.documents.suite import Suite
+from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
+from fpmc_bench.harness.plan import Plan
+from fpmc_bench.harness.planning import make_plan
+from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.publish import publish
+from fpmc_bench.harness.rundir import RunDirectory, default_run_directory
+from fpmc_bench.harness.workers import Progress, Workbench
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run leaves: its directory, the records of what it was asked for, and the failures."""
+
+    directory: Path
+    records: tuple[Record, ...]
+    failures: dict[str, str]
+    """`entry.protocol` -> traceback."""
+    is_main: bool
+
+
+def run_suite(
+    suite: Suite | str | Path,
+    *,
+    run_dir: Path | None = None,
+    device: str = "auto",
+    fresh: bool = False,
+    progress: bool = True,
+    memory_budget: int = DEFAULT_BUDGET_BYTES,
+    places: Places | None = None,
+    registry: Registry | None = None,
+) -> RunOutcome:
+    """Run a suite and write its records; continue where an earlier run of it stopped.
+
+    Everything is loaded and checked before the first unit of work (UsageError and its kin). A
+    denoiser or an augmentation that raises fails its own rows; the others complete. In a process
+    started by accelerate or torchrun this computes one share; rank 0 writes the records.
+    `memory_budget` is what the engine may use beside the source, in bytes; `places` say where data
+    and networks are that the user keeps.
+    """
+    registry = registry or installed_registry()
+    chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
+    processes = join_processes(device)
+    plan = make_plan(chosen, registry, processes.device, places, failing_alone=True)
+    directory = RunDirectory(run_dir or default_run_directory(chosen))
+    with directory.locked() if processes.is_main else nullcontext():
+        if processes.is_main:
+            directory.open(chosen, processes.device, fresh=fresh)
+        processes.wait()
+        for name, report in plan.failures.items():
+            for protocol in chosen.protocols:
+                directory.ledger.fail(f"{name}.{protocol}", report)
+        settings = EngineSettings(memory_budget, directory.arithmetic)
+        with using(settings):
+            _execute(plan, directory, processes, progress)
+        records: Sequence[Record] = ()
+        if processes.is_main:
+            records = publish(plan, directory, processes, settings)
+        processes.wait()
+    failures = directory.ledger.failures()
+    return RunOutcome(directory.path, tuple(records), failures, processes.is_main)
+
+
+def _execute(plan: Plan, directory: RunDirectory, processes: Processes, progress: bool) -> None:
+    bench = Workbench(plan, directory.ledger, processes)
+    visible = progress and processes.is_main
+    if plan.samples_held_out:
+        with _bar("held-out samples", len(plan.blocks()), visible) as report:
+            bench.run_held_out(report)
+        processes.wait()
+    for protocol in plan.suite.protocols:
+        references, units = plan.reference_units(protocol), plan.units(protocol)
+        with _bar(f"{protocol}: reference", len(references), visible) as report:
+            bench.run_references(references, report)
+        processes.wait()
+        if any("sensitivity" in row.needs for row in plan.contestants):
+            with _bar("sensitivity maps", len(plan.sigmas), visible) as report:
+                bench.run_sensitivity(report)
+            processes.wait()
+        with _bar(protocol, len(units), visible) as report:
+            bench.run_entries(units, references, report)
+        processes.wait()
+
+
+@contextmanager
+def _bar(label: str, total: int, visible: bool) -> Iterator[Progress]:
+    """A progress bar with the time remaining, told the number of finished units."""
+    with tqdm(total=total, desc=label, unit="block", disable=not visible, leave=False) as bar:
+
+        def report(finished: int) -> None:
+            bar.update(finished - bar.n)
+
+        yield report

@@ -1,1 +1,0 @@
-"""Teacher networks: Song et al.'s U-Nets with EDM's preconditioning, and training them."""

@@ -1,5 +1,0 @@
-"""Reports: small renderers of one neutral table. Matplotlib is imported only to draw."""
-
-from fpmc_bench.reports.write import write_reports
-
-__all__ = ["write_reports"]

@@ -1,0 +1,1 @@
+"""Records alone: statistics, comparisons, tables and their renderers. No torch."""

@@ -1,0 +1,57 @@
+"""Tables as CSV: one line a row, every number as it is."""
+
+import pandas as pd
+
+from fpmc_bench.results.table import RANKED_BY, Table
+
+
+def render_csv(*tables: Table) -> str:
+    """One header for all tables; columns of a metric are `mse` and `mse_se`, of any version.
+
+    The column `metrics` has the versions.
+    """
+    lines = [
+        {
+            "suite": table.suite,
+            "suite_fingerprint": table.suite_fingerprint,
+            "protocol": table.protocol,
+            "reference": table.reference,
+            "metrics": " ".join(table.metrics),
+            "items": table.items,
+            "rank": row.rank,
+            "entry": row.entry,
+            "role": "ceiling" if row.rank is None else "entry",
+            "best": row.best,
+            **{
+                column: number
+                for metric, figure in row.figures.items()
+                for column, number in (
+                    (_column(metric), figure.mean),
+                    (f"{_column(metric)}_se", figure.standard_error),
+                )
+            },
+            "seconds_per_query": row.seconds_per_query,
+        }
+        for table in tables
+        for row in table.rows
+    ]
+    return _csv(pd.DataFrame(lines).astype({"rank": "Int64"}))
+
+
+def render_sigma_csv(table: Table) -> str:
+    """`mse@1` by noise level, one line an entry and level; the header alone for sample-mse."""
+    lines = [
+        (row.entry, sigma, figure.mean, figure.standard_error)
+        for row in table.rows
+        for sigma, figure in zip(table.sigmas, row.by_sigma, strict=True)
+    ]
+    name = _column(RANKED_BY)
+    return _csv(pd.DataFrame(lines, columns=["entry", "sigma", name, f"{name}_se"]))
+
+
+def _column(metric: str) -> str:
+    return metric.partition("@")[0]
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")

@@ -1,0 +1,49 @@
+"""Tables as JSON, for programs: numbers as they are, null for what is not a number."""
+
+import json
+import math
+from typing import Any
+
+from fpmc_bench.documents.record import Figure
+from fpmc_bench.results.table import Table
+
+
+def render_json(*tables: Table) -> str:
+    """A list of tables."""
+    return json.dumps(plain_tables(*tables), indent=2, allow_nan=False) + "\n"
+
+
+def plain_tables(*tables: Table) -> list[dict[str, Any]]:
+    """Tables as dicts, lists, text and finite numbers."""
+    return [_table(table) for table in tables]
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "suite": table.suite,
+        "suite_fingerprint": table.suite_fingerprint,
+        "protocol": table.protocol,
+        "reference": table.reference,
+        "items": table.items,
+        "metrics": list(table.metrics),
+        "sigmas": list(table.sigmas),
+        "rows": [
+            {
+                "rank": row.rank,
+                "entry": row.entry,
+                "role": "ceiling" if row.rank is None else "entry",
+                "best": row.best,
+                "figures": {name: _figure(figure) for name, figure in row.figures.items()},
+                "by_sigma": [_figure(figure) for figure in row.by_sigma],
+                "seconds_per_query": row.seconds_per_query,
+            }
+            for row in table.rows
+        ],
+        "caption": list(table.caption),
+    }
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        name: value if math.isfinite(value) else None for name, value in figure.model_dump().items()
+    }

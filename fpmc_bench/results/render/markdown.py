@@ -1,0 +1,51 @@
+"""A table as GitHub-flavoured Markdown."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from fpmc_bench.results.render.cells import (
+    entry_text,
+    mean_and_error_text,
+    rank_text,
+    seconds_text,
+    sigma_columns,
+)
+from fpmc_bench.results.table import RANKED_BY, Table
+
+ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|"})
+
+
+def render_markdown(table: Table) -> str:
+    """The leaderboard, its caption, and for denoiser-mse the errors by noise level."""
+    headers = ["rank", "", "entry", *(f"{metric} ± s.e." for metric in table.metrics), "s/query"]
+    rows = [
+        [
+            rank_text(row),
+            "*" if row.best else "",
+            entry_text(row),
+            *(" ± ".join(mean_and_error_text(row.figures[metric])) for metric in table.metrics),
+            seconds_text(row),
+        ]
+        for row in table.rows
+    ]
+    numbers = ["right"] * (len(table.metrics) + 1)
+    caption = "\n".join(f"- {sentence.translate(ESCAPED)}" for sentence in table.caption)
+    parts = [
+        f"## {table.suite.translate(ESCAPED)}: {table.protocol}",
+        _pipes([headers, *rows], ["right", "left", "left", *numbers]),
+        caption,
+    ]
+    if table.sigmas:
+        columns = sigma_columns(table)
+        by_sigma = _pipes(list(zip(*columns, strict=True)), ["right"] * len(columns))
+        parts += [f"### {RANKED_BY} by noise level", by_sigma]
+    return "\n\n".join(parts) + "\n"
+
+
+def _pipes(lines: Sequence[Sequence[str]], alignment: Sequence[str]) -> str:
+    escaped = [[cell.translate(ESCAPED) for cell in line] for line in lines]
+    text: str = tabulate(
+        escaped[1:], headers=escaped[0], tablefmt="pipe", disable_numparse=True, colalign=alignment
+    )
+    return text

@@ -1,0 +1,80 @@
+"""Samples side by side: a row an entry, a column a shared initial noise."""
+
+import io
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from fpmc_bench.errors import InputError, RunError
+from fpmc_bench.storage.atomic import write_atomically
+
+CELL_PX = 64
+"""Least side of a shown image: small ones are enlarged by a whole factor, pixel by pixel."""
+GAP_PX = 4
+FONT_PX = 16
+
+
+def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> None:
+    """Write a PNG of `rows`: label -> [n,C,H,W] in [-1, 1], the teacher first; C is 1 or 3.
+
+    Values beyond [-1, 1] are clamped for display. InputError where the shapes don't agree.
+    """
+    count, _, height, width = _common_shape(rows)
+    factor = max(1, -(-CELL_PX // min(height, width)))
+    step_x, step_y = width * factor + GAP_PX, height * factor + GAP_PX
+    font = ImageFont.load_default(FONT_PX)
+    labels_px = int(max(font.getlength(label) for label in rows)) + 5 * GAP_PX
+    grid = Image.new("RGB", (labels_px + count * step_x, GAP_PX + len(rows) * step_y), "white")
+    draw = ImageDraw.Draw(grid)
+    for line, (label, images) in enumerate(rows.items()):
+        top = GAP_PX + line * step_y
+        middle = (labels_px - 2 * GAP_PX, top + height * factor // 2)
+        draw.text(middle, label, fill="black", font=font, anchor="rm")
+        for column, image in enumerate(images):
+            grid.paste(_enlarged(image, factor), (labels_px + column * step_x, top))
+    output = io.BytesIO()
+    grid.save(output, format="PNG")
+    write_atomically(path, output.getvalue())
+
+
+def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
+    """label -> [n,C,H,W], in the file's own order (a JSON list in its array `order`).
+
+    RunError where the file is damaged or of another kind.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            return {label: file[label] for label in json.loads(str(file["order"]))}
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
+        raise RunError(f"{path} is not a file of samples: {error}") from error
+
+
+def _enlarged(image: NDArray[np.floating], factor: int) -> Image.Image:
+    """[C,H,W] in [-1, 1] -> RGB; the inverse of uint8 / 127.5 - 1."""
+    levels = np.rint((np.clip(image, -1, 1) + 1) * 127.5).astype(np.uint8)
+    colours = np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0)
+    return Image.fromarray(np.repeat(np.repeat(colours, factor, axis=0), factor, axis=1))
+
+
+def _common_shape(rows: Mapping[str, NDArray[np.floating]]) -> tuple[int, int, int, int]:
+    """[n,C,H,W] of all rows, or InputError naming the one that differs."""
+    if not rows:
+        raise InputError("a sample grid needs at least one row of images")
+    first = next(iter(rows))
+    shape = rows[first].shape
+    if len(shape) != 4 or shape[1] not in (1, 3) or 0 in shape:
+        raise InputError(f"samples of '{first}' must be [n,C,H,W] with C 1 or 3, got {shape}")
+    for label, images in rows.items():
+        if images.shape != shape:
+            raise InputError(
+                f"samples of '{label}' have shape {images.shape}, those of '{first}' {shape}"
+            )
+        if not np.isfinite(images).all():
+            raise InputError(f"samples of '{label}' hold NaN or infinite values")
+    return shape

@@ -1,0 +1,222 @@
+"""The figures of studies. Needs matplotlib."""
+
+import textwrap
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from fpmc_bench.documents.names import parse_selection, selection_name
+from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint
+from fpmc_bench.results.render.canvas import drawn_png, plain_log_ticks
+from fpmc_bench.results.render.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
+from fpmc_bench.results.table import Table
+
+PANEL_INCHES = (2.7, 2.5)
+TITLE_LETTERS = 30
+FEW_TIMES = 4
+"""Errors that differ by less are shown on a linear axis."""
+ROUNDING = 1e-5
+"""Of a base's error: by as much do other products of the same weights differ."""
+LARGE_PERCENT, LINEAR_PERCENT = 200, 20
+"""Panels of changes beyond the first are logarithmic from the second on."""
+FEW_DECADES = 100
+"""Log axes that span less are labelled with plain numbers."""
+AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
+
+
+def base_titles(points: Sequence[FinetunePoint] | Sequence[AugmentationPoint]) -> dict[str, str]:
+    """Bases in order, with a short name where that tells them apart."""
+    bases = dict.fromkeys(point.base for point in points)
+    short = [base.partition("[")[0] for base in bases]
+    return {
+        base: name if short.count(name) == 1 else selection_name(*parse_selection(base))
+        for base, name in zip(bases, short, strict=True)
+    }
+
+
+def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
+    """MSE against sigma: a column a base, a row a set of axes, bands of ±2 standard errors.
+
+    The bands are those of the means, most of which both rows of items share; a filled marker says
+    that the paired difference is told apart from zero.
+    """
+    bases = base_titles(points)
+    axes_sets = list(dict.fromkeys(point.axes for point in points))
+
+    def draw(canvas: Canvas) -> None:
+        panels = canvas.subplots(
+            len(axes_sets), len(bases), sharex=True, sharey=True, squeeze=False
+        )
+        for line, axes_set in zip(panels, axes_sets, strict=True):
+            for panel, base in zip(line, bases, strict=True):
+                own = [p for p in points if (p.base, p.axes) == (base, axes_set)]
+                _band(panel, own, "base_mse", "base_mse_se", "0.45", "base", "s")
+                _band(panel, own, "mse", "mse_se", COLOURS[0], "fine-tuned", "o")
+                _differences(panel, own)
+                panel.set_xscale("log")
+                panel.set_yscale("log")
+            line[0].set_ylabel(f"{AXES_TITLES.get(axes_set, axes_set)}\nMSE against the teacher")
+        for panel, name in zip(panels[0], bases.values(), strict=True):
+            panel.set_title(_wrapped(name), fontsize="medium")
+        for panel in panels[-1]:
+            panel.set_xlabel("noise level sigma")
+        for axis, low, high in (
+            (panels[0, 0].xaxis, *panels[0, 0].get_xlim()),
+            (panels[0, 0].yaxis, *panels[0, 0].get_ylim()),
+        ):
+            if high < FEW_DECADES * low:
+                plain_log_ticks(axis)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        columns = min(len(bases), len(labels))
+        canvas.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
+
+    return _figure(title, (len(bases), len(axes_sets)), draw)
+
+
+def draw_augmentation_figure(title: str, points: Sequence[AugmentationPoint]) -> bytes:
+    """Change of error in percent against |A|/|D|: a panel a noise level, a line an augmentation.
+
+    Every base has a row of panels.
+    """
+    sigmas, bases = sorted({point.sigma for point in points}), base_titles(points)
+    names = list(dict.fromkeys(point.augmentation for point in points))
+
+    def draw(canvas: Canvas) -> None:
+        panels = canvas.subplots(len(bases), len(sigmas), sharex=True, squeeze=False)
+        for line, (base, base_title) in zip(panels, bases.items(), strict=True):
+            for panel, sigma in zip(line, sigmas, strict=True):
+                own = [p for p in points if (p.base, p.sigma) == (base, sigma)]
+                _changes(panel, own, names)
+            which = f"{base_title}\n" if len(bases) > 1 else ""
+            line[0].set_ylabel(f"{which}change of MSE (%)")
+        for panel, sigma in zip(panels[0], sigmas, strict=True):
+            panel.set_title(f"sigma {sigma:.3g}", fontsize="medium")
+        for panel in panels[-1]:
+            panel.set_xlabel("added images, |A| / |D|")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        canvas.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
+
+    return _figure(title, (len(sigmas), len(bases)), draw)
+
+
+def _changes(panel: Axes, points: Sequence[AugmentationPoint], names: Sequence[str]) -> None:
+    """One base at one noise level."""
+    if max(abs(point.change_percent) for point in points) > LARGE_PERCENT:
+        # both a tenth less and ten times as much are to be seen
+        panel.set_yscale("symlog", linthresh=LINEAR_PERCENT, linscale=1.5)
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.margins(y=0.1)
+    for position, name in enumerate(names):
+        own = [point for point in points if point.augmentation == name]
+        rates = [point.rate for point in own]
+        change = np.array([point.change_percent for point in own])
+        error = BAND_ERRORS * np.array([point.change_percent_se for point in own])
+        colour = COLOURS[position % len(COLOURS)]
+        panel.plot(
+            rates,
+            change,
+            color=colour,
+            linestyle=DASHES[position // len(COLOURS) % len(DASHES)],
+            marker=MARKERS[position % len(MARKERS)],
+            markersize=4,
+            linewidth=1.2,
+            label=name,
+        )
+        panel.fill_between(
+            rates, change - error, change + error, color=colour, alpha=0.15, linewidth=0
+        )
+    panel.axhline(0, color="0.5", linewidth=0.8)
+    panel.set_xscale("log")
+    plain_log_ticks(panel.xaxis)
+
+
+def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
+    """The mean error of every entry with ±2 standard errors: a panel a protocol, best on top."""
+    longest = max(len(table.rows) for table in tables)
+
+    def draw(canvas: Canvas) -> None:
+        panels = canvas.subplots(1, len(tables), squeeze=False)[0]
+        for panel, table in zip(panels, tables, strict=True):
+            figures = [row.figures[table.metrics[0]] for row in table.rows]
+            means = [figure.mean for figure in figures]
+            panel.errorbar(
+                means,
+                range(len(figures)),
+                xerr=[BAND_ERRORS * figure.standard_error for figure in figures],
+                fmt="o",
+                color=COLOURS[0],
+                markersize=4,
+                capsize=2,
+            )
+            names = [
+                f"{row.entry} (ceiling)" if row.rank is None else row.entry for row in table.rows
+            ]
+            panel.set_yticks(range(len(figures)), names, fontsize="small")
+            panel.invert_yaxis()
+            if max(means) > FEW_TIMES * min(means):
+                panel.set_xscale("log")
+                plain_log_ticks(panel.xaxis)
+            else:
+                panel.xaxis.set_major_locator(MaxNLocator(4))
+            panel.set_xlabel(f"{table.protocol}, {table.metrics[0]}")
+
+    return _figure(title, (1.6 * len(tables), 0.11 * longest + 0.5), draw)
+
+
+def _wrapped(name: str) -> str:
+    return "\n".join(textwrap.wrap(name, TITLE_LETTERS))
+
+
+def _band(
+    panel: Axes,
+    points: Sequence[FinetunePoint],
+    mean: str,
+    error: str,
+    colour: str,
+    label: str,
+    marker: str,
+) -> None:
+    sigmas = [point.sigma for point in points]
+    middle = np.array([getattr(point, mean) for point in points])
+    half = BAND_ERRORS * np.array([getattr(point, error) for point in points])
+    panel.plot(
+        sigmas, middle, color=colour, marker=marker, markersize=3, linewidth=1.2, label=label
+    )
+    low = np.maximum(middle - half, middle / 100)
+    panel.fill_between(sigmas, low, middle + half, color=colour, alpha=0.2, linewidth=0)
+
+
+def _differences(panel: Axes, points: Sequence[FinetunePoint]) -> None:
+    """Open markers where fine-tuned and base are not told apart, item by item."""
+    equal = [
+        point
+        for point in points
+        if abs(point.difference)
+        <= max(BAND_ERRORS * point.difference_se, ROUNDING * point.base_mse)
+    ]
+    panel.plot(
+        [point.sigma for point in equal],
+        [point.mse for point in equal],
+        color=COLOURS[0],
+        marker="o",
+        markersize=4,
+        markerfacecolor="white",
+        linestyle="none",
+        label="not told apart from the base (paired)",
+    )
+
+
+def _figure(title: str, panels: tuple[float, float], draw: Callable[[Canvas], None]) -> bytes:
+    """A PNG of so many panels across and down; equal input, equal bytes."""
+    size = (PANEL_INCHES[0] * panels[0] + 0.6, PANEL_INCHES[1] * panels[1] + 0.8)
+
+    def draw_titled(canvas: Canvas) -> None:
+        draw(canvas)
+        canvas.suptitle(f"{title}, ±{BAND_ERRORS} s.e.", fontsize="medium")
+        for panel in canvas.axes:
+            panel.grid(which="major", color="0.92", linewidth=0.6)
+
+    return drawn_png(size, draw_titled)

@@ -1,0 +1,48 @@
+"""Fitted tensors, kept on disk by the content of everything they depend on.
+
+The key must name every input (fingerprints, parameters, a version of the computation); a changed
+input is then another file, and nothing stale is ever read. FPMC_BENCH_CACHE moves the folder.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+from torch import Tensor
+
+from fpmc_bench.errors import CheckpointError
+from fpmc_bench.storage.tensors import load_tensors, save_tensors
+
+ENVIRONMENT_VARIABLE = "FPMC_BENCH_CACHE"
+
+
+def cache_directory() -> Path:
+    """$FPMC_BENCH_CACHE, or the user's cache folder."""
+    chosen = os.environ.get(ENVIRONMENT_VARIABLE)
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("fpmc-bench"))
+
+
+def cached_tensors(
+    kind: str, key: Mapping[str, Any], compute: Callable[[], Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The tensors of this (kind, key): read where known, else computed once and stored.
+
+    Of several processes that ask at once, one computes and the others wait for its file. A
+    damaged file is computed anew.
+    """
+    text = json.dumps({"kind": kind, **key}, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    path = cache_directory() / kind / f"{digest}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        try:
+            return load_tensors(path)[0]
+        except CheckpointError:
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in compute().items()}
+            save_tensors(path, tensors, {"kind": kind, **key})
+            return tensors

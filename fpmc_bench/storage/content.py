@@ -1,0 +1,60 @@
+"""The content of a file or a folder as a key, remembered so that it is not read every time.
+
+What is remembered holds for a path as long as size, time of change and inode of its files are the
+same. A file changed in place within the clock's resolution, its size kept, would go unnoticed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from fpmc_bench.errors import InputError
+from fpmc_bench.storage.cache import cache_directory
+
+CHUNK_BYTES = 2**22
+
+
+def content_key(path: Path) -> str:
+    """sha256 over the content of a file, or over names and contents of all files of a folder."""
+    files = list(_files(path))
+    try:
+        states = [[name, *_state(file)] for name, file in files]
+        state = hashlib.sha256(json.dumps([str(path.resolve()), states]).encode()).hexdigest()
+        known = cache_directory() / "images" / "known" / state[:32]
+        if known.is_file():
+            return known.read_text(encoding="ascii")
+        key = _digest(files)
+    except OSError as error:
+        raise InputError(f"{error.filename or path} can't be read ({error.strerror})") from error
+    known.parent.mkdir(parents=True, exist_ok=True)
+    partial = known.with_name(f"{known.name}.{os.getpid()}")
+    partial.write_text(key, encoding="ascii")
+    partial.replace(known)
+    return key
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
+    """(name, file), in order."""
+    if path.is_file():
+        yield "", path
+        return
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            yield file.relative_to(path).as_posix(), file
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _digest(files: list[tuple[str, Path]]) -> str:
+    digest = hashlib.sha256()
+    for name, file in files:
+        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
+        with file.open("rb") as content:
+            while chunk := content.read(CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Networks to measure against: their architecture, files, training, quality and sensitivity."""

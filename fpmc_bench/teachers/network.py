@@ -1,0 +1,70 @@
+"""NetworkTeacher: a trained SongUNet as a denoiser, and reading one from whatever holds it."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.contracts import TeacherModel
+from fpmc_bench.engine.evaluate import check_query
+from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.teachers.diffusers import read_pipeline
+from fpmc_bench.teachers.files.teacher_file import TeacherCard, read_edm, read_teacher
+from fpmc_bench.teachers.unet.config import NetworkConfig
+from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkTeacher:
+    """A preconditioned SongUNet as a denoiser: (z [B,C,H,W], sigma) -> [B,C,H,W] like z.
+
+    Differentiable in z where gradients are enabled; weights are frozen. Equal calls give equal
+    bits. An image's result does not depend on the rest of its batch beyond the last bits of a
+    convolution (about 1e-6), whose order of summation may follow the batch size.
+    """
+
+    name: str
+    network: EDMPrecond
+    card: TeacherCard
+
+    @property
+    def config(self) -> NetworkConfig:
+        return self.card.config
+
+    @property
+    def shape(self) -> ImageShape:
+        return ImageShape(self.config.channels, self.config.side_px, self.config.side_px)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over architecture and weights, whatever device they are on."""
+        digest = hashlib.sha256(self.config.model_dump_json().encode())
+        for name, tensor in sorted(self.network.state_dict().items()):
+            digest.update(f"{name} {list(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def __call__(self, z: Tensor, sigma: float) -> Tensor:
+        """D(z, sigma). Raises InputError for a z or sigma that no denoiser can answer."""
+        check_query(z, sigma, self.shape)
+        weight = next(self.network.parameters())
+        # the cast differentiates, so that a float64 z gets float64 gradients
+        levels = torch.full((len(z),), sigma, dtype=weight.dtype, device=weight.device)
+        denoised: Tensor = self.network(z.to(weight), levels)
+        return denoised.to(z)
+
+
+def read_network(path: Path, device: str = "cpu") -> TeacherModel:
+    """The network at a path, by what is there. CheckpointError says what is wrong with others."""
+    if path.is_dir():
+        return read_pipeline(path, device)
+    network, card = (read_edm if path.suffix == ".pkl" else read_teacher)(path)
+    return NetworkTeacher(path.stem, network.to(device), card)

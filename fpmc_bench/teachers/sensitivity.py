@@ -1,0 +1,121 @@
+"""Sensitivity maps of a teacher: which input pixels move an output pixel (paper eq. 39)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.contracts import TeacherModel
+from fpmc_bench.diffusion.noise import generator, unit_noise
+from fpmc_bench.errors import InputError
+from fpmc_bench.fpmc.source import Source
+from fpmc_bench.storage.cache import cached_tensors
+
+VERSION = 1
+"""Part of the cache key: raise it whenever the definition changes."""
+
+PIXELS_PER_PASS, GPU_PIXELS_PER_PASS = 2**13, 2**16
+"""How many pixels go through the teacher at once: bounds the graph's memory. A GPU is idle with
+less."""
+
+
+def sensitivity_maps(
+    teacher: TeacherModel,
+    source: Source,
+    sigmas: Sequence[float],
+    samples: int = 32,
+    seed: int = 0,
+    *,
+    device: str = "cpu",
+) -> Tensor:
+    """`sensitivity_map` at every noise level: G [S,H,W,H,W] float32, on the CPU."""
+    levels = [float(sigma) for sigma in sigmas]
+    return torch.stack(
+        [sensitivity_map(teacher, source, s, samples, seed, device=device) for s in levels]
+    )
+
+
+def sensitivity_map(
+    teacher: TeacherModel,
+    source: Source,
+    sigma: float,
+    samples: int = 32,
+    seed: int = 0,
+    *,
+    device: str = "cpu",
+) -> Tensor:
+    """G [H,W,H,W] float32: how strongly input pixel j moves output pixel (y, x) (eq. 39).
+
+    G[y,x][j] is the mean over `samples` noisy images z and all pairs of channels c, c' of
+    |d T(z, sigma)_{(y,x),c} / d z_{j,c'}|. Kept in the cache, one file a noise level.
+    Raises InputError where the teacher is not differentiable in z, or its gradients not finite.
+    """
+    if samples < 1:
+        raise InputError(f"a sensitivity map needs at least one sample, got {samples}")
+    key = {
+        "teacher": teacher.fingerprint,
+        "source": source.fingerprint,
+        "sigma": sigma,
+        "samples": samples,
+        "seed": seed,
+        "version": VERSION,
+    }
+
+    def compute() -> dict[str, Tensor]:
+        z = sensitivity_queries(source, sigma, samples, seed)
+        return {"map": mean_absolute_jacobian(teacher, z.to(device), sigma)}
+
+    return cached_tensors("sensitivity", key, compute)["map"]
+
+
+def sensitivity_queries(source: Source, sigma: float, samples: int, seed: int) -> Tensor:
+    """z = x + sigma·eps [samples,C,H,W], x drawn from `source`; row k depends on (seed, k) alone.
+
+    All noise levels share their x and eps, so that maps differ by sigma and not by the draw.
+    """
+    weights = torch.ones(len(source), dtype=torch.float64)
+    if source.log_weights is not None:
+        weights = source.log_weights.double().softmax(0)
+    rows = [
+        int(torch.multinomial(weights, 1, generator=generator(seed, "sensitivity-image", item)))
+        for item in range(samples)
+    ]
+    x = torch.cat([source.chunk(row, row + 1, "cpu", torch.float32)[0] for row in rows])
+    return x + sigma * unit_noise(seed, "sensitivity", range(samples), tuple(source.shape))
+
+
+@torch.enable_grad()
+def mean_absolute_jacobian(
+    teacher: TeacherModel, z: Tensor, sigma: float, outputs_together: int | None = None
+) -> Tensor:
+    """Mean over z [B,C,H,W] and over channel pairs of |d T / d z|: [H,W,H,W] float32, on the CPU.
+
+    Reverse mode: images don't mix, so the gradient of a value summed over the batch holds every
+    image's own gradient. For `outputs_together` values at once (default: on a GPU as many as there
+    is room for, on a processor one) the batch holds every image as often. The network's forward
+    pass is kept.
+    """
+    batch, channels, height, width = z.shape
+    pixels = height * width
+    room = GPU_PIXELS_PER_PASS if z.is_cuda else PIXELS_PER_PASS
+    total = torch.zeros(pixels, height, width, dtype=torch.float64, device=z.device)
+    for part in z.split(max(1, room // pixels)):
+        fitting = max(1, room // (len(part) * pixels)) if z.is_cuda else 1
+        copies = min(outputs_together or fitting, channels * pixels)
+        query = part.repeat(copies, 1, 1, 1).requires_grad_(True)
+        values = teacher(query, sigma)
+        if not values.requires_grad:
+            raise InputError(
+                f"teacher '{teacher.name}' is not differentiable in z: a sensitivity map needs "
+                f"its gradients; don't detach z or disable gradients in its call"
+            )
+        values = values.reshape(copies, len(part), -1).sum(1)
+        for outputs in torch.arange(channels * pixels, device=z.device).split(copies):
+            chosen = values.diagonal(int(outputs[0]))[: len(outputs)].sum()
+            (gradient,) = torch.autograd.grad(chosen, query, retain_graph=True)
+            sizes = gradient.reshape(copies, len(part), *z.shape[1:]).abs().sum((1, 2))
+            total.index_add_(0, outputs % pixels, sizes[: len(outputs)].double())
+    if not bool(total.isfinite().all()):
+        raise InputError(f"gradients of teacher '{teacher.name}' at sigma {sigma:g} are not finite")
+    mean = total / (batch * channels * channels)
+    return mean.reshape(height, width, height, width).float().cpu()

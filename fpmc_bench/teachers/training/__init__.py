@@ -1,0 +1,1 @@
+"""Training a teacher: batches, loss, optimiser, checkpoints, and the session around the steps."""

@@ -1,0 +1,62 @@
+"""What training takes from its images: batches keyed by (seed, step), and the spread of pixels.
+
+Images stay as they are stored (8-bit levels, perhaps in a mapped file) until a batch has them.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fpmc_bench.diffusion.noise import generator
+from fpmc_bench.fpmc.source import Source
+from fpmc_bench.teachers.training.plan import TrainingPlan
+
+CHUNK_IMAGES = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Rows of one step's batch: images and unit noise [n,C,H,W], noise levels [n], on the CPU.
+
+    `dropout_seed` is that of the whole batch.
+    """
+
+    x: Tensor
+    noise: Tensor
+    sigma: Tensor
+    dropout_seed: int
+
+
+def draw_batch(plan: TrainingPlan, source: Source, step: int, rows: slice) -> Batch:
+    """Some rows of the batch of `step`.
+
+    All rows are drawn and the others dropped: what a row holds depends on (seed, step, row) and
+    not on how many processes share the batch.
+    """
+    draw = generator(plan.seed, "teacher-training", step)
+    pick = torch.randint(len(source), (plan.batch,), generator=draw)
+    log_sigma = torch.randn(plan.batch, generator=draw) * plan.sigma_log_std
+    noise = torch.randn(plan.batch, *source.shape, generator=draw)
+    dropout_seed = int(torch.randint(2**62, (), generator=draw))
+    # drawn last and only where asked for, so that a plan without it draws as before it existed
+    mirrored = torch.rand(plan.batch, generator=draw) < 0.5 if plan.hflip else None
+    x = source.to_values(source.stored(pick[rows]), torch.float32)
+    if mirrored is not None:
+        x = torch.where(mirrored[rows, None, None, None], x.flip(-1), x)
+    sigma = (log_sigma[rows] + plan.sigma_log_mean).exp()
+    return Batch(x, noise[rows], sigma, dropout_seed)
+
+
+def pixel_spread(source: Source) -> float:
+    """Standard deviation of all pixel values (sigma_data), a chunk of images at a time."""
+    count, mean, squares = 0, 0.0, 0.0
+    for chunk, _ in source.chunks(CHUNK_IMAGES, "cpu", torch.float32):
+        values = chunk.double()
+        size, chunk_mean = values.numel(), values.mean().item()
+        deviations = (values - chunk_mean).square().sum().item()
+        # Chan, Golub and LeVeque (1983): joining the moments of two samples
+        squares += deviations + (chunk_mean - mean) ** 2 * count * size / (count + size)
+        mean += (chunk_mean - mean) * size / (count + size)
+        count += size
+    return float((squares / max(count - 1, 1)) ** 0.5)

@@ -1,0 +1,67 @@
+"""The log of a training: a JSON object a line, as many lines as an uninterrupted training has."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fpmc_bench.errors import RunError
+from fpmc_bench.storage.atomic import write_atomically
+
+
+class HeldOutError(BaseModel):
+    """Mean squared error of the averaged network on held-out images at one noise level."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sigma: float
+    mse: float
+
+
+class LogLine(BaseModel):
+    """Where a training stands after `step` steps.
+
+    `loss` is the mean training loss (EDM, eq. 2; no unit) over the steps since the line before,
+    `images` how many were drawn so far, `images_per_second` the pace since the line before, less
+    what held-out errors and sample grids took. `held_out` is empty where none was due.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: int
+    images: int
+    loss: float
+    learning_rate: float
+    images_per_second: float
+    held_out: tuple[HeldOutError, ...] = ()
+
+
+def append_line(path: Path, line: LogLine) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line.model_dump_json() + "\n")
+
+
+def read_log(path: Path) -> list[LogLine]:
+    """All lines; none where there is no file. RunError where one is no line of a training's log.
+
+    A last line without its end, as a kill leaves it, is dropped.
+    """
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    *lines, _ = text.split("\n")
+    try:
+        return [LogLine.model_validate(json.loads(line)) for line in lines]
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise RunError(
+            f"{path} is not the log of a training ({error}); move it away to go on"
+        ) from error
+
+
+def rewind_log(path: Path, step: int) -> None:
+    """Drop the lines after `step`, which a training that goes on from there writes again."""
+    kept: Sequence[LogLine] = [line for line in read_log(path) if line.step <= step]
+    if path.is_file():
+        write_atomically(path, "".join(f"{line.model_dump_json()}\n" for line in kept).encode())

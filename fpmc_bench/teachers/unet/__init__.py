@@ -1,0 +1,1 @@
+"""SongUNet (DDPM++ and NCSN++) with EDM's preconditioning."""
