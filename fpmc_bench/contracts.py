@@ -24,6 +24,29 @@ DenoiseFunction = Callable[[Tensor, float], Tensor]
 """(z [B,C,H,W], sigma) -> [B,C,H,W]."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Marks a plugin's parameter as the name of something that its user keeps in a file.
+
+        weights: Annotated[str, Place("weights")]
+
+    A suite says the name, `--weights NAME=PATH` where that is, and the plugin gets the path; a name
+    without a place stays as it is. So no place on a disk enters a suite or a record.
+    """
+
+    kind: Literal["weights"]
+
+
+class Maps(Protocol):
+    """Sensitivity maps by noise level, a tensor [S,H,W,H,W] or something that reads like one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, level: int, /) -> Tensor:
+        """[H,W,H,W]: G[y,x] is the map of output pixel (y, x) (paper eq. 39)."""
+        ...
+
+
 class TeacherModel(Protocol):
     """A trained network as a denoiser. Differentiable in z where gradients are enabled."""
 
@@ -123,6 +146,12 @@ class Augmentation(ABC):
     max_rate: ClassVar[float] = 20
     """The most images that it can add per image."""
 
+    def check(self, task: AugmentationTask) -> None:  # noqa: B027
+        """Refuse a task that can't be done, before any work starts. Raises InputError and its kin.
+
+        The rate has been checked already.
+        """
+
     @abstractmethod
     def augment(self, task: AugmentationTask) -> Source:
         """Only the added images, about rate * len(source) of them; equal tasks, equal images."""
@@ -132,13 +161,13 @@ class Augmentation(ABC):
 class Setting:
     """Everything a denoiser may look at: its source, the sigma grid, and what it said it needs.
 
-    `sensitivity` is [S,H,W,H,W]: G[s,y,x] is the map of output pixel (y, x) at sigmas[s].
+    `sensitivity[s]` [H,W,H,W] are the maps at sigmas[s]: G[y,x] is that of output pixel (y, x).
     """
 
     source: Source
     sigmas: tuple[float, ...]
     teacher: TeacherModel | None = None
-    sensitivity: Tensor | None = None
+    sensitivity: Maps | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -159,6 +188,8 @@ class Denoiser(ABC):
 
     name: ClassVar[str]
     citation: ClassVar[str]
+    url: ClassVar[str] = ""
+    """Where its code or its paper is."""
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:  # noqa: B027

@@ -6,19 +6,60 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from fpmc_bench.catalog.parameters import place_parameters
+from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.catalog.teachers import is_path
 from fpmc_bench.documents.names import parse_selection, selection_name
 from fpmc_bench.documents.suite import Entry, Suite
-from fpmc_bench.errors import UnknownNameError
+from fpmc_bench.errors import UnknownNameError, UsageError
 
 
 def select_entries(suite: Suite, selections: Sequence[str], registry: Registry) -> Suite:
-    """The suite with only the selected entries, in the order asked for."""
+    """The suite with only the selected entries, in the order asked for.
+
+    UnknownNameError with near names for one that is neither an entry nor a denoiser.
+    """
     if not selections:
         return suite
     entries = [_entry(suite, text, registry).model_dump() for text in selections]
     return suite.replaced(entries=entries)
+
+
+def without_places(suite: Suite, registry: Registry, places: Places) -> tuple[Suite, Places]:
+    """The suite with names where its entries have paths, and `places` that know these names.
+
+    A file is named by its stem. UsageError where two files would have one name; UnknownNameError
+    for weights that `places` give and that no entry asks for.
+    """
+    weights = dict(places.weights)
+    entries, used = [], set()
+    for entry in suite.entries:
+        params = dict(entry.params)
+        registered = registry.items["denoisers"].get(entry.denoiser)
+        for key in place_parameters(registered.item) if registered else ():
+            value = params.get(key)
+            if isinstance(value, str) and is_path(value):
+                params[key] = _named(weights, value)
+            used.add(params.get(key))
+        entries.append(entry.model_copy(update={"params": params}))
+    for name in places.weights:
+        if name not in used:
+            raise UnknownNameError("weights", name, filter(None, used))
+    return suite.model_copy(update={"entries": tuple(entries)}), replace(places, weights=weights)
+
+
+def _named(weights: dict[str, str], path: str) -> str:
+    name = Path(path).stem
+    if weights.setdefault(name, path) != path:
+        raise UsageError(
+            f"{weights[name]} and {path} would both be named '{name}'; rename one of the files, or "
+            f"give it another name with --weights NAME={path}"
+        )
+    return name
 
 
 def _entry(suite: Suite, text: str, registry: Registry) -> Entry:

@@ -3,22 +3,30 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.contracts import Place
 from fpmc_bench.errors import ParameterError, UnknownNameError
 
 T = TypeVar("T")
 
 
-def make_plugin(cls: type[T], params: Mapping[str, Any] | None = None) -> T:
+def make_plugin(
+    cls: type[T], params: Mapping[str, Any] | None = None, places: Places | None = None
+) -> T:
     """Instantiate a plugin class (a frozen dataclass) with checked parameters.
 
     Raises ParameterError for a missing or ill-typed parameter and for an unknown one, with near
-    names. Values are those of JSON and TOML: lists stand for tuples, "3" does not stand for 3.
+    names. Values are those of JSON and TOML: lists stand for tuples, "3" does not stand for 3. The
+    name of something that `places` know (see `contracts.Place`) becomes its path.
     """
     params = params or {}
+    for key, kind in place_parameters(cls).items():
+        if places and isinstance(params.get(key), str):
+            params = {**params, key: places.find(kind, params[key]) or params[key]}
     name = getattr(cls, "name", cls.__name__)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = get_type_hints(cls)
@@ -35,6 +43,17 @@ def make_plugin(cls: type[T], params: Mapping[str, Any] | None = None) -> T:
                 f"{name}: parameter '{key}' is required ({_type_name(hints[key])})"
             )
     return cls(**values)
+
+
+def place_parameters(cls: type) -> dict[str, Literal["weights"]]:
+    """The parameters of a plugin class that name something its user keeps, with the kind of it."""
+    hints = get_type_hints(cls, include_extras=True)
+    return {
+        key: mark.kind
+        for key, hint in hints.items()
+        for mark in getattr(hint, "__metadata__", ())
+        if isinstance(mark, Place)
+    }
 
 
 def _checked(plugin: str, key: str, hint: Any, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where the user keeps what is not part of fpmc_bench: data sets and networks, by name.
+"""Where the user keeps what is not part of fpmc_bench: data sets, networks, weights, by name.
 
 Looked up in this order: the command line, an environment variable, the user's configuration file.
 Places never enter a suite: what lies there is told apart by its content.
@@ -17,26 +17,35 @@ import platformdirs
 
 from fpmc_bench.errors import UsageError
 
-Kind = Literal["data", "teacher"]
+Kind = Literal["data", "teacher", "weights"]
+KINDS: tuple[Kind, ...] = ("data", "teacher", "weights")
 
 CONFIG_VARIABLE = "FPMC_BENCH_CONFIG"
 
 
 @dataclass(frozen=True)
 class Places:
-    """Given on the command line: `--data NAME=PATH`, `--teacher NAME=WHAT`."""
+    """Given on the command line: `--data NAME=PATH`, and likewise `--teacher`, `--weights`."""
 
     data: Mapping[str, str] = field(default_factory=dict)
     teacher: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def given(cls, data: Sequence[str] = (), teacher: Sequence[str] = ()) -> "Places":
+    def given(
+        cls,
+        data: Sequence[str] = (),
+        teacher: Sequence[str] = (),
+        weights: Sequence[str] = (),
+    ) -> "Places":
         """From options as they were written; UsageError for one without a name or twice."""
-        return cls(_pairs("--data", data), _pairs("--teacher", teacher))
+        return cls(
+            _pairs("--data", data), _pairs("--teacher", teacher), _pairs("--weights", weights)
+        )
 
     def find(self, kind: Kind, name: str) -> str | None:
         """What the user says is at `name`, or None. UsageError for an unreadable configuration."""
-        given = self.data if kind == "data" else self.teacher
+        given: Mapping[str, str] = getattr(self, kind)
         return (
             given.get(name) or os.environ.get(variable(kind, name)) or _configured(kind).get(name)
         )
@@ -73,7 +82,7 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
 
 
 def _configured(kind: Kind) -> Mapping[str, str]:
-    """The [data] or [teacher] table of the configuration file; empty where there is no file."""
+    """One table of the configuration file; empty where there is no file."""
     path = config_file()
     try:
         changed = path.stat().st_mtime_ns
@@ -90,8 +99,9 @@ def _read(path: Path, changed: int) -> dict[str, dict[str, str]]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} can't be read as a configuration: {error}") from error
     for section, table in content.items():
-        if section not in ("data", "teacher"):
-            raise UsageError(f"{path} has a section [{section}]; expected [data] and [teacher]")
+        if section not in KINDS:
+            expected = ", ".join(f"[{kind}]" for kind in KINDS)
+            raise UsageError(f"{path} has a section [{section}]; expected {expected}")
         if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
             raise UsageError(f'{path}: [{section}] must hold lines NAME = "PATH"')
     return content

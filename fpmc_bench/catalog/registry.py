@@ -33,12 +33,16 @@ def singular(kind: str) -> str:
 
 @dataclass(frozen=True)
 class Registered:
-    """One offered thing (a class, or a suite's path) and the distribution that offers it."""
+    """One offered thing (a class, or a suite's path) and the distribution that offers it.
+
+    `url` is the first that the distribution gives for itself; "" where it gives none.
+    """
 
     name: str
     item: Any
     distribution: str
     version: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
     for entry in sorted(entry_points, key=lambda e: (e.dist.name if e.dist else "", e.name)):
         distribution = entry.dist.name if entry.dist else "unknown"
         version = entry.dist.version if entry.dist else "unknown"
+        url = _url(entry.dist)
         try:
             offers = _offers(entry.load())
         except (Exception, SystemExit) as error:  # what a stranger's module raises is only its own
@@ -102,9 +107,15 @@ def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
                     f"{other.distribution} {other.version} and {distribution} {version}; "
                     f"uninstall one of them"
                 )
-            items[kind][name] = Registered(name, item, distribution, version)
+            items[kind][name] = Registered(name, item, distribution, version, url)
     frozen = {kind: MappingProxyType(dict(sorted(named.items()))) for kind, named in items.items()}
     return Registry(MappingProxyType(frozen), tuple(broken))
+
+
+def _url(distribution: importlib.metadata.Distribution | None) -> str:
+    """The first "Project-URL" of a distribution, which reads "label, url"; "" for none."""
+    pages = distribution.metadata.get_all("Project-URL") if distribution else None
+    return str(pages[0]).rpartition(", ")[2] if pages else ""
 
 
 def _offers(plugin: object) -> list[tuple[str, str, Any]]:

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpmc_bench.cli.common import job_options, json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.common import (
+    Given,
+    denoiser_option,
+    job_options,
+    json_option,
+    print_json,
+    registry_with_warnings,
+)
 
 if TYPE_CHECKING:
     from fpmc_bench.engine import Arithmetic
@@ -14,14 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("suite", default="digits")
-@click.option(
-    "-d",
-    "--denoiser",
-    "denoisers",
-    multiple=True,
-    metavar="ENTRY",
-    help="Only this entry of the suite, or any denoiser: NAME[param=value,...].",
-)
+@denoiser_option
 @click.option(
     "--levels",
     type=click.IntRange(min=1),
@@ -47,10 +47,7 @@ def bench(
     levels: int,
     queries: int,
     repetitions: int,
-    device: str,
-    data: tuple[str, ...],
-    teacher: tuple[str, ...],
-    memory_budget: int,
+    given: Given,
     as_json: bool,
 ) -> None:
     """Time the denoisers of SUITE on its training images.
@@ -62,58 +59,36 @@ def bench(
     import torch
     from tqdm import tqdm
 
-    from fpmc_bench.catalog.denoisers import assemble
     from fpmc_bench.catalog.entries import select_entries
     from fpmc_bench.catalog.finding import load_suite
-    from fpmc_bench.catalog.places import Places
-    from fpmc_bench.contracts import Denoiser
     from fpmc_bench.engine import EngineSettings, using
-    from fpmc_bench.harness.planning import make_plan
+    from fpmc_bench.harness.plan import make_plan
     from fpmc_bench.harness.processes import join_processes
-    from fpmc_bench.jobs.bench import measure_ceilings, measure_speed, spread_levels
-    from fpmc_bench.teachers.sensitivity import sensitivity_maps
+    from fpmc_bench.jobs.bench import measure_ceilings, measure_suite
 
     registry = registry_with_warnings()
     chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)
-    plan = make_plan(chosen, registry, join_processes(device).device, Places.given(data, teacher))
-    sigmas = spread_levels(plan.sigmas, levels)
-    settings = EngineSettings(memory_budget)
-    ceilings = measure_ceilings(plan.device)
-    speeds = []
-    total = len(plan.contestants) * len(sigmas)
+    device = join_processes(given.device).device
+    plan = make_plan(chosen, registry, device, given.places)
+    settings = EngineSettings(given.memory_budget)
+    ceilings = measure_ceilings(device)
+    total = len(plan.contestants) * min(levels, len(plan.context.sigmas))
     with using(settings), tqdm(total=total, desc="bench", leave=False) as bar:
-        for contestant in plan.contestants:
-            sensitivity = None
-            if "sensitivity" in contestant.needs:
-                sensitivity = sensitivity_maps(
-                    plan.tuning,
-                    plan.dataset.train,
-                    plan.sigmas,
-                    samples=chosen.sensitivity.samples,
-                    seed=chosen.seed,
-                    device=plan.device,
-                )
-            assert isinstance(contestant.denoiser, Denoiser), "entries are, teachers are not"
-            setting = plan.setting(contestant.source, sensitivity)
-            built = assemble(contestant.denoiser, setting)
-            for sigma in sigmas:
-                speed = measure_speed(
-                    built,
-                    contestant.name,
-                    sigma,
-                    ceilings,
-                    queries=queries,
-                    repetitions=repetitions,
-                )
-                speeds.append(speed)
-                bar.update()
-    arithmetic = settings.arithmetic_on(plan.device)
+        speeds = measure_suite(
+            plan,
+            ceilings,
+            levels=levels,
+            queries=queries,
+            repetitions=repetitions,
+            progress=lambda: bar.update() and None,
+        )
+    arithmetic = settings.arithmetic_on(device)
     if as_json:
-        print_json(_as_json(speeds, ceilings, arithmetic, plan.device, torch.get_num_threads()))
+        print_json(_as_json(speeds, ceilings, arithmetic, device, torch.get_num_threads()))
         return
     click.echo(_table(speeds))
     click.echo(
-        f"\n{queries} queries at once, {speeds[0].source_images} source images, {plan.device}, "
+        f"\n{queries} queries at once, {speeds[0].source_images} source images, {device}, "
         f"{torch.get_num_threads()} threads. Ceilings: {ceilings.product_gflops:.0f} GFLOP/s in "
         f"float32 products, {ceilings.bandwidth_gbytes:.0f} GB/s in copies. Beside one multiply-"
         f"add of such a product, adding rows costs {arithmetic.addition:g} and an exact bfloat16 "

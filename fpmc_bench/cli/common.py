@@ -3,9 +3,13 @@
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from fpmc_bench.catalog.places import Places
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.registry import Registry
@@ -56,6 +60,20 @@ teacher_option = click.option(
     help="The network in a role (tuning, evaluation) or of a name: a file, a diffusers folder or "
     "module:function.",
 )
+weights_option = click.option(
+    "--weights",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Where fine-tuned weights lie that an entry names.",
+)
+denoiser_option = click.option(
+    "-d",
+    "--denoiser",
+    "denoisers",
+    multiple=True,
+    metavar="ENTRY",
+    help="Only this entry of the suite, or any denoiser: NAME[param=value,...].",
+)
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
 )
@@ -69,11 +87,41 @@ processes_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
+@dataclass(frozen=True)
+class Given:
+    """What every command that computes on a suite is given: on what, in how much memory, and where
+    the user's own files are."""
+
+    device: str
+    memory_budget: int
+    places: Places
+
+
 def job_options(command: Command) -> Command:
-    """Add what every command that computes on a suite has: where, on what, against whom."""
-    for option in (memory_budget_option, teacher_option, data_option, device_option):
-        command = option(command)
-    return command
+    """Add the options that say so, and hand them to the command as `given`."""
+
+    @wraps(command)
+    def with_given(
+        *arguments: Any,
+        device: str,
+        data: tuple[str, ...],
+        teacher: tuple[str, ...],
+        weights: tuple[str, ...],
+        memory_budget: int,
+        **others: Any,
+    ) -> None:
+        given = Given(device, memory_budget, Places.given(data, teacher, weights))
+        command(*arguments, given=given, **others)
+
+    for option in (
+        memory_budget_option,
+        weights_option,
+        teacher_option,
+        data_option,
+        device_option,
+    ):
+        with_given = option(with_given)
+    return with_given
 
 
 def registry_with_warnings() -> "Registry":

@@ -3,13 +3,13 @@
 import json
 import os
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fpmc_bench.cli.common import (
+    Given,
     job_options,
     json_option,
     print_json,
@@ -19,10 +19,13 @@ from fpmc_bench.cli.common import (
 from fpmc_bench.cli.finetune_options import finetune_options
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from fpmc_bench.finetune.descent import Descent
-    from fpmc_bench.finetune.weights import FinetunedWeights
-    from fpmc_bench.harness.finetuning import Finetuning
+    from fpmc_bench.finetune.weights import FinetuneCard
+    from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
     from fpmc_bench.harness.processes import Processes
+    from fpmc_bench.jobs.finetune import FinetuneOutcome
 
 
 @click.command()
@@ -45,10 +48,7 @@ def finetune(
     base: str,
     out: Path | None,
     processes: int,
-    device: str,
-    data: tuple[str, ...],
-    teacher: tuple[str, ...],
-    memory_budget: int,
+    given: Given,
     as_json: bool,
     quiet: bool,
     **asked: Any,
@@ -58,115 +58,85 @@ def finetune(
     Writes the weights, for denoiser "finetuned", and a figure of how their errors fell. When the
     same command is given again, an interrupted fine-tuning goes on, and a finished one is shown.
     """
+    from tqdm import tqdm
+
     from fpmc_bench.catalog.entries import select_entries
     from fpmc_bench.catalog.finding import load_suite
-    from fpmc_bench.catalog.places import Places
-    from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.finetune.plan import FinetunePlan
-    from fpmc_bench.harness.finetuning import Finetuning
-    from fpmc_bench.harness.planning import make_plan
-    from fpmc_bench.harness.processes import join_processes, leave_processes, relaunch
-    from fpmc_bench.storage.folders import locked
+    from fpmc_bench.harness.processes import leave_processes, relaunch
+    from fpmc_bench.jobs.finetune import default_weights_path, finetune_entry
 
     settings = FinetunePlan(**{name: value for name, value in asked.items() if value is not None})
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         ctx.exit(relaunch(processes, sys.argv[1:]))
     registry = registry_with_warnings()
     chosen = select_entries(load_suite(suite, registry=registry), (base,), registry)
-    name = f"{chosen.name}-{chosen.entries[0].name}-{''.join(settings.axes)}"
-    shared = "-shared" if settings.kernels == "shared" else ""
-    target = out or Path(f"{name}{shared}.safetensors")
+    target = out or default_weights_path(chosen, settings)
     if target.suffix != ".safetensors":
         raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
-    joined = join_processes(device)
+    hidden = quiet or os.environ.get("RANK", "0") != "0"
     try:
-        plan = make_plan(chosen, registry, joined.device, Places.given(data, teacher))
-        unfinished = target.with_suffix(".finetuning")
-        job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
-        _refuse_others(target, job)
-        with locked(unfinished, "fine-tuning", "--out") if joined.is_main else nullcontext():
-            joined.wait()
-            with using(EngineSettings(memory_budget)):
-                _run(job, joined, hidden=quiet)
-            joined.wait()
-            stopped = joined.is_main and _finish(job, target, as_json)
-            joined.wait()
+        with tqdm(unit="level", disable=hidden, leave=False) as bar:
+            outcome = finetune_entry(
+                chosen,
+                settings,
+                target,
+                registry,
+                device=given.device,
+                memory_budget=given.memory_budget,
+                places=given.places,
+                watch=lambda job, joined: _watch(job, joined, bar),
+            )
     finally:
         leave_processes()
-    ctx.exit(1 if stopped else 0)
+    if outcome is None:
+        return
+    _show(outcome, as_json)
+    ctx.exit(1 if outcome.card.stopped else 0)
 
 
-def _refuse_others(target: Path, job: "Finetuning") -> None:
-    """ParameterError where the weights or their figure would replace something else."""
-    from fpmc_bench.errors import ParameterError
-    from fpmc_bench.finetune.weights_file import refuse_other_weights
-
-    refuse_other_weights(target, job.expected)
-    figure = target.with_suffix(".png")
-    if figure.exists() and not target.exists() and not job.folder.exists():
-        raise ParameterError(
-            f"{figure}, where the figure goes, is there already, without weights beside it; move "
-            f"it away, or choose another --out"
-        )
-
-
-def _run(job: "Finetuning", processes: "Processes", *, hidden: bool) -> None:
-    """All of this process's levels, with one bar: levels done, and the error of the one at hand."""
-    from tqdm import tqdm
-
+def _watch(job: "Finetuning", processes: "Processes", bar: "tqdm[None]") -> "LevelProgress":
+    """One bar for all of this process's levels: how many are done, and the error of the present."""
     from fpmc_bench.results.compare import change_percent
 
     mine = list(processes.share(len(job.levels)))
-    with tqdm(
-        total=len(mine), unit="level", disable=hidden or not processes.is_main, leave=False
-    ) as bar:
-        bar.update(sum(job.finished(level) for level in mine))
+    bar.reset(total=len(mine))
+    bar.update(sum(job.finished(level) for level in mine))
 
-        def progress(level: int, descent: "Descent") -> None:
-            sigma, points = descent.problem.sigma, descent.curve
-            change = change_percent(points[0].error, descent.best_error)
-            loss = points[-1].loss
-            shown = "" if loss is None else f", loss {loss:.5f}"
-            bar.set_description(
-                f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+.1f}%"
-            )
-            if descent.finished:
-                bar.update()
+    def progress(_: int, descent: "Descent") -> None:
+        sigma, points = descent.problem.sigma, descent.curve
+        change = change_percent(points[0].error, descent.best_error)
+        loss = points[-1].loss
+        shown = "" if loss is None else f", loss {loss:.5f}"
+        bar.set_description(f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+.1f}%")
+        if descent.finished:
+            bar.update()
 
-        job.run(processes, progress)
+    return progress
 
 
-def _finish(job: "Finetuning", target: Path, as_json: bool) -> bool:
-    """Write and show everything; whether any level had to be stopped."""
+def _show(outcome: "FinetuneOutcome", as_json: bool) -> None:
     from fpmc_bench.documents.names import row_name
-    from fpmc_bench.results.render.finetune_curve import draw_finetune_curves
-    from fpmc_bench.storage.atomic import write_atomically
 
-    weights = job.collected()
-    weights.save(target)
-    figure = target.with_suffix(".png")
-    card = weights.card
-    curves = {level.sigma: [(p.step, p.error) for p in level.curve] for level in card.levels}
-    title = f"{target.stem}: {card.base} on {card.dataset}, {','.join(job.settings.axes)} learned"
-    write_atomically(figure, draw_finetune_curves(title, curves))
+    card, target = outcome.card, outcome.weights
     if as_json:
-        print_json({"weights": str(target), "figure": str(figure), **card.model_dump(mode="json")})
+        places = {"weights": str(target), "figure": str(outcome.figure)}
+        print_json({**places, **card.model_dump(mode="json")})
     else:
-        click.echo(_table(weights))
-        click.echo(f"\nwrote {target}\nwrote {figure}\n")
+        click.echo(_table(card))
+        click.echo(f"\nwrote {target}\nwrote {outcome.figure}\n")
         click.echo(f'[[entries]]\nname = "{row_name(target.stem)}"\ndenoiser = "finetuned"')
-        click.echo(f"params = {{ weights = {json.dumps(str(target))} }}")  # as TOML has it too
+        click.echo(f"params = {{ weights = {json.dumps(target.stem)} }}")  # as TOML has it too
+        click.echo(f"\nand its place: --weights {target.stem}={target}")
     for reason in card.stopped:
         click.echo(f"fpmc-bench: {reason}", err=True)
-    return bool(card.stopped)
 
 
-def _table(weights: "FinetunedWeights") -> str:
+def _table(card: "FinetuneCard") -> str:
     from tabulate import tabulate
 
     from fpmc_bench.results.compare import change_percent
 
-    card = weights.card
     rows = [
         [
             f"{level.sigma:.3g}",

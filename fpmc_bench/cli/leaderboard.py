@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fpmc_bench.documents.protocols import PROTOCOLS
+
 if TYPE_CHECKING:
     from fpmc_bench.results.table import Table
 
@@ -21,7 +23,7 @@ def leaderboard() -> None:
 @click.option(
     "-p",
     "--protocol",
-    type=click.Choice(["denoiser-mse", "sample-mse"]),
+    type=click.Choice(list(PROTOCOLS)),
     help="Only this protocol.",
 )
 @click.option(

@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fpmc_bench.cli.common import job_options, json_option, processes_option, registry_with_warnings
+from fpmc_bench.cli.common import (
+    Given,
+    denoiser_option,
+    job_options,
+    json_option,
+    processes_option,
+    registry_with_warnings,
+)
+from fpmc_bench.documents.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from fpmc_bench.documents.suite import Suite
     from fpmc_bench.jobs.run import RunOutcome
 
-PROTOCOLS = click.Choice(["denoiser-mse", "sample-mse"])
-
 
 @click.command()
 @click.argument("suite", default="digits")
+@denoiser_option
 @click.option(
-    "-d",
-    "--denoiser",
-    "denoisers",
+    "-p",
+    "--protocol",
+    "protocols",
     multiple=True,
-    metavar="ENTRY",
-    help="Only this entry of the suite, or any denoiser: NAME[param=value,...].",
-)
-@click.option(
-    "-p", "--protocol", "protocols", multiple=True, type=PROTOCOLS, help="Only this protocol."
+    type=click.Choice(list(PROTOCOLS)),
+    help="Only this protocol.",
 )
 @click.option("--items", type=click.IntRange(min=2), help="Items per protocol.")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of all noise.")
@@ -49,13 +53,10 @@ def run(
     protocols: tuple[str, ...],
     items: int | None,
     seed: int | None,
-    device: str,
     run_dir: Path | None,
     fresh: bool,
     processes: int,
-    data: tuple[str, ...],
-    teacher: tuple[str, ...],
-    memory_budget: int,
+    given: Given,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -65,7 +66,6 @@ def run(
     """
     from fpmc_bench.catalog.entries import select_entries
     from fpmc_bench.catalog.finding import load_suite
-    from fpmc_bench.catalog.places import Places
     from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.jobs.run import run_suite
 
@@ -78,11 +78,11 @@ def run(
         outcome = run_suite(
             chosen,
             run_dir=run_dir,
-            device=device,
+            device=given.device,
             fresh=fresh,
             progress=not quiet,
-            memory_budget=memory_budget,
-            places=Places.given(data, teacher),
+            memory_budget=given.memory_budget,
+            places=given.places,
             registry=registry,
         )
     finally:
@@ -103,15 +103,12 @@ def _changed(
 
 def _report(outcome: "RunOutcome", as_json: bool) -> None:
     """Tables to stdout, where they were written, and what failed to stderr."""
-    from fpmc_bench.documents.record import read_records
-    from fpmc_bench.results.render import write_reports
+    from fpmc_bench.jobs.run import written_tables
     from fpmc_bench.results.render.json import render_json
     from fpmc_bench.results.render.terminal import render_terminal
-    from fpmc_bench.results.table import build_tables
 
     if outcome.records:
-        records = read_records(outcome.directory / "records")
-        tables, written = build_tables(records), write_reports(outcome.directory, records)
+        tables, written = written_tables(outcome.directory)
         if as_json:
             click.echo(render_json(*tables), nl=False)
         else:

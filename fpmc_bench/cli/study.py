@@ -3,11 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from fpmc_bench.cli.common import (
+    Given,
     job_options,
     json_option,
     print_json,
@@ -15,10 +16,6 @@ from fpmc_bench.cli.common import (
     registry_with_warnings,
 )
 from fpmc_bench.cli.finetune_options import settings_options
-
-if TYPE_CHECKING:
-    from fpmc_bench.documents.study import Study
-    from fpmc_bench.jobs.study import StudyOutcome
 
 
 @click.command()
@@ -47,10 +44,7 @@ def study(
     bases: tuple[str, ...],
     sigmas: tuple[float, ...],
     processes: int,
-    device: str,
-    data: tuple[str, ...],
-    teacher: tuple[str, ...],
-    memory_budget: int,
+    given: Given,
     as_json: bool,
     quiet: bool,
     **asked: Any,
@@ -61,7 +55,6 @@ def study(
     an interrupted study goes on.
     """
     from fpmc_bench.catalog.finding import load_study, load_suite
-    from fpmc_bench.catalog.places import Places
     from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.jobs.study import StudyJob
 
@@ -79,9 +72,9 @@ def study(
         chosen,
         out or Path("studies") / f"{question.name}-{chosen.name}",
         registry,
-        device,
-        memory_budget,
-        Places.given(data, teacher),
+        given.device,
+        given.memory_budget,
+        given.places,
         not quiet,
         bases,
         {name: value for name, value in asked.items() if value is not None},
@@ -96,31 +89,12 @@ def study(
         click.echo(f"fpmc-bench: {reason}", err=True)
     for name, report in outcome.failures.items():
         click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
-    _report(question, job.folder, outcome, as_json)
-    ctx.exit(1 if outcome.stopped or outcome.failures else 0)
-
-
-def _report(question: "Study", folder: Path, outcome: "StudyOutcome", as_json: bool) -> None:
-    """Data and figure of the study's rows, written and shown."""
-    from fpmc_bench.documents.record import read_record
-    from fpmc_bench.results.render.study_views import VIEWS
-    from fpmc_bench.storage.atomic import write_atomically
-
-    run = outcome.run
-    known = [
-        read_record(run.directory / "records" / f"{record.stem}.json") for record in run.records
-    ]
-    title = f"{question.name} on {run.records[0].suite}, {run.records[0].items} items"
-    answer = VIEWS[question.view](title, outcome.rows, known)
-    paths = {"data": folder / f"{question.name}.csv", "figure": folder / f"{question.name}.png"}
-    write_atomically(paths["data"], answer.csv.encode())
-    write_atomically(paths["figure"], answer.figure)
+    answer, paths = job.answer(outcome)
     if as_json:
         places = {name: str(path) for name, path in paths.items()}
-        print_json(
-            {"study": question.name, "suite": run.records[0].suite, **places, **answer.plain}
-        )
-        return
-    click.echo(answer.text)
-    for path in paths.values():
-        click.echo(f"wrote {path}")
+        print_json({"study": question.name, "suite": chosen.name, **places, **answer.plain})
+    else:
+        click.echo(answer.text)
+        for path in paths.values():
+            click.echo(f"wrote {path}")
+    ctx.exit(1 if outcome.stopped or outcome.failures else 0)

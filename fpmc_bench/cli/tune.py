@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpmc_bench.cli.common import job_options, json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.common import (
+    Given,
+    job_options,
+    json_option,
+    print_json,
+    registry_with_warnings,
+)
 
 if TYPE_CHECKING:
     from fpmc_bench.jobs.tune import Tuning
@@ -38,10 +44,7 @@ def tune(
     items: int,
     values: str | None,
     seed: int | None,
-    device: str,
-    data: tuple[str, ...],
-    teacher: tuple[str, ...],
-    memory_budget: int,
+    given: Given,
     as_json: bool,
 ) -> None:
     """For each sigma of SUITE find the parameter value nearest to the tuning teacher.
@@ -50,31 +53,27 @@ def tune(
     """
     from tqdm import tqdm
 
+    from fpmc_bench.catalog.context import load_context
     from fpmc_bench.catalog.finding import load_suite
-    from fpmc_bench.catalog.places import Places
     from fpmc_bench.engine import EngineSettings, using
-    from fpmc_bench.harness.planning import make_plan
     from fpmc_bench.harness.processes import join_processes
+    from fpmc_bench.jobs.tune import tunable
     from fpmc_bench.jobs.tune import tune as tune_denoiser
 
     registry = registry_with_warnings()
     chosen = load_suite(suite, registry=registry)
     if seed is not None:
         chosen = chosen.replaced(seed=seed)
-    plan = make_plan(chosen, registry, join_processes(device).device, Places.given(data, teacher))
-    names = denoisers or dict.fromkeys(entry.denoiser for entry in chosen.entries)
-    classes = [registry.get("denoisers", name).item for name in names]
-    if not denoisers:
-        classes = [cls for cls in classes if cls.candidates(plan.dataset.shape)]
+    context = load_context(chosen, registry, join_processes(given.device).device, given.places)
     candidates = json.loads(f"[{values}]") if values else None
     results = []
-    for cls in classes:
+    for cls in tunable(context, denoisers):
         with (
-            using(EngineSettings(memory_budget)),
+            using(EngineSettings(given.memory_budget)),
             tqdm(desc=f"tune {cls.name}", unit="sigma", leave=False) as bar,
         ):
             tuning = tune_denoiser(
-                plan,
+                context,
                 cls,
                 items=items,
                 values=candidates,

@@ -1,98 +1,114 @@
 """Record: the published outcome of one entry under one protocol, a frozen JSON document.
 
 Beside `<entry>.<protocol>.json` lies `<entry>.<protocol>.npz` with the per-item values of every
-metric: [items, sigmas] for denoiser-mse, [items] for sample-mse.
+metric: [items, sigmas] where the protocol measures by noise level, else [items].
 """
 
 import hashlib
-import io
-import zipfile
+import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from fpmc_bench.documents.suite import Protocol
+from fpmc_bench.documents.environment import Environment
+from fpmc_bench.documents.protocols import ProtocolFacts, protocol_facts
+from fpmc_bench.documents.provenance import Provenance
+from fpmc_bench.documents.reading import AnyFloat, Document, first_fault
 from fpmc_bench.errors import RunError
+from fpmc_bench.storage.arrays import read_arrays, write_arrays
 from fpmc_bench.storage.atomic import write_atomically
+
+SCHEMA_VERSION: Final = 2
 
 ItemValues = dict[str, NDArray[np.float64]]
 """Metric -> per-item values, [items, sigmas] or [items]."""
 
 
-class _Frozen(BaseModel):
-    # parameters may be infinite, which JSON can only say as text
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Figure(_Frozen):
+class Figure(Document):
     """A mean over items with its standard error s / sqrt(n)."""
 
-    mean: float
-    standard_error: float
+    mean: AnyFloat
+    standard_error: AnyFloat
     n: int
 
 
-class SigmaFigures(_Frozen):
+class SigmaFigures(Document):
     """The figures of one noise level, metric by metric."""
 
     sigma: float
     figures: dict[str, Figure]
 
 
-class PluginOrigin(_Frozen):
-    """The distribution that a denoiser came from."""
+class Share(Document):
+    """What one machine computed of a row: `seconds_per_query` is the median over its units."""
 
-    distribution: str
-    version: str
-
-
-class Fingerprints(_Frozen):
-    """Content hashes of everything the figures were computed from."""
-
-    suite: str
-    dataset_train: str
-    dataset_test: str
-    source: str
-    tuning_teacher: str
-    evaluation_teacher: str
-
-
-class Cost(_Frozen):
-    """What the entry took: medians over blocks, on the machine under `environment`."""
-
-    seconds_per_query: float
+    environment: Environment
+    units: int
     queries: int
+    seconds_per_query: float
 
 
-class Record(_Frozen):
-    """Figures of one entry under one protocol. Metrics are named `metric@version`.
+class Publication(Document):
+    """Who and when: nothing that a figure depends on.
 
-    `figures` averages over items (and, for denoiser-mse, over the sigma grid); `per_sigma` is
-    empty for sample-mse. `role` is `ceiling` for the other teacher's row.
+    `citation` and `url` are the plugin's. `command`, `commits` and `date_utc` are those of the
+    units: the command and the date of the last one, and every commit of the code that computed any.
     """
 
-    schema_version: Literal[1] = 1
+    citation: str
+    url: str
+    command: str
+    date_utc: str
+    commits: tuple[str, ...]
+
+
+class Record(Document):
+    """Figures of one entry under one protocol. Metrics are named `metric@version`.
+
+    `figures` averages over items and, where the protocol measures by noise level, over those;
+    `per_sigma` is empty where it doesn't. `seconds_per_query` is the median over all units,
+    `computed` says which machines those were. `reference` is the name of the network that it was
+    measured against.
+    """
+
+    schema_version: Literal[2] = SCHEMA_VERSION
     suite: str
-    protocol: Protocol
+    suite_fingerprint: str
     entry: str
-    role: Literal["entry", "ceiling"]
-    denoiser: str
-    params: dict[str, Any]
-    augmentations: list[dict[str, Any]]
     reference: str
-    items: int
-    seed: int
-    sigmas: list[float]
     figures: dict[str, Figure]
-    per_sigma: list[SigmaFigures]
+    per_sigma: tuple[SigmaFigures, ...]
     items_sha256: str
-    plugin: PluginOrigin
-    fingerprints: Fingerprints
-    environment: dict[str, Any]
-    cost: Cost
+    provenance: Provenance
+    seconds_per_query: float
+    computed: tuple[Share, ...]
+    publication: Publication
+
+    @property
+    def protocol(self) -> str:
+        return self.provenance.protocol
+
+    @property
+    def facts(self) -> ProtocolFacts:
+        return protocol_facts(self.provenance.protocol)
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether this is the other network's row, which has no rank."""
+        return self.provenance.role == "ceiling"
+
+    @property
+    def items(self) -> int:
+        start, stop = self.provenance.items
+        return stop - start
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """The noise levels that the protocol looked at."""
+        return tuple(self.provenance.sigmas[level] for level in self.provenance.levels)
 
     @property
     def stem(self) -> str:
@@ -110,9 +126,7 @@ def items_digest(values: ItemValues) -> str:
 
 def write_record(directory: Path, record: Record, values: ItemValues) -> Path:
     """Write the record and its sidecar, each whole or not at all; returns the record's path."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **values)  # type: ignore[arg-type]
-    write_atomically(directory / f"{record.stem}.npz", buffer.getvalue())
+    write_arrays(directory / f"{record.stem}.npz", values, compressed=True)
     text = record.model_dump_json(indent=2) + "\n"
     path = directory / f"{record.stem}.json"
     write_atomically(path, text.encode())
@@ -120,21 +134,22 @@ def write_record(directory: Path, record: Record, values: ItemValues) -> Path:
 
 
 def read_record(path: Path) -> tuple[Record, ItemValues]:
-    """A record and its per-item values; RunError where either is missing, damaged or altered."""
+    """A record and its per-item values.
+
+    RunError where either is missing, damaged or altered, or of another schema version.
+    """
     try:
-        record = Record.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        _refuse_other_version(path, json.loads(content))
+        record = Record.model_validate_json(content, strict=True)
     except OSError as error:
         raise RunError(f"record {path} can't be read: {error}") from error
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise RunError(f"{path} is not a record: {where}: {fault['msg']}") from error
+        raise RunError(f"{path} is not a record: {first_fault(error, 'record')}") from error
+    except ValueError as error:
+        raise RunError(f"{path} is not a record: it is no JSON ({error})") from error
     sidecar = path.with_suffix(".npz")
-    try:
-        with np.load(io.BytesIO(sidecar.read_bytes()), allow_pickle=False) as file:
-            values = {metric: file[metric] for metric in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"per-item values {sidecar} can't be read: {error}") from error
+    values = read_arrays(sidecar)
     if items_digest(values) != record.items_sha256:
         raise RunError(f"{sidecar} does not hold the values that {path.name} was made from")
     return record, values
@@ -146,3 +161,18 @@ def read_records(directory: Path) -> list[tuple[Record, ItemValues]]:
     if not paths:
         raise RunError(f"no records (*.json) in {directory}")
     return [read_record(path) for path in paths]
+
+
+def _refuse_other_version(path: Path, content: Any) -> None:
+    """RunError for a record of another schema version, with how to make it anew."""
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version == SCHEMA_VERSION:
+        return
+    if not isinstance(version, int):
+        raise RunError(f"{path} is not a record: it has no schema_version {SCHEMA_VERSION}")
+    suite = content.get("suite", "SUITE")
+    raise RunError(
+        f"{path} is a record of schema version {version}, and this fpmc-bench reads "
+        f"{SCHEMA_VERSION}: make it anew with 'fpmc-bench run {suite} --run-dir "
+        f"{path.parent.parent} --fresh'"
+    )

@@ -4,24 +4,16 @@ Rows are entries of the suite, as they are, fine-tuned, or over an augmented sou
 written out, or come as every combination of bases with axes or of augmentations with rates.
 """
 
-import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from fpmc_bench.documents.names import parse_selection, selection_name
-from fpmc_bench.documents.suite import PROTOCOLS, Protocol, SourceAugmentation, faults
-from fpmc_bench.errors import SuiteError
+from fpmc_bench.documents.protocols import PROTOCOLS, Protocol
+from fpmc_bench.documents.reading import FiniteDocument, read_toml, validated
+from fpmc_bench.documents.suite import SourceAugmentation
 
 View = Literal["finetune", "augmentation", "table"]
 Rate = Annotated[float, Field(gt=0, le=20)]
@@ -29,11 +21,7 @@ InOrder = Annotated[tuple[str, ...], AfterValidator(lambda axes: tuple(sorted(ax
 Axes = Annotated[InOrder, Field(min_length=1)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class StudyRow(_Frozen):
+class StudyRow(FiniteDocument):
     """One row: `base`, an entry of the suite or NAME[param=value,...], changed in what is given.
 
     `axes` are fine-tuned, none of them by default; `kernels` as `FinetunePlan` has them.
@@ -52,7 +40,7 @@ class StudyRow(_Frozen):
         return self
 
 
-class Study(_Frozen):
+class Study(FiniteDocument):
     """A question, its rows and the view that answers it.
 
     `finetune`: every one of `bases`, with each set of `axes` learned, against the base.
@@ -66,7 +54,7 @@ class Study(_Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     description: str = ""
     view: View
-    protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, min_length=1)
+    protocols: tuple[Protocol, ...] = Field(default=tuple(PROTOCOLS), min_length=1)
     sigmas: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1)
     bases: tuple[str, ...] = ()
     axes: tuple[Axes, ...] = ()
@@ -86,8 +74,11 @@ class Study(_Frozen):
         missing = [name for name in wanted if not getattr(self, name)]
         if missing:
             raise ValueError(f"a study with view '{self.view}' needs {' and '.join(missing)}")
-        if self.view != "table" and self.protocols != ("denoiser-mse",):
-            raise ValueError(f"view '{self.view}' shows denoiser-mse alone, see protocols")
+        by_sigma = [name for name, facts in PROTOCOLS.items() if facts.by_sigma]
+        one_of_them = len(self.protocols) == 1 and self.protocols[0] in by_sigma
+        if self.view != "table" and not one_of_them:
+            shown = " or ".join(by_sigma)
+            raise ValueError(f"view '{self.view}' shows {shown} alone, see protocols")
         return self
 
     @model_validator(mode="after")
@@ -159,18 +150,9 @@ def _on_learned(row: StudyRow, entries: Collection[str]) -> StudyRow:
 
 def read_study(path: Path) -> Study:
     """Parse and validate a study's file; SuiteError names the file and every fault."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SuiteError(f"no study file at {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path} is not valid TOML: {error}") from error
-    return validated_study(content, str(path))
+    return read_toml(Study, path, "study")
 
 
 def validated_study(content: Mapping[str, Any], origin: str) -> Study:
     """A Study from plain data; SuiteError lists every fault at once."""
-    try:
-        return Study.model_validate(content)
-    except ValidationError as error:
-        raise SuiteError(f"{origin} is not a valid study:\n{faults(error, 'study')}") from error
+    return validated(Study, content, origin, "study")

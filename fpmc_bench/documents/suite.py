@@ -2,35 +2,25 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
-from pydantic_core import to_json
+from pydantic import Field, NonNegativeInt, model_validator
 
-from fpmc_bench.errors import SuiteError, UnknownNameError
-
-Protocol = Literal["denoiser-mse", "sample-mse"]
-PROTOCOLS: tuple[Protocol, ...] = ("denoiser-mse", "sample-mse")
+from fpmc_bench.documents.protocols import PROTOCOLS, Protocol
+from fpmc_bench.documents.reading import FiniteDocument, read_toml, validated
+from fpmc_bench.errors import UnknownNameError
 
 
-class _Frozen(BaseModel):
-    # parameters of denoisers may be infinite, which JSON can only say as text
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings"
-    )
-
-
-class DatasetChoice(_Frozen):
+class DatasetChoice(FiniteDocument):
     """A dataset plugin and its parameters."""
 
     name: str
     params: dict[str, Any] = Field(default_factory=dict)
 
 
-class SigmaGrid(_Frozen):
+class SigmaGrid(FiniteDocument):
     """Karras noise levels from `smax` down to `smin` (paper C.4)."""
 
     steps: int = Field(default=18, ge=2)
@@ -39,7 +29,7 @@ class SigmaGrid(_Frozen):
     rho: float = Field(default=7.0, gt=0)
 
 
-class Teachers(_Frozen):
+class Teachers(FiniteDocument):
     """`tuning` sets schedules and is the reference of denoiser-mse; `evaluation`, a different
     network, is the reference of sample-mse, where the tuning teacher is the ceiling."""
 
@@ -47,13 +37,13 @@ class Teachers(_Frozen):
     evaluation: str
 
 
-class Sensitivity(_Frozen):
+class Sensitivity(FiniteDocument):
     """How sensitivity maps are estimated: noisy training images per sigma."""
 
     samples: int = Field(default=32, ge=1)
 
 
-class SourceAugmentation(_Frozen):
+class SourceAugmentation(FiniteDocument):
     """An augmentation plugin and |A|/|D|, how many images it adds per image."""
 
     name: str
@@ -61,7 +51,7 @@ class SourceAugmentation(_Frozen):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
-class Entry(_Frozen):
+class Entry(FiniteDocument):
     """One row of the leaderboard: a denoiser with its parameters and source."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
@@ -70,7 +60,7 @@ class Entry(_Frozen):
     augmentations: tuple[SourceAugmentation, ...] = ()
 
 
-class Suite(_Frozen):
+class Suite(FiniteDocument):
     """Dataset, noise levels, teachers, item counts, seed and entries.
 
     `levels` are those of the noise levels, counted from 0 at smax, that denoiser-mse is measured
@@ -88,7 +78,7 @@ class Suite(_Frozen):
     block_items: int = Field(default=50, ge=1)
     seed: int = Field(default=0, ge=0)
     levels: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
-    protocols: tuple[Protocol, ...] = Field(default=PROTOCOLS, min_length=1)
+    protocols: tuple[Protocol, ...] = Field(default=tuple(PROTOCOLS), min_length=1)
     entries: tuple[Entry, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -134,27 +124,9 @@ class Suite(_Frozen):
 
 def read_suite(path: Path) -> Suite:
     """Parse and validate a suite file; SuiteError names the file, the field and the fault."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SuiteError(f"no suite file at {path}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path} is not valid TOML: {error}") from error
-    return validated_suite(content, str(path))
+    return read_toml(Suite, path, "suite")
 
 
 def validated_suite(content: Mapping[str, Any], origin: str) -> Suite:
     """A Suite from plain data; SuiteError lists every fault at once."""
-    try:
-        # as JSON, where strictness means types and lists still stand for tuples
-        return Suite.model_validate_json(to_json(content, inf_nan_mode="constants"), strict=True)
-    except ValidationError as error:
-        raise SuiteError(f"{origin} is not a valid suite:\n{faults(error, 'suite')}") from error
-
-
-def faults(error: ValidationError, document: str) -> str:
-    """Every fault of a document, a line each, by its field."""
-    return "\n".join(
-        f"  {'.'.join(str(part) for part in fault['loc']) or document}: {fault['msg']}"
-        for fault in error.errors()
-    )
+    return validated(Suite, content, origin, "suite")

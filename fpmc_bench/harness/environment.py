@@ -1,31 +1,98 @@
-"""The machine and versions behind a record's figures."""
+"""This machine as a value, and a note of who computes here: what stands beside every unit."""
 
 import importlib.metadata
 import os
 import platform
-from typing import Any
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
 import torch
 
 import fpmc_bench
+from fpmc_bench.documents.environment import Environment, UnitNote
 from fpmc_bench.engine import EngineSettings
 from fpmc_bench.harness.processes import Processes
 
+PACKAGES = ("torch", "numpy", "scipy")
+DIRECTORIES = re.compile(r"(?:[^\s=,\[\"']*[/\\])+")
+GIT_SECONDS = 10
 
-def describe_environment(processes: Processes, settings: EngineSettings) -> dict[str, Any]:
-    """Versions, device, threads, processes and how the engine worked: plain data for a record."""
+
+@dataclass(frozen=True)
+class Notary:
+    """Writes the notes of the units that this process computes."""
+
+    environment: Environment
+    command: str
+    commit: str | None
+
+    @classmethod
+    def of(cls, processes: Processes, settings: EngineSettings) -> "Notary":
+        """For this process, on its device."""
+        return cls(describe_environment(processes, settings), command_line(sys.argv), code_commit())
+
+    def note(self, seconds: float) -> UnitNote:
+        """Of a unit that is finished now and took so long."""
+        return UnitNote(
+            environment=self.environment,
+            seconds=seconds,
+            date_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            command=self.command,
+            commit=self.commit,
+        )
+
+
+def describe_environment(processes: Processes, settings: EngineSettings) -> Environment:
+    """The machine, its device and the versions that compute on it."""
     device = processes.device
-    return {
-        "fpmc_bench": fpmc_bench.__version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": importlib.metadata.version("numpy"),
-        "platform": platform.system(),
-        "machine": platform.machine(),
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
-        "cpu_count": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "processes": processes.world,
-        "memory_budget_bytes": settings.budget_bytes,
-        "arithmetic": settings.arithmetic_on(device).describe(),
-    }
+    return Environment(
+        system=platform.system(),
+        machine=platform.machine(),
+        device=torch.cuda.get_device_name(device) if device.startswith("cuda") else "cpu",
+        cpu_count=os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        processes=processes.world,
+        memory_budget_bytes=settings.budget_bytes,
+        versions={
+            "fpmc_bench": fpmc_bench.__version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+    )
+
+
+def command_line(arguments: list[str]) -> str:
+    """The command as it was given, with the names of files but not the folders they lie in.
+
+    Of another program only the name is told: its arguments are not ours to publish.
+    """
+    program = Path(arguments[0])
+    ours = program.name == "fpmc-bench" or program.parts[-2:] == ("fpmc_bench", "__main__.py")
+    if not ours:
+        return program.name
+    return " ".join(["fpmc-bench", *(DIRECTORIES.sub("", one) for one in arguments[1:])])
+
+
+@cache
+def code_commit() -> str | None:
+    """The commit of this code, "-dirty" where it was changed; None where it is no checkout."""
+    root = Path(fpmc_bench.__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None

@@ -15,7 +15,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from fpmc_bench.catalog.denoisers import BuiltDenoiser, assemble
+from fpmc_bench.catalog.built import BuiltDenoiser
+from fpmc_bench.catalog.context import Context
 from fpmc_bench.contracts import FPMCDenoiser
 from fpmc_bench.errors import CheckpointError, ParameterError, RunError, UsageError
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
@@ -30,10 +31,10 @@ from fpmc_bench.finetune.weights import (
     finished_level,
     joined,
 )
-from fpmc_bench.harness.ledger import content_key
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.storage.cache import cached_tensors
+from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
 
 VERSION = 2
@@ -62,7 +63,7 @@ class Finetuning:
                 f"'{self.base.name}' is no filtered posterior mean collection, so it has no "
                 f"precisions and responses to fine-tune"
             )
-        images = len(self.plan.dataset.train)
+        images = len(self._context.dataset.train)
         if self.settings.leave_batch_out and self.settings.batch >= images:
             raise ParameterError(
                 f"a batch of {self.settings.batch} leaves nothing of {images} training images to "
@@ -75,7 +76,7 @@ class Finetuning:
 
     @property
     def levels(self) -> range:
-        return range(len(self.plan.sigmas))
+        return range(len(self._context.sigmas))
 
     def run(self, processes: Processes, progress: LevelProgress) -> None:
         """This process's share of the levels; those that are there already are left alone."""
@@ -100,7 +101,7 @@ class Finetuning:
     @property
     def expected(self) -> FinetuneCard:
         """The card of what this is going to make, its levels before their first step."""
-        levels = [{"sigma": sigma, "curve": [(0, None, 0)]} for sigma in self.plan.sigmas]
+        levels = [{"sigma": sigma, "curve": [(0, None, 0)]} for sigma in self._context.sigmas]
         return FinetuneCard.model_validate({**self._card(), "levels": levels})
 
     def _read(self, level: int) -> tuple[LevelCard, dict[str, Tensor]] | None:
@@ -132,13 +133,13 @@ class Finetuning:
         checkpoint.unlink(missing_ok=True)
 
     def _descent(self, level: int) -> Descent:
-        plan = self.plan
-        sigma = plan.sigmas[level]
-        problem = LevelProblem(self.base.source, plan.tuning, sigma, level, plan.device)
-        clean = self._validation_images.to(plan.device)
+        context, built = self._context, self._built
+        sigma, device = context.sigmas[level], context.device
+        problem = LevelProblem(built.source, context.tuning, sigma, level, device)
+        clean = self._validation_images.to(device)
         return Descent(
             problem,
-            self._built.fpmc(sigma),
+            built.fpmc(sigma),
             self._settings(level),
             validation_batch(problem, clean, self.settings.seed),
             self.budget_bytes,
@@ -146,60 +147,72 @@ class Finetuning:
 
     def _refuse_rigid(self, level: int) -> None:
         """ParameterError where the base at a noise level can't be relaxed as is asked."""
-        sigma = self.plan.sigmas[level]
+        sigma = self._context.sigmas[level]
         try:
-            relaxation_of(self._built.fpmc(sigma), self.settings, sigma)
+            relaxation_of(self._plain.fpmc(sigma), self.settings, sigma)
         except ParameterError as error:
             raise ParameterError(f"'{self.base.name}' at sigma {sigma:.3g}: {error}") from error
 
+    @property
+    def _context(self) -> Context:
+        return self.plan.context
+
     @cached_property
     def _built(self) -> BuiltDenoiser:
-        assert isinstance(self.base.denoiser, FPMCDenoiser), "checked at the door"
-        maps = self.plan.sensitivity() if "sensitivity" in self.base.needs else None
-        return assemble(self.base.denoiser, self.plan.setting(self.base.source, maps))
+        return self._assembled(self.base)
+
+    @cached_property
+    def _plain(self) -> BuiltDenoiser:
+        """Over the training images alone, which can be looked at before any image is made."""
+        return self._assembled(self.base.over_plain_images())
+
+    def _assembled(self, contestant: Contestant) -> BuiltDenoiser:
+        built = self.plan.built(contestant)
+        assert isinstance(built, BuiltDenoiser), "an FPMC, checked at the door"
+        return built
 
     @cached_property
     def _validation_images(self) -> Tensor:
-        plan, settings = self.plan, self.settings
+        context, settings = self._context, self.settings
         key = {
-            "teacher": plan.tuning.fingerprint,
-            "shape": list(plan.dataset.shape),
-            "sigmas": list(plan.sigmas),
+            "teacher": context.tuning.fingerprint,
+            "shape": list(context.dataset.shape),
+            "sigmas": list(context.sigmas),
             "items": settings.validation_items,
             "seed": settings.seed,
-            "device": torch.device(plan.device).type,
+            "device": torch.device(context.device).type,
             "version": VERSION,
         }
 
         def compute() -> dict[str, Tensor]:
             return {
                 "images": validation_images(
-                    plan.tuning,
-                    plan.dataset.shape,
-                    plan.sigmas,
+                    context.tuning,
+                    context.dataset.shape,
+                    context.sigmas,
                     settings.validation_items,
                     settings.seed,
-                    plan.device,
+                    context.device,
                 )
             }
 
         return cached_tensors("finetune-validation", key, compute)["images"]
 
     def _file(self, level: int) -> Path:
-        plan = self.plan
         content = {
             "settings": asdict(self._settings(level)),
             "level": level,
             "learned": self._learns(level),
             "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
-            "sigmas": plan.sigmas,
-            "augmented": self.base.source.fingerprint,
+            "sigmas": self._context.sigmas,
+            "source": self.base.source.recipe.model_dump(mode="json"),
         }
         return self.folder / f"level-{level:02}-{content_key(content)}.safetensors"
 
     def _card(self) -> dict[str, Any]:
         """All of the joined file's card but the levels."""
-        entry, dataset, suite = self.base.entry, self.plan.dataset, self.plan.suite
+        entry, context = self.base.entry, self._context
+        dataset, suite = context.dataset, context.suite
         return {
             "base": entry.denoiser,
             "params": entry.params,
@@ -207,15 +220,15 @@ class Finetuning:
             "source": dataset.train.fingerprint,
             "shape": tuple(dataset.shape),
             "augmentations": [one.model_dump() for one in entry.augmentations],
-            "teacher": self.plan.tuning.name,
-            "teacher_fingerprint": self.plan.tuning.fingerprint,
+            "teacher": context.tuning.name,
+            "teacher_fingerprint": context.tuning.fingerprint,
             "plan": asdict(self.settings),
             "circumstances": {
                 "seed of the suite": suite.seed,
                 "sensitivity maps": suite.sensitivity.model_dump(),
-                "code": self.base.code,
-                "files": self.base.denoiser.fingerprint,
-                "device": torch.device(self.plan.device).type,
+                "code": self.base.origin.code,
+                "files": self.base.files,
+                "device": torch.device(context.device).type,
                 "version": VERSION,
             },
         }

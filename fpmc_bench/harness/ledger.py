@@ -1,31 +1,31 @@
-"""The ledger: finished work units as files, named by the content of what they depend on.
+"""The ledger: finished work units as files, named by the hash of what they depend on.
 
 A unit that is in the ledger is never computed again; anything that could change its numbers is
 part of its name. Files appear whole or not at all, so a run may be killed at any moment.
 """
 
-import hashlib
-import io
-import json
 import shutil
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from fpmc_bench.documents.environment import UnitNote
+from fpmc_bench.errors import RunError
+from fpmc_bench.storage.arrays import Arrays, read_arrays, write_arrays
 from fpmc_bench.storage.atomic import write_atomically
 
-Arrays = dict[str, NDArray[Any]]
+NOTE = "note"
+"""The array that holds a unit's note, as JSON."""
 
 
-def content_key(content: Mapping[str, Any]) -> str:
-    """A short sha256 of plain data."""
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+@dataclass(frozen=True)
+class FinishedUnit:
+    """What a unit computed, and where, when and how long."""
+
+    arrays: Arrays
+    note: UnitNote
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,25 @@ class Ledger:
 
     directory: Path
 
-    def read(self, key: str) -> Arrays | None:
-        """The arrays of a unit, or None where it is not (or not readably) there."""
+    def read(self, key: str) -> FinishedUnit | None:
+        """A unit, or None where it is not (or not readably) there."""
         try:
-            content = io.BytesIO(self._path(key).read_bytes())
-            with np.load(content, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+            arrays = read_arrays(self._path(key))
+            note = UnitNote.model_validate_json(str(arrays.pop(NOTE)))
+        except (RunError, KeyError, ValidationError):
             return None
+        return FinishedUnit(arrays, note)
 
-    def write(self, key: str, arrays: Arrays) -> None:
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        write_atomically(self._path(key), buffer.getvalue())
+    def required(self, key: str, what: str) -> FinishedUnit:
+        """A unit that others have computed; RunError where it is gone."""
+        unit = self.read(key)
+        if unit is None:
+            raise RunError(f"{what} ({key}) vanished from the ledger {self.directory}")
+        return unit
+
+    def write(self, key: str, arrays: Arrays, note: UnitNote) -> None:
+        """Keep a finished unit."""
+        write_arrays(self._path(key), {**arrays, NOTE: np.array(note.model_dump_json())})
 
     def has(self, key: str) -> bool:
         return self._path(key).is_file()

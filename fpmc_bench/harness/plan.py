@@ -1,192 +1,135 @@
-"""A suite with everything it names, cut into work units."""
+"""A suite with everything it names found and checked: nothing is left that could be missing.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal
+Planning does no work: sources are known by their recipes, and nothing has been fitted.
+"""
 
-import torch
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import fpmc_bench
-from fpmc_bench.catalog.datasets import LoadedDataset
-from fpmc_bench.contracts import Denoiser, Setting, TeacherModel
+from fpmc_bench.catalog.augmentations import PlannedSource, plan_source
+from fpmc_bench.catalog.built import assemble
+from fpmc_bench.catalog.code import origin_of
+from fpmc_bench.catalog.context import Context, load_context
+from fpmc_bench.catalog.entries import without_places
+from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.contracts import DenoiseFunction, Denoiser, TeacherModel
 from fpmc_bench.documents.names import row_name
-from fpmc_bench.documents.record import PluginOrigin
-from fpmc_bench.documents.suite import Entry, Protocol, Suite
+from fpmc_bench.documents.protocols import protocol_facts
+from fpmc_bench.documents.provenance import PluginOrigin, RowRole
+from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.fpmc.source import Source
-from fpmc_bench.harness.ledger import content_key
-from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import Problem
-from fpmc_bench.teachers.sensitivity import sensitivity_maps
-
-NUMERICS_VERSION = 3
-"""Raised whenever a change to fpmc_bench changes the numbers of a work unit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Contestant:
     """One row of a protocol's table: an entry of the suite, or a teacher network."""
 
-    name: str
-    role: Literal["entry", "ceiling", "reference"]
-    denoiser: Denoiser | TeacherModel
-    source: Source
-    origin: PluginOrigin
+    role: RowRole
     entry: Entry
-    code: str
-    """Hash of the plugin's package, so that an edited plugin is never mixed with old units."""
+    denoiser: Denoiser | TeacherModel
+    source: PlannedSource
+    origin: PluginOrigin
+    files: str
+    """Fingerprint of whatever the denoiser reads beside source and teachers."""
+    citation: str = ""
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
 
     @property
     def needs(self) -> frozenset[str]:
         return self.denoiser.needs if isinstance(self.denoiser, Denoiser) else frozenset()
 
-
-@dataclass(frozen=True, eq=False)
-class WorkUnit:
-    """A fixed block of items of one contestant under one protocol."""
-
-    protocol: Protocol
-    contestant: Contestant
-    items: range
-    key: str
-
-    @property
-    def row(self) -> str:
-        return f"{self.contestant.name}.{self.protocol}"
+    def over_plain_images(self) -> "Contestant":
+        """The same over the training images alone."""
+        return replace(self, source=PlannedSource(self.source.context))
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A suite with everything it names loaded: nothing is left that could be missing."""
+    """What all entries share, and the entries as contestants, in the order of the suite."""
 
-    suite: Suite
-    dataset: LoadedDataset
-    tuning: TeacherModel
-    evaluation: TeacherModel
+    context: Context
     contestants: tuple[Contestant, ...]
-    sigmas: tuple[float, ...]
-    device: str
-    failures: Mapping[str, str] = field(default_factory=dict)
-    """Entries whose source could not be made, which are no contestants -> traceback."""
 
     @property
-    def samples_held_out(self) -> bool:
-        """Whether test images are samples of the tuning teacher, for the dataset has none."""
-        return self.dataset.test is None
+    def suite(self) -> Suite:
+        return self.context.suite
 
-    @cached_property
-    def test_fingerprint(self) -> str:
-        """Of the test images; where they are sampled, of everything that determines them."""
-        if self.dataset.test is not None:
-            return self.dataset.test.fingerprint
-        return content_key({**self._held_out(), "items": self.suite.items})
+    def contestant(self, name: str) -> Contestant:
+        """That of an entry of the suite."""
+        return self.contestants[[one.name for one in self.contestants].index(name)]
 
-    def problem(self, test: Source) -> Problem:
-        return Problem(test, self.sigmas, self.suite.seed, self.device, self.levels)
+    def built(self, contestant: Contestant) -> DenoiseFunction:
+        """The contestant as a function (z, sigma) -> image: its source is made, its needs are met.
 
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """Indices of the noise levels that denoiser-mse is measured at."""
-        return self.suite.levels or tuple(range(len(self.sigmas)))
-
-    def measured_sigmas(self, protocol: Protocol) -> tuple[float, ...]:
-        """The noise levels that a protocol looks at."""
-        if protocol == "sample-mse":
-            return self.sigmas
-        return tuple(self.sigmas[level] for level in self.levels)
-
-    def setting(self, source: Source, sensitivity: torch.Tensor | None) -> Setting:
-        """What a denoiser over `source` may look at."""
-        return Setting(source, self.sigmas, self.tuning, sensitivity, self.device)
-
-    def sensitivity(self, levels: Sequence[int] | None = None) -> torch.Tensor:
-        """Maps of the tuning teacher at noise levels number `levels` (None: all), [S,H,W,H,W]."""
-        chosen = range(len(self.sigmas)) if levels is None else levels
-        return sensitivity_maps(
-            self.tuning,
-            self.dataset.train,
-            [self.sigmas[level] for level in chosen],
-            self.suite.sensitivity.samples,
-            self.suite.seed,
-            device=self.device,
+        Raises whatever a plugin raises.
+        """
+        if not isinstance(contestant.denoiser, Denoiser):
+            return contestant.denoiser
+        needs_maps = "sensitivity" in contestant.needs
+        source = contestant.source.made()
+        return assemble(
+            contestant.denoiser, self.context.setting(source, with_sensitivity=needs_maps)
         )
 
-    def reference(self, protocol: Protocol) -> TeacherModel:
-        """The network that a protocol measures against."""
-        return self.tuning if protocol == "denoiser-mse" else self.evaluation
+    def levels(self, protocol: str) -> tuple[int, ...]:
+        """Indices of the noise levels that a protocol looks at."""
+        every = tuple(range(len(self.context.sigmas)))
+        return self.suite.levels or every if protocol_facts(protocol).by_sigma else every
 
-    def ceiling(self, protocol: Protocol) -> TeacherModel:
-        """The other network: how well two networks agree bounds what imitation can mean."""
-        return self.evaluation if protocol == "denoiser-mse" else self.tuning
+    def problem(self, protocol: str, test: Source) -> Problem:
+        """What a protocol is asked to do with these test images."""
+        context = self.context
+        return Problem(test, context.sigmas, self.suite.seed, context.device, self.levels(protocol))
 
-    def held_out_keys(self) -> list[tuple[range, str]]:
-        """Blocks of sampled test images, and the ledger's keys for them."""
-        return [
-            (items, content_key({**self._held_out(), "items": [items.start, items.stop]}))
-            for items in self.blocks()
-        ]
+    def network(self, protocol: str, role: Literal["reference", "ceiling"]) -> Contestant:
+        """The network that a protocol measures against, or the other one, as a row.
 
-    def _held_out(self) -> dict[str, Any]:
-        return {
-            "numerics": NUMERICS_VERSION,
-            "held-out samples of": self.tuning.fingerprint,
-            "shape": list(self.dataset.shape),
-            "sigmas": self.sigmas,
-            "seed": self.suite.seed,
-            "device": torch.device(self.device).type,
-        }
-
-    def reference_units(self, protocol: Protocol) -> list[WorkUnit]:
-        return self._units(protocol, self._teacher(self.reference(protocol), "reference"))
-
-    def units(self, protocol: Protocol) -> list[WorkUnit]:
-        """Ceiling first, then the entries in the order of the suite."""
-        ceiling = self._teacher(self.ceiling(protocol), "ceiling")
-        rows = [ceiling, *self.contestants]
-        return [unit for row in rows for unit in self._units(protocol, row)]
-
-    def blocks(self) -> list[range]:
-        """Items in blocks of fixed size, whatever the number of processes."""
-        total, size = self.suite.items, self.suite.block_items
-        return [range(start, min(start + size, total)) for start in range(0, total, size)]
-
-    def _teacher(self, model: TeacherModel, role: Literal["ceiling", "reference"]) -> Contestant:
-        origin = PluginOrigin(distribution="fpmc-bench", version=fpmc_bench.__version__)
+        How well two networks agree bounds what imitation can mean.
+        """
+        facts = protocol_facts(protocol)
+        model = self.context.teacher(facts.reference if role == "reference" else facts.ceiling)
         entry = Entry(name=row_name(model.name), denoiser=model.name)
-        return Contestant(
-            entry.name, role, model, self.dataset.train, origin, entry, model.fingerprint
-        )
+        origin = PluginOrigin(distribution="fpmc-bench", version=fpmc_bench.__version__, code="")
+        source = PlannedSource(self.context)
+        return Contestant(role, entry, model, source, origin, model.fingerprint)
 
-    def _units(self, protocol: Protocol, contestant: Contestant) -> list[WorkUnit]:
-        content: dict[str, Any] = {
-            "numerics": NUMERICS_VERSION,
-            "protocol": protocol,
-            "metrics": sorted(METRICS),
-            "role": contestant.role,
-            "denoiser": contestant.entry.denoiser,
-            "params": contestant.entry.params,
-            "origin": contestant.origin.model_dump(),
-            "code": contestant.code,
-            "source": contestant.source.fingerprint,
-            "test": self.test_fingerprint,
-            "reference": self.reference(protocol).fingerprint,
-            "sigmas": self.sigmas,
-            "seed": self.suite.seed,
-            "device": torch.device(self.device).type,
-        }
-        if isinstance(contestant.denoiser, Denoiser) and contestant.denoiser.fingerprint:
-            content["files"] = contestant.denoiser.fingerprint
-        if protocol == "denoiser-mse" and self.suite.levels is not None:
-            content["levels"] = self.suite.levels
-        if contestant.needs:
-            content["tuning"] = self.tuning.fingerprint
-            content["sensitivity"] = self.suite.sensitivity.model_dump()
-        return [
-            WorkUnit(
-                protocol,
-                contestant,
-                items,
-                content_key({**content, "items": [items.start, items.stop]}),
-            )
-            for items in self.blocks()
-        ]
+
+def make_plan(suite: Suite, registry: Registry, device: str, places: Places | None = None) -> Plan:
+    """Find, load and check everything a suite names; raises UsageError and its kin on any fault.
+
+    `places` say where files are that the user keeps, and may put another network in a teacher's
+    role. What is missing is listed all at once, before anything is loaded.
+    """
+    named, places = without_places(suite, registry, places or Places())
+    return plan_entries(load_context(named, registry, device, places))
+
+
+def plan_entries(context: Context) -> Plan:
+    """The entries of a loaded suite, all of them checked; as `make_plan` raises."""
+    return Plan(context, tuple(_contestant(entry, context) for entry in context.suite.entries))
+
+
+def _contestant(entry: Entry, context: Context) -> Contestant:
+    registered = context.registry.get("denoisers", entry.denoiser)
+    cls: type[Denoiser] = registered.item
+    denoiser = make_plugin(cls, entry.params, context.places)
+    denoiser.check(context.dataset.shape, context.sigmas)
+    denoiser.check_setting(context.setting(context.dataset.train))
+    return Contestant(
+        "entry",
+        entry,
+        denoiser,
+        plan_source(context, entry.augmentations),
+        origin_of(registered),
+        denoiser.fingerprint,
+        denoiser.citation,
+        denoiser.url or registered.url,
+    )

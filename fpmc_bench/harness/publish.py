@@ -1,121 +1,136 @@
 """From a finished ledger to records: per-item values joined in order, figures computed once."""
 
-import io
 import json
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from fpmc_bench.documents.environment import Environment, UnitNote
+from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.record import (
-    Cost,
-    Fingerprints,
     ItemValues,
+    Publication,
     Record,
+    Share,
     SigmaFigures,
     items_digest,
     write_record,
 )
-from fpmc_bench.documents.suite import Protocol
-from fpmc_bench.engine import EngineSettings
-from fpmc_bench.harness.environment import describe_environment
-from fpmc_bench.harness.ledger import Arrays
-from fpmc_bench.harness.plan import Contestant, Plan, WorkUnit
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.ledger import FinishedUnit, Ledger
+from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.rundir import RunDirectory
-from fpmc_bench.harness.workers import evaluations
+from fpmc_bench.harness.units import Workload, WorkUnit
+from fpmc_bench.harness.workers import PREDICTION
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.results.statistics import item_means, mean_and_error
-from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.arrays import write_arrays
 
 GRID_SAMPLES = 12
 """How many samples per row are kept for the sample grid."""
 
 
-def publish(
-    plan: Plan, directory: RunDirectory, processes: Processes, settings: EngineSettings
-) -> list[Record]:
+def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
     """Write a record for every contestant all of whose units are in the ledger."""
     records = []
-    environment = describe_environment(processes, settings)
-    for protocol in plan.suite.protocols:
-        units = plan.units(protocol)
+    protocols = workload.plan.suite.protocols
+    for protocol in protocols:
         rows: dict[str, list[WorkUnit]] = {}
-        for unit in units:
+        for unit in workload.rows(protocol):
             rows.setdefault(unit.contestant.name, []).append(unit)
-        for row in rows.values():
-            blocks = [directory.ledger.read(unit.key) for unit in row]
-            if any(block is None for block in blocks):
-                continue
-            known = [block for block in blocks if block is not None]
-            record, values = _record(plan, protocol, row[0].contestant, known, environment)
-            write_record(directory.records, record, values)
-            records.append(record)
-    if "sample-mse" in plan.suite.protocols:
-        _write_samples(plan, directory)
+        for units in rows.values():
+            known = _finished(directory.ledger, units)
+            if known is not None:
+                record, values = _record(workload, protocol, units[0].contestant, known)
+                write_record(directory.records, record, values)
+                records.append(record)
+    for protocol in protocols:
+        if protocol_facts(protocol).keeps_predictions:
+            _write_samples(workload, protocol, directory)
     return records
 
 
+def _finished(ledger: Ledger, units: Sequence[WorkUnit]) -> list[FinishedUnit] | None:
+    """All of a row's units; None where one is lacking."""
+    found = [ledger.read(unit.key) for unit in units]
+    return None if None in found else [one for one in found if one is not None]
+
+
 def _record(
-    plan: Plan,
-    protocol: Protocol,
-    contestant: Contestant,
-    blocks: list[Arrays],
-    environment: dict[str, Any],
+    workload: Workload, protocol: str, contestant: Contestant, units: Sequence[FinishedUnit]
 ) -> tuple[Record, ItemValues]:
+    plan = workload.plan
+    facts, provenance = protocol_facts(protocol), workload.provenance(contestant, protocol)
     values: ItemValues = {
-        metric: np.concatenate([block[metric] for block in blocks]) for metric in METRICS
+        metric: np.concatenate([unit.arrays[metric] for unit in units]) for metric in METRICS
     }
-    sigmas = plan.measured_sigmas(protocol)
-    per_sigma = []
-    if protocol == "denoiser-mse":
-        per_sigma = [
-            SigmaFigures(
-                sigma=sigma,
-                figures={metric: mean_and_error(values[metric][:, level]) for metric in METRICS},
-            )
-            for level, sigma in enumerate(sigmas)
-        ]
-    counts = [len(unit) * evaluations(protocol, len(sigmas)) for unit in plan.blocks()]
-    rates = [float(block["seconds"]) / n for block, n in zip(blocks, counts, strict=True)]
-    entry = contestant.entry
+    per_sigma = tuple(
+        SigmaFigures(
+            sigma=provenance.sigmas[level],
+            figures={metric: mean_and_error(values[metric][:, column]) for metric in METRICS},
+        )
+        for column, level in enumerate(provenance.levels if facts.by_sigma else ())
+    )
+    queries = [len(block) * workload.evaluations(protocol) for block in workload.blocks()]
+    notes = [unit.note for unit in units]
     record = Record(
         suite=plan.suite.name,
-        protocol=protocol,
+        suite_fingerprint=plan.suite.fingerprint,
         entry=contestant.name,
-        role="ceiling" if contestant.role == "ceiling" else "entry",
-        denoiser=entry.denoiser,
-        params=entry.params,
-        augmentations=[choice.model_dump(mode="json") for choice in entry.augmentations],
-        reference=plan.reference(protocol).name,
-        items=plan.suite.items,
-        seed=plan.suite.seed,
-        sigmas=list(sigmas),
+        reference=plan.context.teacher(facts.reference).name,
         figures={metric: mean_and_error(item_means(values[metric])) for metric in METRICS},
         per_sigma=per_sigma,
         items_sha256=items_digest(values),
-        plugin=contestant.origin,
-        fingerprints=Fingerprints(
-            suite=plan.suite.fingerprint,
-            dataset_train=plan.dataset.train.fingerprint,
-            dataset_test=plan.test_fingerprint,
-            source=contestant.source.fingerprint,
-            tuning_teacher=plan.tuning.fingerprint,
-            evaluation_teacher=plan.evaluation.fingerprint,
-        ),
-        environment=environment,
-        cost=Cost(seconds_per_query=float(np.median(rates)), queries=sum(counts)),
+        provenance=provenance,
+        seconds_per_query=_seconds_per_query(notes, queries),
+        computed=_shares(notes, queries),
+        publication=_publication(contestant, notes),
     )
     return record, values
 
 
-def _write_samples(plan: Plan, directory: RunDirectory) -> None:
-    """The first samples of every finished row, the evaluation teacher's on top."""
+def _seconds_per_query(notes: Sequence[UnitNote], queries: Sequence[int]) -> float:
+    """The median over units."""
+    rates = [note.seconds / count for note, count in zip(notes, queries, strict=True)]
+    return float(np.median(rates))
+
+
+def _shares(notes: Sequence[UnitNote], queries: Sequence[int]) -> tuple[Share, ...]:
+    """What each environment computed, in the order of their first units."""
+    # values that hold dicts can't be keys
+    environments: dict[str, Environment] = {}
+    for note in notes:
+        environments.setdefault(note.environment.model_dump_json(), note.environment)
+    shares = []
+    for environment in environments.values():
+        own = [index for index, note in enumerate(notes) if note.environment == environment]
+        counts = [queries[index] for index in own]
+        shares.append(
+            Share(
+                environment=environment,
+                units=len(own),
+                queries=sum(counts),
+                seconds_per_query=_seconds_per_query([notes[index] for index in own], counts),
+            )
+        )
+    return tuple(shares)
+
+
+def _publication(contestant: Contestant, notes: Sequence[UnitNote]) -> Publication:
+    last = max(notes, key=lambda note: note.date_utc)
+    return Publication(
+        citation=contestant.citation,
+        url=contestant.url,
+        command=last.command,
+        date_utc=last.date_utc,
+        commits=tuple(sorted({note.commit for note in notes if note.commit})),
+    )
+
+
+def _write_samples(workload: Workload, protocol: str, directory: RunDirectory) -> None:
+    """The first samples of every finished row, the reference's on top."""
     rows: dict[str, np.ndarray] = {}
-    for unit in [*plan.reference_units("sample-mse"), *plan.units("sample-mse")]:
-        block = directory.ledger.read(unit.key)
-        if unit.items.start == 0 and block is not None:
-            rows[unit.contestant.name] = block["prediction"][:GRID_SAMPLES]
-    buffer = io.BytesIO()
+    for unit in [*workload.references(protocol), *workload.rows(protocol)]:
+        if unit.items.start == 0 and (found := directory.ledger.read(unit.key)):
+            rows[unit.contestant.name] = found.arrays[PREDICTION][:GRID_SAMPLES]
     order = {"order": np.array(json.dumps(list(rows)))}
-    np.savez_compressed(buffer, **rows, **order)  # type: ignore[arg-type]
-    write_atomically(directory.samples, buffer.getvalue())
+    write_arrays(directory.samples, {**rows, **order}, compressed=True)

@@ -28,21 +28,17 @@ def finetunings(
 
     UsageError and its kin for what can't be fine-tuned. Levels that nobody measures are left.
     """
-    contestants = {contestant.name: contestant for contestant in plan.contestants}
-    learned = None if "sample-mse" in plan.suite.protocols else frozenset(plan.levels)
+    learned = _measured_levels(plan)
     jobs: dict[str, Finetuning] = {}
     failures: dict[str, str] = {}
     for planned in rows:
         name, base = planned.row.name, planned.base.name
         if planned.settings is None:
             continue
-        if base in plan.failures:
-            failures[name] = plan.failures[base]
-            continue
         try:
             jobs[name] = Finetuning(
                 plan,
-                contestants[base],
+                plan.contestant(base),
                 planned.settings,
                 folder / "levels",
                 memory_budget,
@@ -53,6 +49,11 @@ def finetunings(
         except Exception:  # whatever a stranger's denoiser raises is only its own
             failures[name] = traceback.format_exc()
     return jobs, failures
+
+
+def _measured_levels(plan: Plan) -> frozenset[int]:
+    """Noise levels that any of the suite's protocols looks at."""
+    return frozenset().union(*(plan.levels(protocol) for protocol in plan.suite.protocols))
 
 
 def learn(

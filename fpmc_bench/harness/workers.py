@@ -4,64 +4,57 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from fpmc_bench.catalog.denoisers import assemble
-from fpmc_bench.contracts import DenoiseFunction, Denoiser
-from fpmc_bench.documents.suite import Protocol
-from fpmc_bench.errors import RunError
+from fpmc_bench.contracts import DenoiseFunction
+from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.fpmc.source import Source
-from fpmc_bench.harness.ledger import Arrays, Ledger
-from fpmc_bench.harness.plan import Contestant, Plan, WorkUnit
+from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.processes import Processes
-from fpmc_bench.protocols.denoiser_mse import denoised
+from fpmc_bench.harness.units import Workload, WorkUnit
+from fpmc_bench.protocols import prediction_of
 from fpmc_bench.protocols.metrics import METRICS
-from fpmc_bench.protocols.problem import Problem, checked
-from fpmc_bench.protocols.sample_mse import sampled
-from fpmc_bench.protocols.sampled_images import held_out_samples
+from fpmc_bench.protocols.problem import checked
+from fpmc_bench.protocols.sampled_images import sampled_images
+from fpmc_bench.storage.arrays import Arrays
 
 Progress = Callable[[int], None]
 """Told how many units of a stage are finished, by all processes together."""
-
-PREDICT: dict[Protocol, Callable[[DenoiseFunction, Problem, range], Tensor]] = {
-    "denoiser-mse": denoised,
-    "sample-mse": sampled,
-}
-
-
-def evaluations(protocol: Protocol, levels: int) -> int:
-    """Denoiser calls per item: one a noise level, or Heun's 2S-1."""
-    return levels if protocol == "denoiser-mse" else 2 * levels - 1
+PREDICTION = "prediction"
 
 
 @dataclass
 class Workbench:
-    """What a process keeps between units: the plan, the ledger and the denoisers built so far."""
+    """What a process keeps between units: the workload, the ledger and the denoiser built last."""
 
-    plan: Plan
+    workload: Workload
     ledger: Ledger
     processes: Processes
+    notary: Notary
     _built: tuple[str, DenoiseFunction] | None = None
+    _test: Source | None = None
 
-    def run_held_out(self, progress: Progress) -> None:
+    def sample_test_images(self, progress: Progress) -> None:
         """Test images where the dataset has none. Raises: without them nothing can be measured."""
-        blocks, plan = self.plan.held_out_keys(), self.plan
+        blocks, context = self.workload.sampled_images(), self.workload.plan.context
         for index in self.processes.share(len(blocks)):
             items, key = blocks[index]
             if not self.ledger.has(key):
-                samples = held_out_samples(
-                    plan.tuning,
-                    plan.dataset.shape,
-                    plan.sigmas,
-                    plan.suite.seed,
+                started = time.perf_counter()
+                samples = sampled_images(
+                    context.tuning,
+                    context.dataset.shape,
+                    context.sigmas,
+                    context.suite.seed,
                     items,
-                    plan.device,
+                    context.device,
                 )
-                self.ledger.write(key, {"prediction": samples.numpy()})
+                note = self.notary.note(time.perf_counter() - started)
+                self.ledger.write(key, {PREDICTION: samples.numpy()}, note)
             progress(sum(self.ledger.has(key) for _, key in blocks))
 
     def run_references(self, units: Sequence[WorkUnit], progress: Progress) -> None:
@@ -69,17 +62,18 @@ class Workbench:
         for unit in self._mine(units):
             if not self.ledger.has(unit.key):
                 prediction, seconds = self._predict(unit)
-                arrays: Arrays = {"prediction": prediction.numpy(), "seconds": np.array(seconds)}
-                self.ledger.write(unit.key, arrays)
+                note = self.notary.note(seconds)
+                self.ledger.write(unit.key, {PREDICTION: prediction.numpy()}, note)
             progress(self._finished(units))
 
     def run_sensitivity(self, progress: Progress) -> None:
         """Sensitivity maps of the tuning teacher, one noise level at a time, into the cache."""
-        for index in self.processes.share(len(self.plan.sigmas)):
-            self.plan.sensitivity([index])
-            progress(index + 1)
+        maps = self.workload.plan.context.sensitivity()
+        for level in self.processes.share(len(maps)):
+            maps[level]
+            progress(level + 1)
 
-    def run_entries(
+    def run_rows(
         self, units: Sequence[WorkUnit], references: Sequence[WorkUnit], progress: Progress
     ) -> None:
         """Per-item errors of every unit. A contestant that raises fails alone, on every rank."""
@@ -87,54 +81,50 @@ class Workbench:
         for unit in self._mine(units):
             if not self.ledger.has(unit.key) and not self.ledger.failed(unit.row):
                 try:
-                    self._run_entry(unit, reference_keys[unit.items])
-                except Exception:  # whatever a stranger's denoiser raises is only its own
+                    self._run_row(unit, reference_keys[unit.items])
+                except Exception:  # whatever a stranger's plugin raises is only its own
                     self.ledger.fail(unit.row, traceback.format_exc())
             progress(self._finished(units))
 
-    def _run_entry(self, unit: WorkUnit, reference_key: str) -> None:
+    def _run_row(self, unit: WorkUnit, reference_key: str) -> None:
         prediction, seconds = self._predict(unit)
-        stored = self.ledger.read(reference_key)
-        if stored is None:
-            raise RunError(f"the reference unit {reference_key} vanished from the ledger")
-        reference = torch.from_numpy(stored["prediction"])
+        stored = self.ledger.required(reference_key, "the reference's unit")
+        reference = torch.from_numpy(stored.arrays[PREDICTION])
         arrays: Arrays = {
             name: metric(prediction, reference).numpy() for name, metric in METRICS.items()
         }
-        arrays["seconds"] = np.array(seconds)
-        if unit.protocol == "sample-mse":
-            arrays["prediction"] = prediction.numpy()
-        self.ledger.write(unit.key, arrays)
+        if protocol_facts(unit.provenance.protocol).keeps_predictions:
+            arrays[PREDICTION] = prediction.numpy()
+        self.ledger.write(unit.key, arrays, self.notary.note(seconds))
 
     def _predict(self, unit: WorkUnit) -> tuple[Tensor, float]:
         """Predictions for a block and the seconds they took, building the denoiser not counted."""
+        protocol = unit.provenance.protocol
         denoise = checked(self._denoiser(unit.contestant), unit.contestant.name)
+        problem = self.workload.plan.problem(protocol, self._test_images())
         started = time.perf_counter()
         with torch.no_grad():
-            prediction = PREDICT[unit.protocol](denoise, self._problem, unit.items)
+            prediction = prediction_of(protocol)(denoise, problem, unit.items)
         return prediction, time.perf_counter() - started
 
-    @cached_property
-    def _problem(self) -> Problem:
-        """With the dataset's test images, or with those that `run_held_out` has sampled."""
-        if self.plan.dataset.test is not None:
-            return self.plan.problem(self.plan.dataset.test)
-        parts = []
-        for _, key in self.plan.held_out_keys():
-            stored = self.ledger.read(key)
-            if stored is None:
-                raise RunError(f"the held-out samples {key} vanished from the ledger")
-            parts.append(torch.from_numpy(stored["prediction"]))
-        return self.plan.problem(Source(torch.cat(parts)))
+    def _test_images(self) -> Source:
+        """The dataset's, or those that `sample_test_images` has sampled."""
+        if self._test is None:
+            self._test = self.workload.plan.context.dataset.test or self._sampled()
+        return self._test
+
+    def _sampled(self) -> Source:
+        parts = [
+            torch.from_numpy(self.ledger.required(key, "sampled test images").arrays[PREDICTION])
+            for _, key in self.workload.sampled_images()
+        ]
+        return Source(torch.cat(parts))
 
     def _denoiser(self, contestant: Contestant) -> DenoiseFunction:
         """Built once per contestant; only the last is kept, for units come contestant by one."""
-        if not isinstance(contestant.denoiser, Denoiser):
-            return contestant.denoiser
         if self._built is None or self._built[0] != contestant.name:
-            sensitivity = self.plan.sensitivity() if "sensitivity" in contestant.needs else None
-            setting = self.plan.setting(contestant.source, sensitivity)
-            self._built = (contestant.name, assemble(contestant.denoiser, setting))
+            self._built = None  # gone before another is made
+            self._built = (contestant.name, self.workload.plan.built(contestant))
         return self._built[1]
 
     def _mine(self, units: Sequence[WorkUnit]) -> list[WorkUnit]:

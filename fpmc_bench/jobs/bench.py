@@ -1,4 +1,4 @@
-"""Measuring speed: every entry of a suite at a few noise levels, beside what the machine can do.
+"""bench: every entry of a suite at a few noise levels, beside what the machine can do.
 
 Times are medians, because a shared machine is now and then slow; ceilings are the best of several
 tries, because they say what is possible.
@@ -17,11 +17,12 @@ from statistics import median
 import psutil
 import torch
 
-from fpmc_bench.catalog.denoisers import BuiltDenoiser
+from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.contracts import FPMCDenoiser
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.work import work_per_pair
+from fpmc_bench.harness.plan import Plan
 
 SAMPLING_SECONDS = 1e-3
 
@@ -70,6 +71,38 @@ def measure_ceilings(device: str, repetitions: int = 5) -> Ceilings:
     product = min(_times(lambda: matrix @ matrix, device, repetitions))
     copy = min(_times(lambda: target.copy_(source), device, repetitions))
     return Ceilings(2 * size**3 / product / 1e9, 2 * copied_bytes / copy / 1e9)
+
+
+def measure_suite(
+    plan: Plan,
+    ceilings: Ceilings,
+    *,
+    levels: int,
+    queries: int,
+    repetitions: int,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Speed]:
+    """`measure_speed` of every entry at `levels` of the suite's noise levels.
+
+    `progress` is called after every measurement.
+    """
+    speeds = []
+    for contestant in plan.contestants:
+        built = plan.built(contestant)
+        assert isinstance(built, BuiltDenoiser), "entries are, teachers are not"
+        for sigma in spread_levels(plan.context.sigmas, levels):
+            speeds.append(
+                measure_speed(
+                    built,
+                    contestant.name,
+                    sigma,
+                    ceilings,
+                    queries=queries,
+                    repetitions=repetitions,
+                )
+            )
+            progress()
+    return speeds
 
 
 def measure_speed(

@@ -1,4 +1,4 @@
-"""run_suite: the whole of a run, the same in one process or in many."""
+"""run: a suite measured, the same in one process or in many."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -10,15 +10,18 @@ from tqdm import tqdm
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry, installed_registry
-from fpmc_bench.documents.record import Record
+from fpmc_bench.documents.record import Record, read_records
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
-from fpmc_bench.harness.plan import Plan
-from fpmc_bench.harness.planning import make_plan
+from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory, default_run_directory
+from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import Progress, Workbench
+from fpmc_bench.results.render import write_reports
+from fpmc_bench.results.table import Table, build_tables
 
 
 @dataclass(frozen=True)
@@ -45,53 +48,79 @@ def run_suite(
 ) -> RunOutcome:
     """Run a suite and write its records; continue where an earlier run of it stopped.
 
-    Everything is loaded and checked before the first unit of work (UsageError and its kin). A
-    denoiser or an augmentation that raises fails its own rows; the others complete. In a process
-    started by accelerate or torchrun this computes one share; rank 0 writes the records.
-    `memory_budget` is what the engine may use beside the source, in bytes; `places` say where data
-    and networks are that the user keeps.
+    Everything is found and checked before the first unit of work (UsageError and its kin; RunError
+    for a directory that is in use or holds another run). A denoiser or an augmentation that raises
+    fails its own rows; the others complete. In a process started by accelerate or torchrun this
+    computes one share; rank 0 writes the records. `memory_budget` is what the engine may use beside
+    the source, in bytes; `places` say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
-    plan = make_plan(chosen, registry, processes.device, places, failing_alone=True)
+    plan = make_plan(chosen, registry, processes.device, places)
     directory = RunDirectory(run_dir or default_run_directory(chosen))
+    return run_plan(
+        plan,
+        directory,
+        processes,
+        fresh=fresh,
+        progress=progress,
+        memory_budget=memory_budget,
+    )
+
+
+def run_plan(
+    plan: Plan,
+    directory: RunDirectory,
+    processes: Processes,
+    *,
+    fresh: bool = False,
+    progress: bool = True,
+    memory_budget: int = DEFAULT_BUDGET_BYTES,
+) -> RunOutcome:
+    """`run_suite` for a plan that has been made; every process calls it alike."""
     with directory.locked() if processes.is_main else nullcontext():
         if processes.is_main:
-            directory.open(chosen, processes.device, fresh=fresh)
+            directory.open(plan.suite, processes.device, fresh=fresh)
         processes.wait()
-        for name, report in plan.failures.items():
-            for protocol in chosen.protocols:
-                directory.ledger.fail(f"{name}.{protocol}", report)
         settings = EngineSettings(memory_budget, directory.arithmetic)
+        workload = Workload(plan, settings.arithmetic_on(processes.device))
+        notary = Notary.of(processes, settings)
         with using(settings):
-            _execute(plan, directory, processes, progress)
+            _execute(Workbench(workload, directory.ledger, processes, notary), progress)
         records: Sequence[Record] = ()
         if processes.is_main:
-            records = publish(plan, directory, processes, settings)
+            records = publish(workload, directory)
         processes.wait()
     failures = directory.ledger.failures()
     return RunOutcome(directory.path, tuple(records), failures, processes.is_main)
 
 
-def _execute(plan: Plan, directory: RunDirectory, processes: Processes, progress: bool) -> None:
-    bench = Workbench(plan, directory.ledger, processes)
-    visible = progress and processes.is_main
-    if plan.samples_held_out:
-        with _bar("held-out samples", len(plan.blocks()), visible) as report:
-            bench.run_held_out(report)
+def written_tables(directory: Path) -> tuple[tuple[Table, ...], list[Path]]:
+    """The tables of a run directory, and everything that was rendered from its records."""
+    records = read_records(directory / "records")
+    return build_tables(records), write_reports(directory, records)
+
+
+def _execute(bench: Workbench, progress: bool) -> None:
+    """All stages in turn; processes meet between them."""
+    workload, processes = bench.workload, bench.processes
+    plan, visible = workload.plan, progress and processes.is_main
+    if workload.samples_test_images:
+        with _bar("test images", len(workload.blocks()), visible) as report:
+            bench.sample_test_images(report)
         processes.wait()
     for protocol in plan.suite.protocols:
-        references, units = plan.reference_units(protocol), plan.units(protocol)
+        references, units = workload.references(protocol), workload.rows(protocol)
         with _bar(f"{protocol}: reference", len(references), visible) as report:
             bench.run_references(references, report)
         processes.wait()
         if any("sensitivity" in row.needs for row in plan.contestants):
-            with _bar("sensitivity maps", len(plan.sigmas), visible) as report:
+            with _bar("sensitivity maps", len(plan.context.sigmas), visible) as report:
                 bench.run_sensitivity(report)
             processes.wait()
         with _bar(protocol, len(units), visible) as report:
-            bench.run_entries(units, references, report)
+            bench.run_rows(units, references, report)
         processes.wait()
 
 

@@ -1,4 +1,4 @@
-"""A study carried out: fine-tune what its rows need, then run them as a suite of their own.
+"""study: fine-tune what the rows of a study need, then measure them as a suite of their own.
 
 Both halves are kept by the content of what they depend on, so a killed study goes on where it was.
 
@@ -10,24 +10,29 @@ run/        a run directory like any other
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 
+from fpmc_bench.catalog.context import load_context
+from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.study_rows import PlannedRow, measured_suite, planned_rows
+from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
+from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.planning import make_plan
-from fpmc_bench.harness.processes import join_processes
+from fpmc_bench.harness.plan import Plan, plan_entries
+from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
-from fpmc_bench.jobs.run import RunOutcome, run_suite
+from fpmc_bench.jobs.run import RunOutcome, run_plan
+from fpmc_bench.results.render.study_views import VIEWS, Answer
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked
 
@@ -52,17 +57,17 @@ class StudyJob:
     suite: Suite
     folder: Path
     registry: Registry
-    device: str
-    memory_budget: int
-    places: Places
-    progress: bool
+    device: str = "auto"
+    memory_budget: int = DEFAULT_BUDGET_BYTES
+    places: Places = field(default_factory=Places)
+    progress: bool = True
     bases: tuple[str, ...] = ()
     """In place of the study's own."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the fine-tuning that replace the study's own."""
 
     def run(self) -> StudyOutcome:
-        """Everything that is not there yet.
+        """Everything that is not there yet. Images and networks are loaded once.
 
         UsageError and its kin, before any work, for what can't be done and for a folder that holds
         another study. A row that raises later fails alone, on every process; RunError where that
@@ -70,10 +75,11 @@ class StudyJob:
         """
         rows = planned_rows(self.study, self.suite, self.registry, self.bases, self.changes)
         processes = join_processes(self.device)
-        jobs, failures, manifest = self._prepare(rows, processes.device)
+        bases = self._plan_of_bases(rows, processes.device)
+        jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
         with locked(self.folder, "study", "--out") if processes.is_main else nullcontext():
             if processes.is_main:
-                self._claim(manifest)
+                self._claim(self._manifest(rows, bases))
                 self._ledger.forget_failures()
             processes.wait()
             for name, report in failures.items():
@@ -82,22 +88,38 @@ class StudyJob:
             stopped = learn(
                 jobs, self._weights, self._ledger, processes, self.memory_budget, self.progress
             )
-            return self._measure(rows, stopped)
+            return self._measure(rows, bases, processes, stopped)
 
-    def _measure(self, rows: Sequence[PlannedRow], stopped: Sequence[str]) -> StudyOutcome:
+    def _plan_of_bases(self, rows: Sequence[PlannedRow], device: str) -> Plan:
+        """What the rows build upon, as the entries of a suite."""
+        suite = measured_suite(self.study, self.suite)
+        entries = {one.base.name: one.base.model_dump() for one in rows}
+        suite = suite.replaced(entries=list(entries.values()))
+        named, places = without_places(suite, self.registry, self.places)
+        return plan_entries(load_context(named, self.registry, device, places))
+
+    def _measure(
+        self, rows: Sequence[PlannedRow], bases: Plan, processes: Processes, stopped: Sequence[str]
+    ) -> StudyOutcome:
         """Run all rows that have what they need."""
         failures = self._ledger.failures()
-        entries = [self._entry(one) for one in rows if one.row.name not in failures]
-        if not entries:
+        measured = [one for one in rows if one.row.name not in failures]
+        if not measured:
             raise RunError("\n".join(["every row failed:", *failures.values()]))
-        outcome = run_suite(
-            self._measured(entries),
-            run_dir=self.folder / "run",
-            device=self.device,
+        entries = [self._entry(one, bases).model_dump() for one in measured]
+        learned = {
+            self._weights_name(one): str(weights_path(self._weights, one.row.name))
+            for one in measured
+            if one.settings is not None
+        }
+        places = replace(bases.context.places, weights={**bases.context.places.weights, **learned})
+        context = replace(bases.context, suite=bases.suite.replaced(entries=entries), places=places)
+        outcome = run_plan(
+            plan_entries(context),
+            RunDirectory(self.folder / "run"),
+            processes,
             progress=self.progress,
             memory_budget=self.memory_budget,
-            places=self.places,
-            registry=self.registry,
         )
         return StudyOutcome(
             outcome,
@@ -106,32 +128,30 @@ class StudyJob:
             {**failures, **outcome.failures},
         )
 
-    def _prepare(
-        self, rows: Sequence[PlannedRow], device: str
-    ) -> tuple[dict[str, Finetuning], dict[str, str], dict[str, Any]]:
-        """What is to be fine-tuned, what can't be, and all that the study's figures depend on.
+    def answer(self, outcome: StudyOutcome) -> tuple[Answer, dict[str, Path]]:
+        """Data and figure of the rows, written as CSV and PNG: the answer, and where these are."""
+        run, name = outcome.run, self.study.name
+        known = [
+            read_record(run.directory / "records" / f"{record.stem}.json") for record in run.records
+        ]
+        title = f"{name} on {self.suite.name}, {self.suite.items} items"
+        answer = VIEWS[self.study.view](title, outcome.rows, known)
+        paths = {"data": self.folder / f"{name}.csv", "figure": self.folder / f"{name}.png"}
+        write_atomically(paths["data"], answer.csv.encode())
+        write_atomically(paths["figure"], answer.figure)
+        return answer, paths
 
-        Loads everything and checks all bases; sources are made only of what is fine-tuned.
-        """
-        learned = {one.base.name for one in rows if one.settings is not None}
-        bases = {
-            one.base.name: one.base
-            if one.base.name in learned
-            else one.base.model_copy(update={"augmentations": ()})
-            for one in rows
-        }
-        suite = self._measured(list(bases.values()))
-        plan = make_plan(suite, self.registry, device, self.places, failing_alone=True)
-        jobs, failures = finetunings(rows, plan, self._weights, self.memory_budget)
-        manifest = {
+    def _manifest(self, rows: Sequence[PlannedRow], bases: Plan) -> dict[str, Any]:
+        """All that the study's figures depend on."""
+        suite, context = bases.suite, bases.context
+        return {
             **suite.model_dump(mode="json", exclude={"description", "entries"}),
             "rows": {one.row.name: one.row.model_dump() for one in rows},
-            "bases": {one.base.name: one.base.model_dump() for one in rows},
+            "bases": {entry.name: entry.model_dump() for entry in suite.entries},
             "settings": {one.row.name: asdict(one.settings) for one in rows if one.settings},
-            "training images": plan.dataset.train.fingerprint,
-            "tuning teacher": plan.tuning.fingerprint,
+            "training images": context.dataset.train.fingerprint,
+            "tuning teacher": context.tuning.fingerprint,
         }
-        return jobs, failures, manifest
 
     def _claim(self, manifest: Mapping[str, Any]) -> None:
         """Note what the folder is for; UsageError where it is there for something else."""
@@ -154,12 +174,12 @@ class StudyJob:
     def _weights(self) -> Path:
         return self.folder / "weights"
 
-    def _measured(self, entries: Sequence[Entry]) -> Suite:
-        suite = measured_suite(self.study, self.suite)
-        return suite.replaced(entries=[entry.model_dump() for entry in entries])
+    def _weights_name(self, planned: PlannedRow) -> str:
+        """What a row calls the weights that this study learned: nothing else is named so."""
+        return f"{self.study.name}:{planned.row.name}"
 
-    def _entry(self, planned: PlannedRow) -> Entry:
-        row, base = planned.row, planned.base
+    def _entry(self, planned: PlannedRow, bases: Plan) -> Entry:
+        row, base = planned.row, bases.contestant(planned.base.name).entry
         changes: dict[str, Any] = {
             "name": row.name,
             "augmentations": (*base.augmentations, *row.augmentations),
@@ -167,6 +187,6 @@ class StudyJob:
         if planned.settings is not None:
             changes |= {
                 "denoiser": "finetuned",
-                "params": {"weights": str(weights_path(self._weights, row.name))},
+                "params": {"weights": self._weights_name(planned)},
             }
         return base.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""Choosing schedules: at each sigma the value with the least error against the tuning teacher.
+"""tune: schedules, at each sigma the value with the least error against the tuning teacher.
 
 As the paper did (C.1), but on samples of the tuning teacher rather than on test images, so that
 no test image decides a parameter that it is later measured with.
@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fpmc_bench.catalog.denoisers import assemble
+from fpmc_bench.catalog.built import assemble
+from fpmc_bench.catalog.context import Context
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.contracts import Denoiser
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.errors import InputError, UsageError
-from fpmc_bench.harness.plan import Plan
 from fpmc_bench.protocols.metrics import mse_1
 
 
@@ -71,8 +71,18 @@ class Tuning:
         }
 
 
+def tunable(context: Context, names: Sequence[str] = ()) -> list[type[Denoiser]]:
+    """The denoisers of these names; without names, those of the suite that have something to tune.
+
+    UnknownNameError with near names for one that nobody offers.
+    """
+    known = names or tuple(dict.fromkeys(entry.denoiser for entry in context.suite.entries))
+    classes = [context.registry.get("denoisers", name).item for name in known]
+    return [cls for cls in classes if names or cls.candidates(context.dataset.shape)]
+
+
 def tune(
-    plan: Plan,
+    context: Context,
     denoiser: type[Denoiser],
     *,
     params: Mapping[str, Any] | None = None,
@@ -80,13 +90,14 @@ def tune(
     values: Sequence[Any] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Tuning:
-    """Tune the tunable parameters of a denoiser on `items` validation items of a plan's suite.
+    """Tune the tunable parameters of a denoiser on `items` validation items of a loaded suite.
 
     Every combination of their candidates is tried. `params` fixes other parameters; `values`
     replaces the plugin's own candidates, for each of them. `progress` is called after every
-    (combination, sigma).
+    (combination, sigma). UsageError where there is nothing to tune, ParameterError for values that
+    don't fit.
     """
-    shape = plan.dataset.shape
+    shape, sigmas = context.dataset.shape, context.sigmas
     offered = denoiser.candidates(shape)
     if not offered:
         raise UsageError(f"denoiser '{denoiser.name}' has no parameter to tune")
@@ -97,20 +108,20 @@ def tune(
     plugins = []
     for candidate in candidates:
         choice = {
-            name: [value] * len(plan.sigmas) if name in schedules else value
+            name: [value] * len(sigmas) if name in schedules else value
             for name, value in candidate.items()
         }
-        plugin = make_plugin(denoiser, {**(params or {}), **choice})
-        plugin.check(shape, plan.sigmas)
+        plugin = make_plugin(denoiser, {**(params or {}), **choice}, context.places)
+        plugin.check(shape, sigmas)
         plugins.append(plugin)
 
-    sensitivity = plan.sensitivity() if "sensitivity" in denoiser.needs else None
-    setting = plan.setting(plan.dataset.train, sensitivity)
-    queries, targets = _validation(plan, items)
-    errors = np.empty((len(plan.sigmas), len(candidates), items))
+    needs_maps = "sensitivity" in denoiser.needs
+    setting = context.setting(context.dataset.train, with_sensitivity=needs_maps)
+    queries, targets = _validation(context, items)
+    errors = np.empty((len(sigmas), len(candidates), items))
     for column, plugin in enumerate(plugins):
         built = assemble(plugin, setting)
-        for level, sigma in enumerate(plan.sigmas):
+        for level, sigma in enumerate(sigmas):
             try:
                 with torch.no_grad():
                     answer = built(queries[level], sigma)
@@ -119,18 +130,18 @@ def tune(
                 # a value at which the method is undefined (masks that leave a pixel out, say)
                 errors[level, column] = np.inf
             progress()
-    return Tuning(denoiser.name, schedules, plan.sigmas, candidates, errors)
+    return Tuning(denoiser.name, schedules, sigmas, candidates, errors)
 
 
-def _validation(plan: Plan, items: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+def _validation(context: Context, items: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Noisy teacher samples and the teacher's answers, one [items,C,H,W] per sigma."""
-    seed, shape = plan.suite.seed, plan.dataset.shape
+    seed, shape = context.suite.seed, context.dataset.shape
     queries, targets = [], []
     with torch.no_grad():
-        start = unit_noise(seed, "tune-samples", range(items), shape).to(plan.device)
-        clean = heun_sample(plan.tuning, start, plan.sigmas)
-        for level, sigma in enumerate(plan.sigmas):
+        start = unit_noise(seed, "tune-samples", range(items), shape).to(context.device)
+        clean = heun_sample(context.tuning, start, context.sigmas)
+        for level, sigma in enumerate(context.sigmas):
             noise = unit_noise(seed, f"tune-noise/{level}", range(items), shape)
-            queries.append(clean + sigma * noise.to(plan.device))
-            targets.append(plan.tuning(queries[-1], sigma))
+            queries.append(clean + sigma * noise.to(context.device))
+            targets.append(context.tuning(queries[-1], sigma))
     return queries, targets

@@ -15,7 +15,7 @@ def noisy_images(problem: Problem, items: range, level: int) -> Tensor:
     return clean + problem.sigmas[level] * noise.to(problem.device)
 
 
-def denoised(denoise: DenoiseFunction, problem: Problem, items: range) -> Tensor:
+def predict(denoise: DenoiseFunction, problem: Problem, items: range) -> Tensor:
     """D(z_k, sigma) for all levels that are measured: [n,S,C,H,W] float32 on the CPU."""
     answers = [
         denoise(noisy_images(problem, items, level), problem.sigmas[level]).cpu()

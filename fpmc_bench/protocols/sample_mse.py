@@ -8,7 +8,7 @@ from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.protocols.problem import Problem
 
 
-def sampled(denoise: DenoiseFunction, problem: Problem, items: range) -> Tensor:
+def predict(denoise: DenoiseFunction, problem: Problem, items: range) -> Tensor:
     """PF-ODE samples from the noise of `items`: [n,C,H,W] float32 on the CPU."""
     noise = unit_noise(problem.seed, "sample-mse", items, problem.shape)
     return heun_sample(denoise, noise.to(problem.device), problem.sigmas).cpu()

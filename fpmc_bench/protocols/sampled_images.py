@@ -12,7 +12,7 @@ from fpmc_bench.fpmc.shapes import ImageShape
 
 
 @torch.no_grad()
-def held_out_samples(
+def sampled_images(
     teacher: DenoiseFunction,
     shape: ImageShape,
     sigmas: Sequence[float],

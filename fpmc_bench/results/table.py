@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Figure, ItemValues, Record
-from fpmc_bench.documents.suite import PROTOCOLS, Protocol
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.statistics import SIGNIFICANCE, item_means, mean_and_error, tied_with_best
 
@@ -35,7 +35,7 @@ class Row:
     """The best entry, or one that can't be told from it."""
     figures: Mapping[str, Figure]
     by_sigma: tuple[Figure, ...]
-    """mse@1 at every noise level of the table; empty for sample-mse."""
+    """mse@1 at every noise level of the table; empty where the protocol has none of its own."""
     seconds_per_query: float
 
 
@@ -45,12 +45,12 @@ class Table:
 
     suite: str
     suite_fingerprint: str
-    protocol: Protocol
+    protocol: str
     reference: str
     items: int
     metrics: tuple[str, ...]
     sigmas: tuple[float, ...]
-    """The noise levels of `by_sigma`; empty for sample-mse."""
+    """The noise levels of `by_sigma`."""
     rows: tuple[Row, ...]
     caption: tuple[str, ...]
     """Sentences: what was measured, against what, and how ± was computed."""
@@ -61,13 +61,13 @@ _SHARED: dict[str, Callable[[Record], Any]] = {
     field: attrgetter(field)
     for field in (
         "items",
-        "seed",
-        "sigmas",
-        "fingerprints.dataset_test",
-        "fingerprints.dataset_train",
-        "fingerprints.tuning_teacher",
-        "fingerprints.evaluation_teacher",
-        "fingerprints.suite",
+        "provenance.seed",
+        "provenance.sigmas",
+        "provenance.test",
+        "provenance.source.images",
+        "provenance.teachers.tuning",
+        "provenance.teachers.evaluation",
+        "suite_fingerprint",
     )
 }
 _SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
@@ -101,14 +101,14 @@ def _table(records: Sequence[tuple[Record, ItemValues]]) -> Table:
     entries = {
         record.entry: item_means(values[RANKED_BY])
         for record, values in records
-        if record.role == "entry"
+        if not record.is_ceiling
     }
     best = tied_with_best(entries)
     ranked = sorted(records, key=lambda pair: _place(pair[0]))
     ceilings = len(records) - len(entries)
     return Table(
         suite=first.suite,
-        suite_fingerprint=first.fingerprints.suite,
+        suite_fingerprint=first.suite_fingerprint,
         protocol=first.protocol,
         reference=first.reference,
         items=first.items,
@@ -117,11 +117,11 @@ def _table(records: Sequence[tuple[Record, ItemValues]]) -> Table:
         rows=tuple(
             Row(
                 entry=record.entry,
-                rank=position - ceilings if record.role == "entry" else None,
-                best=record.entry in best and record.role == "entry",
+                rank=None if record.is_ceiling else position - ceilings,
+                best=record.entry in best and not record.is_ceiling,
                 figures=record.figures,
                 by_sigma=tuple(level.figures[RANKED_BY] for level in record.per_sigma),
-                seconds_per_query=record.cost.seconds_per_query,
+                seconds_per_query=record.seconds_per_query,
             )
             for position, (record, _) in enumerate(ranked, start=1)
         ),
@@ -132,16 +132,16 @@ def _table(records: Sequence[tuple[Record, ItemValues]]) -> Table:
 def _place(record: Record) -> tuple[bool, bool, float, str]:
     """Sort key: the ceiling, then entries by mean, those that are not a number last."""
     mean = record.figures[RANKED_BY].mean
-    return record.role == "entry", math.isnan(mean), mean, record.entry
+    return not record.is_ceiling, math.isnan(mean), mean, record.entry
 
 
 def _caption(record: Record, *, has_ceiling: bool) -> tuple[str, ...]:
-    by_sigma = record.protocol == "denoiser-mse"
+    by_sigma = record.facts.by_sigma
     levels = f"{len(record.sigmas)} noise levels from {max(record.sigmas):g} to "
     levels += f"{min(record.sigmas):g}"
     sentences = [
-        f"Suite {record.suite} ({record.fingerprints.suite[:12]}), {record.protocol} against "
-        f"{record.reference}: {record.items} items, {levels}, seed {record.seed}.",
+        f"Suite {record.suite} ({record.suite_fingerprint[:12]}), {record.protocol} against "
+        f"{record.reference}: {record.items} items, {levels}, seed {record.provenance.seed}.",
         *(
             f"{metric}: {DEFINITIONS[metric]}."
             for metric in DEFINITIONS
@@ -177,14 +177,14 @@ def _refuse_twice(records: Sequence[Record]) -> None:
 
 def _verify(record: Record, values: ItemValues) -> None:
     """RunError unless the record's figures are those of its per-item values."""
-    by_sigma = record.protocol == "denoiser-mse"
+    by_sigma = record.facts.by_sigma
     shape = (record.items, len(record.sigmas)) if by_sigma else (record.items,)
     if RANKED_BY not in record.figures or set(values) != set(record.figures):
         raise RunError(
             f"{record.stem}.json has figures of {sorted(record.figures)} and per-item values of "
             f"{sorted(values)}; both need {RANKED_BY} and the same others"
         )
-    if by_sigma and [level.sigma for level in record.per_sigma] != record.sigmas:
+    if by_sigma and tuple(level.sigma for level in record.per_sigma) != record.sigmas:
         raise RunError(f"{record.stem}.json: per_sigma does not list the noise levels in sigmas")
     for metric, array in values.items():
         if array.shape != shape:

@@ -1,6 +1,7 @@
 """Sensitivity maps of a teacher: which input pixels move an output pixel (paper eq. 39)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -33,6 +34,28 @@ def sensitivity_maps(
     return torch.stack(
         [sensitivity_map(teacher, source, s, samples, seed, device=device) for s in levels]
     )
+
+
+@dataclass(frozen=True, eq=False)
+class SensitivityMaps:
+    """Maps at every noise level of a grid, each computed (or read) when it is asked for."""
+
+    teacher: TeacherModel
+    source: Source
+    sigmas: tuple[float, ...]
+    samples: int = 32
+    seed: int = 0
+    device: str = "cpu"
+
+    def __len__(self) -> int:
+        return len(self.sigmas)
+
+    def __getitem__(self, level: int, /) -> Tensor:
+        """G [H,W,H,W] at sigmas[level]."""
+        sigma = self.sigmas[level]
+        return sensitivity_map(
+            self.teacher, self.source, sigma, self.samples, self.seed, device=self.device
+        )
 
 
 def sensitivity_map(

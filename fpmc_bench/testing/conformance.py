@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fpmc_bench.catalog.denoisers import BuiltDenoiser, assemble
+from fpmc_bench.catalog.built import BuiltDenoiser, assemble
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.contracts import Denoiser, FPMCDenoiser, Setting
 from fpmc_bench.diffusion.noise import generator

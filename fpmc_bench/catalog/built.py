@@ -1,0 +1,76 @@
+"""From a denoiser plugin and its setting to a function (z, sigma) -> image."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+from torch import Tensor
+
+from fpmc_bench.contracts import (
+    DenoiseFunction,
+    Denoiser,
+    FPMCDenoiser,
+    FunctionDenoiser,
+    Setting,
+)
+from fpmc_bench.engine import fpmc_denoise
+from fpmc_bench.engine.evaluate import check_query
+from fpmc_bench.errors import PluginError, UsageError
+from fpmc_bench.fpmc import FPMC
+from fpmc_bench.fpmc.source import Source
+
+
+@dataclass(eq=False)
+class BuiltDenoiser:
+    """A denoiser ready to call: (z [B,C,H,W], sigma) -> [B,C,H,W] like z.
+
+    Keeps the FPMC of every sigma it has met. Raises InputError for a sigma that is not positive
+    and finite, for NaN in z, and for images of another shape.
+    """
+
+    plugin: Denoiser
+    setting: Setting
+    _function: DenoiseFunction | None = None
+    _models: dict[float, FPMC] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.plugin.name
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """All parameters by name, defaults among them."""
+        return {f.name: getattr(self.plugin, f.name) for f in fields(cast(Any, self.plugin))}
+
+    @property
+    def source(self) -> Source:
+        return self.setting.source
+
+    def fpmc(self, sigma: float) -> FPMC:
+        """The collection at one noise level; PluginError where the method is not an FPMC."""
+        if not isinstance(self.plugin, FPMCDenoiser):
+            raise PluginError(f"'{self.name}' is not a filtered posterior mean collection")
+        if sigma not in self._models:
+            self._models[sigma] = self.plugin.fpmc(self.setting, sigma)
+        return self._models[sigma]
+
+    def __call__(self, z: Tensor, sigma: float) -> Tensor:
+        sigma = float(sigma)
+        check_query(z, sigma, self.setting.shape)
+        if self._function is not None:
+            return self._function(z, sigma)
+        return fpmc_denoise(self.fpmc(sigma), self.source, z, sigma)
+
+
+def assemble(plugin: Denoiser, setting: Setting) -> BuiltDenoiser:
+    """Check the plugin's parameters and needs against the setting, fit what must be fitted.
+
+    Raises ParameterError for parameters that don't fit, UsageError for something that the plugin
+    needs and the setting lacks.
+    """
+    plugin.check(setting.shape, setting.sigmas)
+    plugin.check_setting(setting)
+    for need in sorted(plugin.needs):
+        if getattr(setting, need) is None:
+            raise UsageError(f"denoiser '{plugin.name}' needs a {need}: pass {need}=...")
+    function = plugin.build(setting) if isinstance(plugin, FunctionDenoiser) else None
+    return BuiltDenoiser(plugin, setting, function)

@@ -1,0 +1,146 @@
+"""Context: what all entries of a suite share, loaded: images, networks, noise levels, device."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset, missing_dataset
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.catalog.teachers import is_function, is_path, load_teacher, missing_teacher
+from fpmc_bench.contracts import AugmentationTask, Setting, TeacherModel
+from fpmc_bench.diffusion.sigmas import sigma_grid
+from fpmc_bench.documents.protocols import ROLES, Role
+from fpmc_bench.documents.suite import SigmaGrid, Suite
+from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
+from fpmc_bench.fpmc.source import Source
+from fpmc_bench.teachers.sensitivity import SensitivityMaps
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """Nothing of what a suite names is missing any more, and nothing has been computed.
+
+    `sigmas` descend. Entries are in `suite`, but what they name is not loaded here.
+    """
+
+    suite: Suite
+    dataset: LoadedDataset
+    tuning: TeacherModel
+    evaluation: TeacherModel
+    sigmas: tuple[float, ...]
+    device: str
+    registry: Registry
+    places: Places
+
+    def of(self, suite: Suite) -> "Context":
+        """The same for a suite that differs in entries, protocols and measured levels alone."""
+        return replace(self, suite=suite)
+
+    def teacher(self, role: Role) -> TeacherModel:
+        return self.tuning if role == "tuning" else self.evaluation
+
+    def setting(self, source: Source, *, with_sensitivity: bool = False) -> Setting:
+        """What a denoiser over `source` may look at."""
+        maps = self.sensitivity() if with_sensitivity else None
+        return Setting(source, self.sigmas, self.tuning, maps, self.device)
+
+    def sensitivity(self) -> SensitivityMaps:
+        """Maps of the tuning teacher over the training images, each made when it is asked for."""
+        return SensitivityMaps(
+            self.tuning,
+            self.dataset.train,
+            self.sigmas,
+            self.suite.sensitivity.samples,
+            self.suite.seed,
+            device=self.device,
+        )
+
+    def augmentation_task(self, rate: float) -> AugmentationTask:
+        """To add so many images per training image."""
+        return AugmentationTask(
+            self.dataset.train, rate, self.suite.seed, self.sigmas, self.tuning, self.device
+        )
+
+
+def load_context(
+    suite: Suite, registry: Registry, device: str, places: Places | None = None
+) -> Context:
+    """Load what a suite's entries share; raises UsageError and its kin on any fault.
+
+    `places` say where files are that the user keeps, and may put another network in a teacher's
+    role. What is missing is listed all at once, before anything is loaded.
+    """
+    places = places or Places()
+    _refuse_unknown(registry, places)
+    names = _teacher_names(suite, places)
+    _refuse_missing(suite, names, registry, places)
+    dataset = load_dataset(
+        suite.dataset.name, suite.dataset.params, places=places, registry=registry
+    )
+    if dataset.test is not None and suite.items > len(dataset.test):
+        raise UsageError(
+            f"suite '{suite.name}' asks for {suite.items} items, but the test split of "
+            f"'{dataset.name}' has {len(dataset.test)} images; lower --items"
+        )
+    tuning, evaluation = (
+        load_teacher(name, device, places=places, registry=registry) for name in names
+    )
+    _refuse_alike(tuning, evaluation)
+    for teacher in (tuning, evaluation):
+        shape = getattr(teacher, "shape", dataset.shape)
+        if shape != dataset.shape:
+            raise UsageError(
+                f"teacher '{teacher.name}' is for images {shape}, but dataset '{dataset.name}' "
+                f"has {dataset.shape}"
+            )
+    sigmas = grid_of(suite.sigmas)
+    return Context(suite, dataset, tuning, evaluation, sigmas, device, registry, places)
+
+
+def grid_of(grid: SigmaGrid) -> tuple[float, ...]:
+    """The noise levels of a suite, descending."""
+    return tuple(sigma_grid(grid.steps, grid.smin, grid.smax, grid.rho).tolist())
+
+
+def _teacher_names(suite: Suite, places: Places) -> tuple[str, str]:
+    """What tunes and what evaluates: as the suite says, or else as the user does."""
+    own, given = suite.teachers, places.teacher
+    return given.get("tuning", own.tuning), given.get("evaluation", own.evaluation)
+
+
+def _refuse_unknown(registry: Registry, places: Places) -> None:
+    """UnknownNameError for a place of something that nobody asks for."""
+    for name in places.data:
+        registry.get("datasets", name)
+    for name in places.teacher:
+        if name not in (*ROLES, *registry.items["teachers"]):
+            raise UnknownNameError("role or teacher", name, [*ROLES, *registry.items["teachers"]])
+
+
+def _refuse_missing(
+    suite: Suite, teachers: tuple[str, ...], registry: Registry, places: Places
+) -> None:
+    """MissingFilesError with everything that the user has to provide and has not."""
+    missing = [missing_dataset(registry.get("datasets", suite.dataset.name).item, places)]
+    for role, name in zip(ROLES, teachers, strict=True):
+        if is_path(name):
+            exists = Path(name).expanduser().exists()
+            missing.append(None if exists else f"{role} teacher: there is nothing at {name}")
+        elif not is_function(name) and name in registry.items["teachers"]:
+            missing.append(missing_teacher(registry.items["teachers"][name].item, places, role))
+    if found := [one for one in missing if one]:
+        raise MissingFilesError(found)
+
+
+def _refuse_alike(tuning: TeacherModel, evaluation: TeacherModel) -> None:
+    """UsageError where both roles have one network, or two of the same name."""
+    if tuning.fingerprint == evaluation.fingerprint:
+        raise UsageError(
+            f"'{tuning.name}' is both the tuning and the evaluation teacher; samples must be "
+            f"measured against a network that tuned nothing"
+        )
+    if tuning.name == evaluation.name:
+        raise UsageError(
+            f"two networks are named '{tuning.name}', and rows of a table are told apart by their "
+            f"names; rename one of the files"
+        )

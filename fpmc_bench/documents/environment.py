@@ -1,0 +1,35 @@
+"""Environment: the machine and the versions that a unit of work was computed with."""
+
+from fpmc_bench.documents.reading import Document
+
+
+class Environment(Document):
+    """What may move the last bits of a figure, and decides what it takes, on one machine.
+
+    `system` and `machine` are the host's kind, as Linux and x86_64; `device` is a GPU's name, or
+    cpu; `processes` shared the work.
+    """
+
+    system: str
+    machine: str
+    device: str
+    cpu_count: int
+    threads: int
+    processes: int
+    memory_budget_bytes: int
+    versions: dict[str, str]
+    """Of python and of the packages that compute."""
+
+
+class UnitNote(Document):
+    """Beside the arrays of a unit: where, when and by what command it was computed.
+
+    `seconds` it took, building the denoiser not counted; `date_utc` as 2026-11-28T12:00:00Z;
+    `command` without places on a disk; `commit` of the code, where that is a checkout.
+    """
+
+    environment: Environment
+    seconds: float
+    date_utc: str
+    command: str
+    commit: str | None

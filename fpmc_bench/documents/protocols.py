@@ -1,0 +1,69 @@
+"""The facts of the protocols: all that anybody but the protocol itself has to know of it.
+
+A protocol is a line here and a file of its name in `fpmc_bench/protocols`. Nothing else asks which
+protocol it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from fpmc_bench.errors import UnknownNameError
+
+Role = Literal["tuning", "evaluation"]
+"""Of a suite's two networks."""
+ROLES: tuple[Role, Role] = ("tuning", "evaluation")
+
+
+@dataclass(frozen=True)
+class ProtocolFacts:
+    """One protocol.
+
+    `reference`: the network that it measures against; the other one is its ceiling. `by_sigma`: it
+    measures an item at every noise level that the suite chose; else an item is one thing, made with
+    all of them. `evaluations`: how often an item asks the denoiser, from the number of noise levels
+    that are looked at. `keeps_predictions`: what was predicted is worth looking at.
+    """
+
+    name: str
+    reference: Role
+    by_sigma: bool
+    evaluations: Callable[[int], int]
+    keeps_predictions: bool
+
+    @property
+    def ceiling(self) -> Role:
+        return "evaluation" if self.reference == "tuning" else "tuning"
+
+
+PROTOCOLS: dict[str, ProtocolFacts] = {
+    facts.name: facts
+    for facts in (
+        ProtocolFacts("denoiser-mse", "tuning", True, lambda levels: levels, False),
+        # Heun's steps, of which the last is Euler's
+        ProtocolFacts("sample-mse", "evaluation", False, lambda levels: 2 * levels - 1, True),
+    )
+}
+"""By name, in the order of tables."""
+
+
+def protocol_facts(name: str) -> ProtocolFacts:
+    """UnknownNameError where there is no such protocol."""
+    if name not in PROTOCOLS:
+        raise UnknownNameError("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
+
+
+def _known(name: str) -> str:
+    try:
+        return protocol_facts(name).name
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from error  # as pydantic wants it
+
+
+Protocol = Annotated[
+    str, AfterValidator(_known), Field(json_schema_extra={"enum": list(PROTOCOLS)})
+]
+"""The name of one, in a document."""

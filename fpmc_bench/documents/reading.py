@@ -1,0 +1,75 @@
+"""One dialect for all that is read: strict, frozen, no unknown fields, every fault at once."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import to_json
+
+from fpmc_bench.errors import SuiteError
+
+NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
+"""As JSON, which has only finite numbers, has to say the others: as text."""
+
+
+class Document(BaseModel):
+    """A value that can be written down as JSON and read again.
+
+    Numbers that are not finite become text; parameters of denoisers may be infinite.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class FiniteDocument(Document):
+    """A document that a person writes: its own numbers are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+AnyFloat = Annotated[
+    float, BeforeValidator(lambda value: float(value) if value in NOT_FINITE else value)
+]
+"""A float of a document, which may be infinite or not a number."""
+
+Model = TypeVar("Model", bound=Document)
+
+
+def read_toml(model: type[Model], path: Path, what: str) -> Model:
+    """The document in a TOML file; `what` it is, as "suite", for errors.
+
+    SuiteError names the file, and every fault by its field.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SuiteError(f"no {what} file at {path}") from error
+    except OSError as error:
+        raise SuiteError(f"{path} can't be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SuiteError(f"{path} is not valid TOML: {error}") from error
+    return validated(model, content, str(path), what)
+
+
+def validated(model: type[Model], content: Mapping[str, Any], origin: str, what: str) -> Model:
+    """A document from plain data; SuiteError lists every fault at once."""
+    try:
+        # as JSON, where strictness means types and lists still stand for tuples
+        return model.model_validate_json(to_json(content, inf_nan_mode="constants"), strict=True)
+    except ValidationError as error:
+        raise SuiteError(f"{origin} is not a valid {what}:\n{faults(error, what)}") from error
+
+
+def faults(error: ValidationError, what: str) -> str:
+    """Every fault of a document, a line each, by its field."""
+    return "\n".join(
+        f"  {'.'.join(str(part) for part in fault['loc']) or what}: {fault['msg']}"
+        for fault in error.errors()
+    )
+
+
+def first_fault(error: ValidationError, what: str) -> str:
+    """The first fault alone, for an error of one line."""
+    return faults(error, what).partition("\n")[0].strip()

@@ -1,0 +1,93 @@
+"""finetune: the precisions and responses of a suite's entry learned, at every noise level."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.documents.suite import Suite
+from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
+from fpmc_bench.errors import ParameterError
+from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.weights import FinetuneCard
+from fpmc_bench.finetune.weights_file import refuse_other_weights
+from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
+from fpmc_bench.harness.plan import make_plan
+from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.results.render.finetune_curve import draw_finetune_curves
+from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.folders import locked
+
+Watch = Callable[[Finetuning, Processes], "LevelProgress"]
+
+
+@dataclass(frozen=True)
+class FinetuneOutcome:
+    """What a fine-tuning leaves: its weights and their card, and a figure of how errors fell."""
+
+    weights: Path
+    figure: Path
+    card: FinetuneCard
+
+
+def default_weights_path(suite: Suite, settings: FinetunePlan) -> Path:
+    """SUITE-BASE-AXES.safetensors, of a suite with the one entry that is fine-tuned."""
+    name = f"{suite.name}-{suite.entries[0].name}-{''.join(settings.axes)}"
+    shared = "-shared" if settings.kernels == "shared" else ""
+    return Path(f"{name}{shared}.safetensors")
+
+
+def finetune_entry(
+    suite: Suite,
+    settings: FinetunePlan,
+    target: Path,
+    registry: Registry,
+    *,
+    device: str = "auto",
+    memory_budget: int = DEFAULT_BUDGET_BYTES,
+    places: Places | None = None,
+    watch: Watch = lambda _job, _processes: lambda _level, _descent: None,
+) -> FinetuneOutcome | None:
+    """Fine-tune the one entry of `suite`; go on where an earlier call was interrupted.
+
+    `watch` is called once with the job, and gives what is told of its progress. None in processes
+    that are not the main one. UsageError and its kin, before any work, for what can't be
+    fine-tuned, and where `target` or its figure would replace something else; RunError where
+    another fine-tuning works there.
+    """
+    processes = join_processes(device)
+    plan = make_plan(suite, registry, processes.device, places)
+    unfinished = target.with_suffix(".finetuning")
+    job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
+    _refuse_others(target, job)
+    with locked(unfinished, "fine-tuning", "--out") if processes.is_main else nullcontext():
+        processes.wait()
+        with using(EngineSettings(memory_budget)):
+            job.run(processes, watch(job, processes))
+        processes.wait()
+        outcome = _finish(job, target) if processes.is_main else None
+        processes.wait()
+    return outcome
+
+
+def _refuse_others(target: Path, job: Finetuning) -> None:
+    """ParameterError where the weights or their figure would replace something else."""
+    refuse_other_weights(target, job.expected)
+    figure = target.with_suffix(".png")
+    if figure.exists() and not target.exists() and not job.folder.exists():
+        raise ParameterError(
+            f"{figure}, where the figure goes, is there already, without weights beside it; move "
+            f"it away, or choose another --out"
+        )
+
+
+def _finish(job: Finetuning, target: Path) -> FinetuneOutcome:
+    weights = job.collected()
+    weights.save(target)
+    figure, card = target.with_suffix(".png"), weights.card
+    curves = {level.sigma: [(p.step, p.error) for p in level.curve] for level in card.levels}
+    title = f"{target.stem}: {card.base} on {card.dataset}, {','.join(job.settings.axes)} learned"
+    write_atomically(figure, draw_finetune_curves(title, curves))
+    return FinetuneOutcome(target, figure, card)
