@@ -6,27 +6,76 @@ from typing import Any
 
 import numpy as np
 
-from fpmc_bench.documents.record import (
-    Cost,
-    Fingerprints,
+from fpmc_bench.documents.environment import Environment
+from fpmc_bench.documents.protocols import protocol_facts
+from fpmc_bench.documents.provenance import (
+    ArithmeticFacts,
     PluginOrigin,
+    Provenance,
+    RowRole,
+    SourceRecipe,
+    TeacherFingerprints,
+)
+from fpmc_bench.documents.record import (
+    Publication,
     Record,
+    Share,
     SigmaFigures,
     items_digest,
     write_record,
 )
-from fpmc_bench.documents.suite import Protocol
 from fpmc_bench.results.statistics import item_means, mean_and_error
 
-FINGERPRINTS = Fingerprints(
-    suite="5" * 64,
-    dataset_train="a" * 64,
-    dataset_test="b" * 64,
-    source="a" * 64,
-    tuning_teacher="c" * 64,
-    evaluation_teacher="d" * 64,
-)
 EXACT_SIGMAS = (80.0, 8.0, 0.5, 0.002)
+ENVIRONMENT = Environment(
+    system="Linux",
+    machine="x86_64",
+    device="cpu",
+    cpu_count=2,
+    threads=1,
+    processes=1,
+    memory_budget_bytes=2**30,
+    versions={"fpmc_bench": "0.1.0", "python": "3.11.7"},
+)
+PUBLICATION = Publication(
+    citation="nobody 2026",
+    url="",
+    command="fpmc-bench run synthetic",
+    date_utc="2026-01-01T00:00:00Z",
+    commits=(),
+)
+
+
+def synthetic_provenance(
+    protocol: str = "denoiser-mse",
+    sigmas: tuple[float, ...] = EXACT_SIGMAS,
+    items: int = 8,
+    role: RowRole = "entry",
+    **changes: Any,
+) -> Provenance:
+    """Of a row that nobody computed; `changes` replace its fields."""
+    known = Provenance(
+        numerics=1,
+        protocol=protocol,
+        metrics=("mse@1", "r2@1"),
+        role=role,
+        denoiser="optimal",
+        params={},
+        plugin=PluginOrigin(distribution="synthetic", version="1.0", code="0" * 64),
+        files="",
+        source=SourceRecipe(images="a" * 64),
+        test="b" * 64,
+        teachers=TeacherFingerprints(tuning="c" * 64, evaluation="d" * 64),
+        sensitivity=None,
+        sigmas=sigmas,
+        levels=tuple(range(len(sigmas))),
+        seed=0,
+        block_items=50,
+        items=(0, items),
+        device="cpu",
+        arithmetic=ArithmeticFacts(addition=1.5, split_multiply_add=1.5, forced=None),
+    )
+    return known.model_copy(update=changes)
 
 
 def write_synthetic(
@@ -34,42 +83,50 @@ def write_synthetic(
     entry: str,
     values: Mapping[str, np.ndarray],
     *,
-    protocol: Protocol = "denoiser-mse",
+    protocol: str = "denoiser-mse",
     sigmas: tuple[float, ...] = EXACT_SIGMAS,
     seconds_per_query: float = 0.00125,
+    role: RowRole = "entry",
+    provenance: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
-    """Write the record whose figures are those of `values`; `changes` replace its fields."""
+    """Write the record whose figures are those of `values`.
+
+    `provenance` replaces fields of its provenance, `changes` those of the record.
+    """
     known = {metric: np.asarray(array, dtype=np.float64) for metric, array in values.items()}
-    per_sigma = []
-    if protocol == "denoiser-mse":
-        per_sigma = [
+    per_sigma: tuple[SigmaFigures, ...] = ()
+    if protocol_facts(protocol).by_sigma:
+        per_sigma = tuple(
             SigmaFigures(
                 sigma=sigma,
                 figures={name: mean_and_error(array[:, level]) for name, array in known.items()},
             )
             for level, sigma in enumerate(sigmas)
-        ]
+        )
     items = len(next(iter(known.values())))
+    queries = items * len(sigmas)
     record = Record(
         suite="synthetic",
-        protocol=protocol,
+        suite_fingerprint="5" * 64,
         entry=entry,
-        role="entry",
-        denoiser=entry,
-        params={},
-        augmentations=[],
         reference="teacher-a" if protocol == "denoiser-mse" else "teacher_b",
-        items=items,
-        seed=0,
-        sigmas=list(sigmas),
         figures={name: mean_and_error(item_means(array)) for name, array in known.items()},
         per_sigma=per_sigma,
         items_sha256=items_digest(known),
-        plugin=PluginOrigin(distribution="synthetic", version="1.0"),
-        fingerprints=FINGERPRINTS,
-        environment={},
-        cost=Cost(seconds_per_query=seconds_per_query, queries=items * len(sigmas)),
+        provenance=synthetic_provenance(protocol, sigmas, items, role, denoiser=entry).model_copy(
+            update=dict(provenance or {})
+        ),
+        seconds_per_query=seconds_per_query,
+        computed=(
+            Share(
+                environment=ENVIRONMENT,
+                units=1,
+                queries=queries,
+                seconds_per_query=seconds_per_query,
+            ),
+        ),
+        publication=PUBLICATION,
     )
     return write_record(folder, record.model_copy(update=changes), known)
 
@@ -90,7 +147,7 @@ def write_exact_records(folder: Path) -> None:
 
 def _write_both(folder: Path, entry: str, errors: np.ndarray, sample: np.ndarray) -> None:
     ceiling = entry.startswith("teacher")
-    role = "ceiling" if ceiling else "entry"
+    role: RowRole = "ceiling" if ceiling else "entry"
     write_synthetic(folder, entry, {"mse@1": errors, "r2@1": 1 - errors}, role=role)
     write_synthetic(
         folder,

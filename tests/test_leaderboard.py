@@ -11,17 +11,23 @@ import pytest
 from click.testing import CliRunner, Result
 from synthetic_records import (
     EXACT_SIGMAS,
-    FINGERPRINTS,
     write_exact_records,
     write_synthetic,
 )
 
 from fpmc_bench.cli import main
+from fpmc_bench.documents.provenance import (
+    AddedImages,
+    PluginOrigin,
+    SourceRecipe,
+    TeacherFingerprints,
+)
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.table import Table, build_tables
 
 LEVELS = len(EXACT_SIGMAS)
+TEACHERS = {"tuning": "c" * 64, "evaluation": "d" * 64}
 
 
 def errors(mean: float, items: int = 8) -> np.ndarray:
@@ -123,16 +129,18 @@ def test_the_caption_says_what_was_measured(tmp_path: Path) -> None:
     ("field", "changes"),
     [
         ("items", {"count": 9}),
-        ("seed", {"seed": 1}),
-        ("sigmas", {"sigmas": (80.0, 8.0, 0.5, 0.003)}),
+        ("provenance.seed", {"provenance": {"seed": 1}}),
+        ("provenance.sigmas", {"sigmas": (80.0, 8.0, 0.5, 0.003)}),
         ("reference", {"reference": "another-teacher"}),
+        ("suite_fingerprint", {"suite_fingerprint": "e"}),
+        ("provenance.test", {"provenance": {"test": "e"}}),
+        ("provenance.source.images", {"provenance": {"source": SourceRecipe(images="e")}}),
         *[
-            (f"fingerprints.{name}", {"fingerprints": FINGERPRINTS.model_copy(update={name: "e"})})
-            for name in ("suite", "dataset_train", "dataset_test")
-        ],
-        *[
-            (f"fingerprints.{name}", {"fingerprints": FINGERPRINTS.model_copy(update={name: "e"})})
-            for name in ("tuning_teacher", "evaluation_teacher")
+            (
+                f"provenance.teachers.{role}",
+                {"provenance": {"teachers": TeacherFingerprints(**{**TEACHERS, role: "e"})}},
+            )
+            for role in ("tuning", "evaluation")
         ],
     ],
 )
@@ -159,8 +167,10 @@ def test_metric_versions_are_not_mixed(tmp_path: Path) -> None:
 
 def test_a_record_of_another_source_is_another_entry_and_welcome(tmp_path: Path) -> None:
     write(tmp_path, "ls", 2.0)
-    augmented = FINGERPRINTS.model_copy(update={"source": "f" * 64})
-    write(tmp_path, "ls-hflip", 1.0, fingerprints=augmented)
+    plugin = PluginOrigin(distribution="d", version="1", code="c")
+    added = AddedImages(augmentation="hflip", params={}, rate=1.0, plugin=plugin)
+    augmented = SourceRecipe(images="a" * 64, added=(added,))
+    write(tmp_path, "ls-hflip", 1.0, provenance={"source": augmented})
     assert [row.entry for row in table(tmp_path).rows] == ["ls-hflip", "ls"]
 
 
@@ -207,7 +217,7 @@ def test_figures_that_the_items_don_t_give_are_refused(
 
 
 def test_items_of_another_shape_are_refused(tmp_path: Path) -> None:
-    write(tmp_path, "ls", 1.0, items=7)
+    write(tmp_path, "ls", 1.0, provenance={"items": (0, 7)})
     with pytest.raises(RunError, match=r"shape \(8, 4\), expected \(7, 4\)"):
         build_tables(read_records(tmp_path))
 

@@ -9,7 +9,7 @@ from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.places import Places, config_file, variable
 from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.errors import UnknownNameError, UsageError
-from fpmc_bench.harness.planning import make_plan
+from fpmc_bench.harness.plan import make_plan
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Records: written whole or not at all, read back as they were, refused where altered."""
 
 import json
+import math
 import os
 import pickle
 import signal
@@ -11,10 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from synthetic_records import ENVIRONMENT, PUBLICATION, synthetic_provenance
 
 from fpmc_bench.documents.record import (
+    Figure,
     ItemValues,
     Record,
+    Share,
+    SigmaFigures,
     items_digest,
     read_record,
     read_records,
@@ -31,38 +36,22 @@ def values() -> ItemValues:
 
 @pytest.fixture
 def record(values: ItemValues) -> Record:
-    figure = {"mean": 2.5, "standard_error": 0.5, "n": 3}
-    return Record.model_validate(
-        {
-            "suite": "small",
-            "protocol": "denoiser-mse",
-            "entry": "first",
-            "role": "entry",
-            "denoiser": "ls",
-            "params": {"patch_sizes": [3, 5]},
-            "augmentations": [{"name": "hflip", "rate": 1.0, "params": {}}],
-            "reference": "digits-ddpmpp",
-            "items": 3,
-            "seed": 0,
-            "sigmas": [80.0, 0.002],
-            "figures": {"mse@1": figure},
-            "per_sigma": [
-                {"sigma": 80.0, "figures": {"mse@1": figure}},
-                {"sigma": 0.002, "figures": {"mse@1": figure}},
-            ],
-            "items_sha256": items_digest(values),
-            "plugin": {"distribution": "fpmc-bench", "version": "0.1.0"},
-            "fingerprints": {
-                "suite": "a",
-                "dataset_train": "b",
-                "dataset_test": "c",
-                "source": "d",
-                "tuning_teacher": "e",
-                "evaluation_teacher": "f",
-            },
-            "environment": {"python": "3.11", "threads": 1},
-            "cost": {"seconds_per_query": 0.01, "queries": 6},
-        }
+    figure = Figure(mean=2.5, standard_error=0.5, n=3)
+    sigmas = (80.0, 0.002)
+    return Record(
+        suite="small",
+        suite_fingerprint="5" * 64,
+        entry="first",
+        reference="digits-ddpmpp",
+        figures={"mse@1": figure},
+        per_sigma=tuple(SigmaFigures(sigma=s, figures={"mse@1": figure}) for s in sigmas),
+        items_sha256=items_digest(values),
+        provenance=synthetic_provenance(
+            sigmas=sigmas, items=3, params={"patch_sizes": [3, 5], "width": math.inf}
+        ),
+        seconds_per_query=0.01,
+        computed=(Share(environment=ENVIRONMENT, units=1, queries=6, seconds_per_query=0.01),),
+        publication=PUBLICATION,
     )
 
 
@@ -70,7 +59,11 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path, record: Record, values: I
     path = write_record(tmp_path / "new" / "folder", record, values)
     assert path.name == "first.denoiser-mse.json"
     again, items = read_record(path)
-    assert again == record
+    # JSON has no infinity, so that a parameter's comes back as text; all else is as it was
+    params = {"patch_sizes": [3, 5], "width": "Infinity"}
+    provenance = record.provenance.model_copy(update={"params": params})
+    assert again == record.model_copy(update={"provenance": provenance})
+    assert again.provenance.key == record.provenance.key
     assert items.keys() == values.keys()
     assert all(np.array_equal(items[metric], values[metric]) for metric in values)
     assert sorted(file.name for file in path.parent.iterdir()) == [
@@ -120,7 +113,7 @@ def test_damaged_items_are_refused(
     else:
         content = {"empty": b"", "truncated": whole[: len(whole) // 2], "text": b"<html>"}
         sidecar.write_bytes(content[damage])
-    with pytest.raises(RunError, match=r"per-item values .*npz can't be read"):
+    with pytest.raises(RunError, match=r"\.npz can't be read"):
         read_record(path)
 
 
@@ -151,9 +144,9 @@ def test_items_never_run_code(tmp_path: Path, record: Record, values: ItemValues
     ("change", "field"),
     [
         ({"extra": 1}, "extra"),
-        ({"schema_version": 2}, "schema_version"),
-        ({"items": "many"}, "items"),
-        ({"protocol": "fid"}, "protocol"),
+        ({"seconds_per_query": "long"}, "seconds_per_query"),
+        ({"seconds_per_query": "0.5"}, "seconds_per_query"),
+        ({"provenance": {}}, "provenance.numerics"),
         ({"figures": {"mse@1": {"mean": 1.0}}}, "figures.mse@1.standard_error"),
     ],
 )
@@ -164,6 +157,46 @@ def test_a_document_that_is_no_record_is_named_by_its_field(
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(RunError, match=f"is not a record: {field}:"):
         read_record(path)
+
+
+def test_a_protocol_that_nobody_knows_is_refused_with_suggestions(
+    tmp_path: Path, record: Record, values: ItemValues
+) -> None:
+    path = write_record(tmp_path, record, values)
+    content = json.loads(path.read_text())
+    content["provenance"]["protocol"] = "denoiser-mae"
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match=r"provenance\.protocol: .*Did you mean 'denoiser-mse'"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (1, "schema version 1, .* make it anew with 'fpmc-bench run small --run-dir .* --fresh'"),
+        (3, "schema version 3"),
+        (None, "has no schema_version"),
+        ("2", "has no schema_version"),
+    ],
+)
+def test_a_record_of_another_version_is_refused_with_the_way_to_make_it_anew(
+    tmp_path: Path, record: Record, values: ItemValues, version: object, said: str
+) -> None:
+    path = write_record(tmp_path / "records", record, values)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": version}))
+    with pytest.raises(RunError, match=said):
+        read_record(path)
+
+
+def test_a_figure_that_is_no_number_is_written_and_read(
+    tmp_path: Path, record: Record, values: ItemValues
+) -> None:
+    figure = Figure(mean=math.nan, standard_error=math.inf, n=3)
+    path = write_record(tmp_path, record.model_copy(update={"figures": {"mse@1": figure}}), values)
+    assert json.loads(path.read_text())["figures"]["mse@1"]["mean"] == "NaN"
+    again = read_record(path)[0].figures["mse@1"]
+    assert math.isnan(again.mean)
+    assert again.standard_error == math.inf
 
 
 def test_a_file_that_is_gone_or_no_json_is_refused(tmp_path: Path) -> None:

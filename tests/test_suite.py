@@ -44,7 +44,7 @@ def read(folder: Path, text: str) -> Suite:
 def test_a_suite_is_read_with_its_defaults(tmp_path: Path) -> None:
     suite = read(tmp_path, TOML)
     assert (suite.name, suite.items, suite.block_items, suite.seed) == ("small", 20, 50, 0)
-    assert suite.protocols == PROTOCOLS
+    assert suite.protocols == tuple(PROTOCOLS)
     assert (suite.sigmas.steps, suite.sigmas.smin, suite.sigmas.smax) == (18, 0.002, 80.0)
     assert suite.entry("second").params == {"patch_sizes": [3, 5]}
 
@@ -175,7 +175,7 @@ suites = st.fixed_dictionaries(
         "sigmas": st.fixed_dictionaries({"steps": st.integers(2, 64), "rho": st.floats(1, 9)}),
         "sensitivity": st.fixed_dictionaries({"samples": st.integers(1, 64)}),
         "levels": st.lists(st.integers(0, 1), min_size=1, unique=True),
-        "protocols": st.lists(st.sampled_from(PROTOCOLS), min_size=1, unique=True),
+        "protocols": st.lists(st.sampled_from(list(PROTOCOLS)), min_size=1, unique=True),
     },
 )
 

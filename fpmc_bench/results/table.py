@@ -73,6 +73,7 @@ _SHARED: dict[str, Callable[[Record], Any]] = {
 _SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
     "metric versions": lambda record: sorted(record.figures),
     "reference": attrgetter("reference"),
+    "levels": attrgetter("provenance.levels"),
 }
 
 
