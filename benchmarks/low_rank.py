@@ -119,7 +119,7 @@ def denoised(
     weights = torch.softmax(-energy, dim=1)  # [B,N,M]
     estimates = weights.transpose(1, 2) @ images.reshape(n, -1)
     response = relaxation.response().repeat(1, c)
-    answer = (estimates * response).sum(1) / response.sum(0)
+    answer: Tensor = (estimates * response).sum(1) / response.sum(0)
     return answer.reshape(queries.shape)
 
 

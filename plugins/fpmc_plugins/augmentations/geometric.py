@@ -11,10 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fpmc_bench.contracts import Augmentation, AugmentationTask
-from fpmc_bench.errors import InputError
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images.made import made_images
+from fpmc_bench import Source, made_images
+from fpmc_bench.contracts import Augmentation, AugmentationTask, InputError
 from fpmc_plugins.augmentations.candidates import chosen_candidates
 from fpmc_plugins.augmentations.resample import resample
 

@@ -7,12 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fpmc_bench import heun_sample
-from fpmc_bench.contracts import Augmentation, AugmentationTask
-from fpmc_bench.diffusion.noise import unit_noise
-from fpmc_bench.errors import UsageError
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images.made import made_images
+from fpmc_bench import Source, heun_sample, made_images, unit_noise
+from fpmc_bench.contracts import Augmentation, AugmentationTask, UsageError
 
 BLOCK_IMAGES = 256
 """That are sampled together. Always whole blocks: in a batch of another size the sums of a network

@@ -7,25 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from fpmc_bench.contracts import FileDataset, Split
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images import StoredImages, decoded_images
-from fpmc_plugins.datasets.shapes import checked_shape
-
-SHAPE = (3, 64, 64)
+from fpmc_bench import decoded_images
+from fpmc_bench.contracts import FileDataset, ImageShape, Split, StoredImages
 
 
 @dataclass(frozen=True)
 class _Faces(FileDataset):
-    splits: ClassVar[tuple[Split, ...]] = ("train",)
+    expected_shape: ClassVar[ImageShape | None] = ImageShape(3, 64, 64)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return ("train",)
 
     def images(self, path: Path, split: Split) -> StoredImages:
         return decoded_images(path)
-
-    def load_from(self, path: Path, split: Split) -> Source:
-        stored = self.images(path, split)
-        checked_shape(stored, SHAPE, path, self.name)
-        return Source(stored.codes)
 
 
 @dataclass(frozen=True)

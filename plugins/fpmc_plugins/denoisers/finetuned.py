@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
-from fpmc_bench.errors import ParameterError, UnknownNameError
-from fpmc_bench.finetune.weights import FinetunedWeights
-from fpmc_bench.finetune.weights_file import load_weights_file
-from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench import FPMC, FinetunedWeights, load_finetuned
+from fpmc_bench.contracts import (
+    FPMCDenoiser,
+    ImageShape,
+    ParameterError,
+    Setting,
+    UnknownNameError,
+)
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -46,7 +48,7 @@ class Finetuned(FPMCDenoiser):
 
     @cached_property
     def file(self) -> FinetunedWeights:
-        return load_weights_file(self.path)
+        return load_finetuned(self.path)
 
     @property
     def fingerprint(self) -> str:

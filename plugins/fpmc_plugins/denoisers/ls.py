@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
+from fpmc_bench.contracts import FPMCDenoiser, ImageShape, Setting
 from fpmc_bench.fpmc import PixelOneHot, Separable
-from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import centred_windows
 from fpmc_plugins.denoisers.schedules import centred_sides, check_centred_sides
 
@@ -28,7 +27,7 @@ class LocalScore(FPMCDenoiser):
     patch_sizes: tuple[int, ...]
 
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
-        self._check_schedule("patch_sizes", self.patch_sizes, len(sigmas))
+        self.check_schedule("patch_sizes", self.patch_sizes, sigmas)
         check_centred_sides(self.name, self.patch_sizes, shape)
 
     @classmethod

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.contracts import FPMCDenoiser, ImageShape, ParameterError, Setting
 from fpmc_bench.fpmc import Dense, DimensionOneHot
-from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.covariance import spectrum
 
 CONSTANT_PIXEL = 1e-6

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from fpmc_bench.contracts import FileTeacher, TeacherModel
-from fpmc_bench.errors import CheckpointError
-from fpmc_bench.fpmc.shapes import ImageShape
-from fpmc_bench.teachers.network import NetworkTeacher, read_network
+from fpmc_bench import NetworkTeacher, load_teacher
+from fpmc_bench.contracts import CheckpointError, FileTeacher, ImageShape, TeacherModel
 
 PUBLISHED_AT = "https://nvlabs-fi-cdn.nvidia.com/edm/pretrained"
 
@@ -29,7 +27,7 @@ class PublishedTeacher(FileTeacher):
 
     def load_from(self, path: Path, device: str) -> TeacherModel:
         """CheckpointError where the file's network is of another architecture, size or dataset."""
-        model = read_network(path, device)
+        model = load_teacher(path, device)
         found = (
             f"a {model.config.architecture} of {model.shape} images"
             if isinstance(model, NetworkTeacher)
