@@ -95,6 +95,7 @@ def peak_resident_bytes() -> int:
 def main(
     data: Path | None, counts: str, queries: str, only: str, side: int, one: str | None
 ) -> None:
+    """Print a table: a line a method, source size and batch, with its time and memory."""
     if one:
         measure_described(one)
         return

@@ -21,7 +21,7 @@ Measure
 
 Mathematics
     Source                images with their weights: the measure p that a posterior mean is over
-    FPMC                  filters Q and R over a source: a method at one noise level, as a value
+    FPMC                  filters Q and R: what a method is at one noise level, as a value
     fpmc_denoise          D(z, sigma) of an FPMC over a source, exact, in bounded memory
     sigma_grid            noise levels of EDM's schedule, descending
     heun_sample           samples of a denoiser's probability-flow ODE

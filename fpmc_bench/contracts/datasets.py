@@ -19,10 +19,14 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True, eq=False)
 class StoredImages:
-    """`codes` [N,C,H,W] uint8, usually mapped from a file; `labels` [N], where they are known."""
+    """`codes` [N,C,H,W] uint8, usually mapped from a file; `labels` [N], where they are known.
+
+    Codes stand for codes * `scale` - 1 in [-1, 1].
+    """
 
     codes: Tensor
     labels: tuple[int, ...] | None = None
+    scale: float = BYTE_SCALE
 
 
 class Dataset(Plugin):
@@ -63,8 +67,8 @@ class FileDataset(Dataset):
 
     def load_from(self, path: Path, split: Split) -> Source:
         """The images of one split; InputError where they aren't of the expected shape."""
-        codes = self.images(path, split).codes
-        found, expected = image_shape(codes), self.expected_shape
+        stored = self.images(path, split)
+        found, expected = image_shape(stored.codes), self.expected_shape
         if expected is not None and found != expected:
             raise InputError(
                 f"{path} holds {found.width_px}x{found.height_px} images of {found.channels} "
@@ -72,4 +76,4 @@ class FileDataset(Dataset):
                 f"{expected.channels}; 'fpmc-bench data prepare' makes small images of a folder "
                 f"of large ones"
             )
-        return Source(codes)
+        return Source(stored.codes, scale=stored.scale)

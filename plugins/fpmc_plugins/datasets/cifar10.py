@@ -21,6 +21,7 @@ class Cifar10(FileDataset):
 
     name: ClassVar[str] = "cifar10"
     citation: ClassVar[str] = "Krizhevsky 2009, 'Learning multiple layers of features'"
+    url: ClassVar[str] = "https://www.cs.toronto.edu/~kriz/cifar.html"
     expects: ClassVar[str] = (
         "expected cifar-10-python.tar.gz, which 'fpmc-bench data fetch cifar10' gets, or a zip in "
         "EDM's layout"

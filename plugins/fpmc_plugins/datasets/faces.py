@@ -29,6 +29,7 @@ class FFHQ64(_Faces):
 
     name: ClassVar[str] = "ffhq64"
     citation: ClassVar[str] = "Karras et al. 2019, 'A style-based generator architecture' (FFHQ)"
+    url: ClassVar[str] = "https://github.com/NVlabs/ffhq-dataset"
     expects: ClassVar[str] = (
         "expected ffhq-64x64.zip, made of the 1024x1024 or 128x128 images of FFHQ by "
         "'fpmc-bench data prepare FOLDER ffhq-64x64.zip --side-px 64'"
@@ -41,6 +42,7 @@ class AFHQv2(_Faces):
 
     name: ClassVar[str] = "afhqv2-64"
     citation: ClassVar[str] = "Choi et al. 2020, 'StarGAN v2' (AFHQ, version 2)"
+    url: ClassVar[str] = "https://github.com/clovaai/stargan-v2"
     expects: ClassVar[str] = (
         "expected afhqv2-64x64.zip, made of the 512x512 images of AFHQv2 by "
         "'fpmc-bench data prepare FOLDER afhqv2-64x64.zip --side-px 64'"

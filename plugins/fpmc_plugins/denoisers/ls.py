@@ -23,6 +23,7 @@ class LocalScore(FPMCDenoiser):
 
     name: ClassVar[str] = "ls"
     citation: ClassVar[str] = "Kamb & Ganguli 2025, 'An analytic theory of creativity'"
+    url: ClassVar[str] = "https://github.com/Kambm/convolutional_diffusion"
 
     patch_sizes: tuple[int, ...]
 

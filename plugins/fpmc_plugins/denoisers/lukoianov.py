@@ -47,6 +47,7 @@ class Lukoianov(FPMCDenoiser):
 
     name: ClassVar[str] = "lukoianov"
     citation: ClassVar[str] = "Lukoianov et al. 2025, 'Locality in image diffusion models'"
+    url: ClassVar[str] = "https://github.com/ottogin/locality-in-diffusion-models"
 
     threshold: float = 0.02
     orientation: Literal["rows", "columns"] = "rows"

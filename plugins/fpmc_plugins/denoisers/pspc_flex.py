@@ -49,6 +49,7 @@ class PspcFlex(FPMCDenoiser):
     citation: ClassVar[str] = (
         "Niedoba et al. 2025, 'Towards a mechanistic explanation of diffusion generalization'"
     )
+    url: ClassVar[str] = "https://github.com/plai-group/pspc"
     needs: ClassVar[frozenset[Need]] = frozenset({"sensitivity"})
 
     thresholds: tuple[float, ...]

@@ -21,6 +21,7 @@ class PspcSquare(FPMCDenoiser):
     citation: ClassVar[str] = (
         "Niedoba et al. 2025, 'Towards a mechanistic explanation of diffusion generalization'"
     )
+    url: ClassVar[str] = "https://github.com/plai-group/pspc"
 
     patch_sizes: tuple[int, ...]
 

@@ -22,6 +22,7 @@ def expected_file(name: str) -> str:
 class PublishedTeacher(FileTeacher):
     """Subclasses say only what they are; `load_from` reads the published or the converted file."""
 
+    url: ClassVar[str] = "https://github.com/NVlabs/edm"
     architecture: ClassVar[Literal["ddpmpp", "ncsnpp"]]
     shape: ClassVar[ImageShape]
 
