@@ -35,7 +35,7 @@ class Problem:
 
     @classmethod
     def of(cls, images: Tensor, held_out: Tensor, seed: int) -> "Problem":
-        """From levels [N,C,H,W] and [B,C,H,W]; the seed draws noise and maps."""
+        """From codes [N,C,H,W] and [B,C,H,W]; the seed draws noise and maps."""
         source = Source(images)
         noise = torch.randn(held_out.shape, generator=torch.Generator().manual_seed(seed))
         clean = source.to_values(held_out, torch.float32)
@@ -89,15 +89,14 @@ def _all_cases(problem: Problem) -> Iterator[Case]:
         ("pspc-square", PSPC_SIDES_PX),
     ):
         for side_px in _fitting(sides, shape):
-            params = {"patch_sizes": (side_px,)}
-            yield Case(method, f"side {side_px}", MIDDLE_SIGMA, params)
+            yield Case(method, f"side {side_px}", MIDDLE_SIGMA, {"patch_sizes": (side_px,)})
     for pixels in MASK_PIXELS:
         if pixels < shape.pixels:
-            params = {"thresholds": (threshold_for(problem.maps, pixels),)}
-            yield Case("pspc-flex", f"{pixels} pixels", MIDDLE_SIGMA, params)
+            thresholds = (threshold_for(problem.maps, pixels),)
+            yield Case("pspc-flex", f"{pixels} pixels", MIDDLE_SIGMA, {"thresholds": thresholds})
     for threshold in LOCALITY_THRESHOLDS:
+        params = {"threshold": threshold, "orientation": "columns"}
         for sigma in (0.1, MIDDLE_SIGMA, 3.0):
-            params = {"threshold": threshold, "orientation": "columns"}
             yield Case("lukoianov", f"threshold {threshold}", sigma, params)
 
 

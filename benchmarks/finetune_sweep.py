@@ -14,7 +14,6 @@ from typing import Any
 import click
 from tabulate import tabulate
 
-from fpmc_bench.catalog.denoisers import assemble
 from fpmc_bench.catalog.entries import select_entries
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.registry import installed_registry
@@ -23,8 +22,7 @@ from fpmc_bench.engine.machine.settings import DEFAULT_BUDGET_BYTES
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
-from fpmc_bench.harness.plan import Plan
-from fpmc_bench.harness.planning import make_plan
+from fpmc_bench.harness.plan import Plan, make_plan
 
 CHANGES: tuple[dict[str, Any], ...] = (
     {},
@@ -92,18 +90,17 @@ def main(
         errors = [change_of_error(plan, level, replace(settings, **change)) for level in levels]
         name = ", ".join(f"{key} {value}" for key, value in change.items()) or "defaults"
         rows.append([name, *(f"{100 * error:+.1f}" for error in errors)])
-    headers = ["setting", *(f"sigma {plan.sigmas[level]:.3g}" for level in levels)]
+    headers = ["setting", *(f"sigma {plan.context.sigmas[level]:.3g}" for level in levels)]
     click.echo(tabulate(rows, headers=headers, stralign="right", tablefmt="github"))
 
 
 def change_of_error(plan: Plan, level: int, settings: FinetunePlan) -> float:
     """Of the best weights against the base, on teacher samples: -0.1 is a tenth less."""
-    contestant, sigma = plan.contestants[0], plan.sigmas[level]
-    maps = plan.sensitivity() if "sensitivity" in contestant.needs else None
-    built = assemble(contestant.denoiser, plan.setting(contestant.source, maps))  # type: ignore[arg-type]
-    problem = LevelProblem(contestant.source, plan.tuning, sigma, level, "cpu")
+    context, built = plan.context, plan.built(plan.contestants[0])
+    sigma, teacher = context.sigmas[level], context.tuning
+    problem = LevelProblem(built.source, teacher, sigma, level, "cpu")
     clean = validation_images(
-        plan.tuning, plan.dataset.shape, plan.sigmas, settings.validation_items, 0, "cpu"
+        teacher, context.dataset.shape, context.sigmas, settings.validation_items, 0, "cpu"
     )
     validation = validation_batch(problem, clean, 0)
     descent = Descent(problem, built.fpmc(sigma), settings, validation, DEFAULT_BUDGET_BYTES)

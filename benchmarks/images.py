@@ -1,4 +1,4 @@
-"""Images for the benchmarks, as uint8 levels [N,C,H,W]: from a zip, or from what is at hand.
+"""Images for the benchmarks, as uint8 codes [N,C,H,W]: from a zip, or from what is at hand.
 
 `edm_images` reads the layout of EDM's dataset tool, `photo_images` the project's own crops of two
 photographs, `random_images` draws smooth noise, as many images as one likes.
@@ -36,27 +36,28 @@ def edm_images(path: Path, count: int) -> Tensor:
         )
         if len(names) < count:
             raise InputError(f"{count} images are needed, {path} has {len(names)}")
-        images = []
+        images: list[np.ndarray] = []
         for name in names[:count]:
             with archive.open(name) as file:
                 image = Image.open(file)
-                levels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
-            if images and levels.shape != images[0].shape:
+                codes = np.asarray(image if image.mode == "L" else image.convert("RGB"))
+            if images and codes.shape != images[0].shape:
                 raise InputError(
-                    f"{name} of {path} is {levels.shape[1]}x{levels.shape[0]} pixels, the first "
+                    f"{name} of {path} is {codes.shape[1]}x{codes.shape[0]} pixels, the first "
                     f"image is {images[0].shape[1]}x{images[0].shape[0]}; expected one size"
                 )
-            images.append(levels)
+            images.append(codes)
     stacked = torch.from_numpy(np.stack(images))
     return stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2).contiguous()
 
 
 def photo_images(train: int, test: int, side_px: int) -> tuple[Tensor, Tensor]:
-    """Crops of `side_px` (up to 64) of the `photos` dataset: training ones, held-out ones."""
+    """Crops of `side_px` (up to 64) of the `photos` dataset: training ones, test ones."""
     available = [side for side in PHOTO_SIDES_PX if side >= side_px]
     if side_px < 1 or not available:
         raise InputError(f"photos have sides of 1 to {PHOTO_SIDES_PX[-1]} pixels, got {side_px}")
     photos = load_dataset("photos", {"side_px": available[0]})
+    assert photos.test is not None, "photos have test images"
     splits = []
     for name, split, count in (("training", photos.train, train), ("test", photos.test, test)):
         if count > len(split):

@@ -15,7 +15,6 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
-from fpmc_bench.catalog.denoisers import assemble
 from fpmc_bench.catalog.entries import select_entries
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.registry import installed_registry
@@ -23,7 +22,7 @@ from fpmc_bench.catalog.study_rows import nearest_levels
 from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.finetune.relaxation import Relaxation, relaxation_of
-from fpmc_bench.harness.planning import make_plan
+from fpmc_bench.harness.plan import make_plan
 
 START = 0.1
 """Size of L's entries over sqrt(q): at 0 their gradient would vanish."""
@@ -51,24 +50,22 @@ def main(
     registry = installed_registry()
     chosen = select_entries(load_suite(suite, registry=registry), (base,), registry)
     plan = make_plan(chosen, registry, "cpu")
-    contestant = plan.contestants[0]
-    maps = plan.sensitivity() if "sensitivity" in contestant.needs else None
-    built = assemble(contestant.denoiser, plan.setting(contestant.source, maps))  # type: ignore[arg-type]
+    context, built = plan.context, plan.built(plan.contestants[0])
     settings = FinetunePlan(steps=steps, batch=batch)
-    shape = plan.dataset.shape
-    clean = validation_images(plan.tuning, shape, plan.sigmas, validation_items, 0, "cpu")
+    shape, grid, teacher = context.dataset.shape, context.sigmas, context.tuning
+    clean = validation_images(teacher, shape, grid, validation_items, 0, "cpu")
     found: dict[int, list[str]] = {rank: [] for rank in ranks}
     levels = nearest_levels(chosen, sigmas)
     for level in levels:
-        sigma = plan.sigmas[level]
-        problem = LevelProblem(contestant.source, plan.tuning, sigma, level, "cpu")
+        sigma = grid[level]
+        problem = LevelProblem(built.source, teacher, sigma, level, "cpu")
         queries, targets = validation_batch(problem, clean, 0)
         start = float((built(queries, sigma) - targets).square().mean())
         for rank in ranks:
             relaxation = relaxation_of(built.fpmc(sigma), settings, sigma)
             error = least_error(problem, relaxation, settings, rank, (queries, targets))
             found[rank].append(f"{100 * (error / start - 1):+.1f}")
-    headers = ["rank", *(f"sigma {plan.sigmas[level]:.3g}" for level in levels)]
+    headers = ["rank", *(f"sigma {grid[level]:.3g}" for level in levels)]
     click.echo(tabulate([[k, *v] for k, v in found.items()], headers=headers, tablefmt="github"))
 
 
@@ -119,7 +116,7 @@ def denoised(
     weights = torch.softmax(-energy, dim=1)  # [B,N,M]
     estimates = weights.transpose(1, 2) @ images.reshape(n, -1)
     response = relaxation.response().repeat(1, c)
-    answer = (estimates * response).sum(1) / response.sum(0)
+    answer: Tensor = (estimates * response).sum(1) / response.sum(0)
     return answer.reshape(queries.shape)
 
 

@@ -71,6 +71,13 @@ def measure(file: Path, shape: ImageShape, images: int, queries: int, method: st
     print(json.dumps({"seconds": seconds, "peak_bytes": peak_resident_bytes()}))
 
 
+def measure_described(text: str) -> None:
+    """As `measure`, of FILE,C,H,W,N,B,METHOD."""
+    file, channels, height, width, images, queries, method = text.split(",")
+    shape = ImageShape(int(channels), int(height), int(width))
+    measure(Path(file), shape, int(images), int(queries), method)
+
+
 def peak_resident_bytes() -> int:
     """Of this process since it began, on Linux; `ru_maxrss` would count its parent too."""
     status = Path("/proc/self/status").read_text()
@@ -88,10 +95,9 @@ def peak_resident_bytes() -> int:
 def main(
     data: Path | None, counts: str, queries: str, only: str, side: int, one: str | None
 ) -> None:
+    """Print a table: a line a method, source size and batch, with its time and memory."""
     if one:
-        file, *shape, images, batch, method = one.split(",")
-        size = ImageShape(*(int(part) for part in shape))
-        measure(Path(file), size, int(images), int(batch), method)
+        measure_described(one)
         return
     sizes = [int(count) for count in counts.split(",")]
     batches = [int(count) for count in queries.split(",")]

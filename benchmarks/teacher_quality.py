@@ -1,39 +1,53 @@
-"""How good are a suite's teachers? Their error against clean held-out images, beside all entries'.
+"""How good are a suite's teachers? Their error against clean test images, beside all entries'.
 
     python benchmarks/teacher_quality.py digits --items 500
 
-Prints, for every noise level, the mean squared error against the clean image of both teachers and
-of every entry, then how far the teachers are from `optimal` and from each other.
+Entries are taken over the training images alone, without what augmentations would add.
 """
 
-import argparse
-
+import click
 import torch
 from tabulate import tabulate
 from torch import Tensor
 
-from fpmc_bench import load_suite
-from fpmc_bench.catalog.denoisers import assemble
-from fpmc_bench.catalog.registry import installed_registry
-from fpmc_bench.contracts import DenoiseFunction, Denoiser
-from fpmc_bench.harness.plan import Plan
-from fpmc_bench.harness.planning import make_plan
+from fpmc_bench import (
+    Source,
+    build_denoiser,
+    load_dataset,
+    load_suite,
+    load_teacher,
+    sensitivity_maps,
+    sigma_grid,
+)
+from fpmc_bench.contracts import DenoiseFunction
+from fpmc_bench.documents.suite import Suite
 from fpmc_bench.protocols.denoiser_mse import noisy_images
 from fpmc_bench.protocols.metrics import mse_1
-from fpmc_bench.teachers.sensitivity import sensitivity_maps
+from fpmc_bench.protocols.problem import Problem
+
+TEACHERS = ("tuning", "evaluation")
 
 
-def build_rows(plan: Plan) -> dict[str, DenoiseFunction]:
-    """Both teachers and every entry of the suite, by name."""
-    rows: dict[str, DenoiseFunction] = {"tuning": plan.tuning, "evaluation": plan.evaluation}
-    suite, train = plan.suite, plan.dataset.train
-    maps = sensitivity_maps(
-        plan.tuning, train, plan.sigmas, samples=suite.sensitivity.samples, seed=suite.seed
-    )
-    for contestant in plan.contestants:
-        assert isinstance(contestant.denoiser, Denoiser)
-        rows[contestant.name] = assemble(contestant.denoiser, plan.setting(train, maps))
-    return rows
+def denoisers_of(
+    suite: Suite, train: Source, sigmas: tuple[float, ...]
+) -> dict[str, DenoiseFunction]:
+    """Both teachers by their roles, then every entry of the suite by its name."""
+    tuning = load_teacher(suite.teachers.tuning)
+    maps = sensitivity_maps(tuning, train, sigmas, suite.sensitivity.samples, suite.seed)
+    found: dict[str, DenoiseFunction] = {
+        "tuning": tuning,
+        "evaluation": load_teacher(suite.teachers.evaluation),
+    }
+    for entry in suite.entries:
+        found[entry.name] = build_denoiser(
+            entry.denoiser,
+            train,
+            sigmas=sigmas,
+            params=entry.params,
+            teacher=tuning,
+            sensitivity=maps,
+        )
+    return found
 
 
 def figure(errors: Tensor) -> str:
@@ -41,48 +55,43 @@ def figure(errors: Tensor) -> str:
     return f"{errors.mean():.5f} ± {errors.std() / len(errors) ** 0.5:.5f}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("suite")
-    parser.add_argument("--items", type=int, default=500)
-    arguments = parser.parse_args()
-    registry = installed_registry()
-    suite = load_suite(arguments.suite, registry=registry).replaced(items=arguments.items)
-    plan = make_plan(suite, registry, "cpu")
-    rows = build_rows(plan)
-    items = range(arguments.items)
-    clean = plan.dataset.test.values()[: arguments.items]
-    against_clean, between = [], []
-    for level, sigma in enumerate(plan.sigmas):
-        z = noisy_images(plan.problem, items, level)
+def between(answers: dict[str, Tensor]) -> list[str]:
+    """The distances of either teacher to `optimal`, to each other, and of the nearest entry."""
+    optimal, entries = answers["optimal"], [name for name in answers if name not in TEACHERS]
+    distances = [mse_1(answers[e], answers[t]) for e in entries for t in TEACHERS]
+    return [
+        *(figure(mse_1(answers[teacher], optimal)) for teacher in TEACHERS),
+        figure(mse_1(answers["tuning"], answers["evaluation"])),
+        figure(min(distances, key=lambda errors: float(errors.mean()))),
+    ]
+
+
+@click.command()
+@click.argument("suite", default="digits")
+@click.option("--items", default=500, show_default=True, help="Test images.")
+def main(suite: str, items: int) -> None:
+    """Print, for every noise level, errors against the clean image, then between denoisers."""
+    chosen = load_suite(suite).replaced(items=items)
+    dataset = load_dataset(chosen.dataset.name, chosen.dataset.params)
+    if dataset.test is None or items > len(dataset.test):
+        raise click.UsageError(f"{dataset.name} has less than {items} test images")
+    sigmas = tuple(sigma_grid(**chosen.sigmas.model_dump()).tolist())
+    denoisers = denoisers_of(chosen, dataset.train, sigmas)
+    problem = Problem(dataset.test, sigmas, chosen.seed, "cpu", tuple(range(len(sigmas))))
+    clean = dataset.test.values()[:items]
+    against_clean, distances = [], []
+    for level, sigma in enumerate(sigmas):
+        z = noisy_images(problem, range(items), level)
         with torch.no_grad():
-            answers = {name: row(z, sigma) for name, row in rows.items()}
-        against_clean.append(
-            [f"{sigma:.3g}", *(figure(mse_1(answer, clean)) for answer in answers.values())]
-        )
-        entries = [name for name in answers if name not in ("tuning", "evaluation")]
-        between.append(
-            [
-                f"{sigma:.3g}",
-                *(figure(mse_1(answers[name], answers["optimal"])) for name in list(answers)[:2]),
-                figure(mse_1(answers["tuning"], answers["evaluation"])),
-                figure(
-                    min(
-                        (
-                            mse_1(answers[name], answers[teacher])
-                            for name in entries
-                            for teacher in ("tuning", "evaluation")
-                        ),
-                        key=lambda errors: float(errors.mean()),
-                    )
-                ),
-            ]
-        )
-    print(f"{suite.name}: MSE against the clean image, {arguments.items} held-out items\n")
-    print(tabulate(against_clean, headers=["sigma", *rows], disable_numparse=True))
+            answers = {name: denoise(z, sigma) for name, denoise in denoisers.items()}
+        errors = [figure(mse_1(answer, clean)) for answer in answers.values()]
+        against_clean.append([f"{sigma:.3g}", *errors])
+        distances.append([f"{sigma:.3g}", *between(answers)])
+    click.echo(f"{chosen.name}: MSE against the clean image, {items} test images\n")
+    click.echo(tabulate(against_clean, headers=["sigma", *denoisers], disable_numparse=True))
+    click.echo("\nMSE between denoisers; last column: the entry nearest to either teacher\n")
     headers = ["sigma", "tuning-optimal", "evaluation-optimal", "tuning-evaluation", "best entry"]
-    print("\nMSE between denoisers; last column: the entry nearest to either teacher\n")
-    print(tabulate(between, headers=headers, disable_numparse=True))
+    click.echo(tabulate(distances, headers=headers, disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,18 @@ import pluggy
 
 from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
 
+__all__ = [
+    "PROJECT",
+    "fpmc_augmentations",
+    "fpmc_datasets",
+    "fpmc_denoisers",
+    "fpmc_studies",
+    "fpmc_suites",
+    "fpmc_teachers",
+    "hookimpl",
+    "hookspec",
+]
+
 PROJECT = "fpmc_bench"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

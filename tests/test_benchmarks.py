@@ -1,18 +1,23 @@
-"""`benchmarks/compare.py` as a user runs it, with plain dense torch for a peer."""
+"""The scripts of `benchmarks/`: `compare.py` as a user runs it, with plain torch for a peer."""
 
+import importlib
 import json
 import subprocess
 import sys
 import textwrap
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
-from runs import environment
+from runs import environment, write_suite
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+SCRIPTS = sorted(p.stem for p in BENCHMARKS.glob("*.py") if "__main__" in p.read_text("utf-8"))
 METHODS = {"optimal", "ls", "els", "pspc-square", "pspc-flex", "lukoianov"}
 
 
@@ -178,3 +183,41 @@ def test_precisions_of_low_rank_are_learned() -> None:
     changes = [float(change) for _, change in rows]
     assert max(changes) < 0
     assert changes[0] != changes[1]
+
+
+@pytest.fixture
+def imported(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModuleType]:
+    """A script of the benchmarks as a module, with those beside it importable until the end."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield importlib.import_module(request.param)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(BENCHMARKS)):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("imported", SCRIPTS, indirect=True)
+def test_every_script_says_what_it_does(imported: ModuleType) -> None:
+    done = CliRunner().invoke(imported.main, ["--help"])
+    assert done.exit_code == 0, done.output
+    assert "Usage: main [OPTIONS]" in done.output
+    assert imported.main.help, "a line on what it prints"
+
+
+@pytest.mark.parametrize("imported", ["teacher_quality"], indirect=True)
+def test_teachers_are_measured_beside_all_entries(imported: ModuleType, tmp_path: Path) -> None:
+    suite = str(write_suite(tmp_path))
+    done = CliRunner().invoke(imported.main, [suite, "--items", "4"], catch_exceptions=False)
+    tables = done.output.split("\n\n")
+    header, _, *rows = tables[1].splitlines()
+    assert header.split() == ["sigma", "tuning", "evaluation", "optimal", "ls", "pspc-flex"]
+    assert [row.split()[0] for row in rows] == ["80", "9.72", "0.47", "0.002"]
+    last = [float(cell) for cell in rows[-1].split()[1::3]]
+    assert max(last[:2]) < 1e-3 < last[2], (
+        "networks keep a clean image; optimal knows no test image"
+    )
+    assert len(tables[3].splitlines()) == 2 + len(rows)
+    done = CliRunner().invoke(imported.main, [suite, "--items", "501"])
+    assert (done.exit_code, "digits has less than 501 test images" in done.output) == (2, True)

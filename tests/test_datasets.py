@@ -1,16 +1,24 @@
-"""The built-in datasets: frozen content, exact levels, and no pixel in both splits."""
+"""The built-in datasets: frozen content, exact codes, and no pixel in both splits."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits, load_sample_images
 
-from fpmc_bench.contracts import Split
-from fpmc_bench.errors import ParameterError
-from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.contracts import (
+    FileDataset,
+    ImageShape,
+    InputError,
+    ParameterError,
+    Split,
+    StoredImages,
+)
 from fpmc_plugins.datasets import photos
 from fpmc_plugins.datasets.digits import Digits
 from fpmc_plugins.datasets.photos import Photos
@@ -30,12 +38,12 @@ def test_digits_are_the_published_ones(split: Split) -> None:
     assert Digits().load(split).fingerprint == DIGITS_FINGERPRINTS[split]
 
 
-def test_digits_have_17_levels_exactly() -> None:
+def test_digits_have_17_codes_exactly() -> None:
     train, test = (Digits().load(split) for split in SPLITS)
     assert (len(train), len(test)) == (1297, 500)
     assert train.shape == test.shape == ImageShape(1, 8, 8)
     values = torch.cat([train.values(), test.values()])
-    assert sorted(set(values.flatten().tolist())) == [level / 8 - 1 for level in range(17)]
+    assert sorted(set(values.flatten().tolist())) == [code / 8 - 1 for code in range(17)]
 
 
 def test_digits_are_split_without_loss() -> None:
@@ -96,3 +104,43 @@ def test_photos_are_the_same_at_every_load() -> None:
 def test_other_sides_are_refused_by_name() -> None:
     with pytest.raises(ParameterError, match="side_px must be 16, 32 or 64, got 24"):
         Photos(24)
+
+
+@dataclass(frozen=True)
+class Saved(FileDataset):
+    """A .npy file of 17 codes, as the digits have them."""
+
+    name: ClassVar[str] = "saved"
+    citation: ClassVar[str] = "none"
+    expects: ClassVar[str] = "expected a .npy file"
+
+    def images(self, path: Path, split: Split) -> StoredImages:
+        return StoredImages(torch.from_numpy(np.load(path)), scale=1 / 8)
+
+
+class SavedDigits(Saved):
+    expected_shape: ClassVar[ImageShape | None] = ImageShape(1, 8, 8)
+
+
+def saved(folder: Path, *shape: int) -> Path:
+    path = folder / "codes.npy"
+    np.save(path, np.full(shape, 4, dtype=np.uint8))
+    return path
+
+
+def test_a_dataset_in_files_says_only_how_its_images_are_read(tmp_path: Path) -> None:
+    source = Saved().load_from(saved(tmp_path, 3, 2, 5, 4), "train")
+    assert torch.equal(source.values(), torch.full((3, 2, 5, 4), -0.5))
+    assert Saved().splits == ("train", "test")
+
+
+def test_images_of_another_shape_than_expected_are_refused(tmp_path: Path) -> None:
+    assert len(SavedDigits().load_from(saved(tmp_path, 3, 1, 8, 8), "train")) == 3
+    complaint = r"codes.npy holds 8x9 images of 1 channel\(s\), but 'saved' has 8x8 of 1"
+    with pytest.raises(InputError, match=complaint):
+        SavedDigits().load_from(saved(tmp_path, 3, 1, 9, 8), "train")
+
+
+def test_a_dataset_in_files_needs_a_place() -> None:
+    with pytest.raises(InputError, match="'saved' has to be read from a place"):
+        Saved().load("train")

@@ -19,7 +19,7 @@ from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher
 from fpmc_bench.documents.suite import read_suite
 from fpmc_bench.errors import CheckpointError, ParameterError, UnknownNameError
 from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights
-from fpmc_bench.finetune.weights_file import load_weights_file
+from fpmc_bench.finetune.weights_file import load_finetuned
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
 from fpmc_bench.testing import check_denoiser, conformance
 from fpmc_plugins.denoisers.finetuned import FOLDER, Finetuned
@@ -120,7 +120,7 @@ def test_names_of_shipped_weights_get_suggestions(source: Source) -> None:
 
 @pytest.mark.parametrize("shipped", sorted(FOLDER.glob("*.safetensors")), ids=lambda p: p.stem)
 def test_shipped_weights_fit_what_is_shipped(shipped: Path) -> None:
-    card = load_weights_file(shipped).card
+    card = load_finetuned(shipped).card
     dataset = load_dataset(card.dataset)
     assert card.source == dataset.train.fingerprint
     assert card.teacher_fingerprint == load_teacher(card.teacher).fingerprint
@@ -155,7 +155,7 @@ def test_damaged_tensors(damage: dict[str, object], complaint: str, path: Path) 
     changed = {name: values for name, values in {**tensors, **damage}.items() if values is not None}
     save_tensors(path, changed, card)
     with pytest.raises(CheckpointError, match=re.escape(complaint)):
-        load_weights_file(path)
+        load_finetuned(path)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_damaged_cards(damage: dict[str, object], complaint: str, path: Path) ->
     tensors, card = load_tensors(path)
     save_tensors(path, tensors, {**card, **damage})
     with pytest.raises(CheckpointError, match=re.escape(complaint)):
-        load_weights_file(path)
+        load_finetuned(path)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_damaged_cards(damage: dict[str, object], complaint: str, path: Path) ->
 def test_what_is_no_file_of_weights(content: bytes | None, complaint: str, path: Path) -> None:
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{complaint}.*'fpmc-bench finetune'"):
-        load_weights_file(path)
+        load_finetuned(path)
 
 
 def test_what_was_read_stays_whatever_becomes_of_the_file(path: Path) -> None:
@@ -201,7 +201,7 @@ def test_levels_that_were_not_learned_are_refused(path: Path) -> None:
     tensors, card = load_tensors(path)
     card["levels"][1]["learned"] = False
     save_tensors(path, tensors, card)
-    weights = load_weights_file(path)
+    weights = load_finetuned(path)
     assert weights.model(0).estimators == 5
     with pytest.raises(ParameterError, match=r"were not learned at sigma 0\.1"):
         weights.model(1)
@@ -218,7 +218,7 @@ def test_unknown_structures(path: Path) -> None:
     card["levels"][0]["structures"] = {"q": "os.system"}
     save_tensors(path, tensors, card)
     with pytest.raises(CheckpointError, match=r"q\.0 has the unknown structure 'os\.system'"):
-        load_weights_file(path)
+        load_finetuned(path)
 
 
 # --- the command
@@ -433,7 +433,7 @@ def test_shared_kernels_of_windows_that_see_the_whole_image(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     (written,) = tmp_path.glob("*.safetensors")
     assert written.name.endswith("-qr-shared.safetensors")
-    weights = load_weights_file(written)
+    weights = load_finetuned(written)
     first = weights.card.levels[0]
     assert first.best.step > 0
     assert first.curve[1].error < 1.5 * first.base_error, "it begins at what the base is"

@@ -16,20 +16,23 @@ TRAIN_ONLY = """
     from typing import ClassVar
     import numpy as np
     import torch
-    from fpmc_bench import Source, hookimpl
-    from fpmc_bench.contracts import FileDataset
+    from fpmc_bench import hookimpl
+    from fpmc_bench.contracts import FileDataset, StoredImages
 
     @dataclass(frozen=True)
     class TrainOnly(FileDataset):
         '''Images without a test split, from a .npy file of uint8 levels [N,C,H,W].'''
         name: ClassVar[str] = "train-only"
         citation: ClassVar[str] = "none"
-        splits: ClassVar[tuple[str, ...]] = ("train",)
         expects: ClassVar[str] = "a .npy file"
 
-        def load_from(self, path, split):
+        @property
+        def splits(self):
+            return ("train",)
+
+        def images(self, path, split):
             assert split == "train"
-            return Source(torch.from_numpy(np.load(path)), scale=1 / 8)
+            return StoredImages(torch.from_numpy(np.load(path)), scale=1 / 8)
 
     @hookimpl
     def fpmc_datasets():

@@ -1,18 +1,29 @@
 """The floors of the house, read off the imports: a room uses its own floor and those below it."""
 
 import ast
+import re
+from collections.abc import Iterable
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 import fpmc_bench
+from fpmc_bench import contracts, fpmc, testing
 
 ROOT = Path(fpmc_bench.__file__).parent
 REPOSITORY = Path(__file__).parents[1]
-PLUGINS = REPOSITORY / "plugins" / "fpmc_plugins"
+PLUGIN_FILES = sorted((REPOSITORY / "plugins").rglob("*.py"))
 ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
+GUIDE = REPOSITORY / "docs" / "plugins.md"
+PUBLIC = {
+    (module.__name__, name)
+    for module in (fpmc_bench, contracts, fpmc, testing)
+    for name in module.__all__
+}
+"""All that a plugin may import of fpmc_bench."""
 
 
 def drawn_floors() -> tuple[tuple[str, ...], ...]:
@@ -34,20 +45,28 @@ def name_of(path: Path, root: Path) -> str:
 
 
 MODULES = {name_of(path, ROOT): path for path in sorted(ROOT.rglob("*.py"))}
-PLUGIN_MODULES = {name_of(path, PLUGINS): path for path in sorted(PLUGINS.rglob("*.py"))}
 
 
 @cache
 def imports(path: Path) -> frozenset[tuple[str, str]]:
-    """(module, name) of every import of a file, inside functions too; name '' for a module."""
+    return frozenset(imports_of(path.read_text(encoding="utf-8")))
+
+
+def imports_of(code: str) -> set[tuple[str, str]]:
+    """(module, name) of every import of a module, inside functions too; name '' for a module."""
     found: set[tuple[str, str]] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             found |= {(alias.name, "") for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
+            assert node.level == 0, f"relative import of {node.module}"
             found |= {(str(node.module), alias.name) for alias in node.names}
-    return frozenset(found)
+    return found
+
+
+def not_public(found: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those imports of fpmc_bench that no plugin may make."""
+    return {(m, name) for m, name in found if m.split(".")[0] == "fpmc_bench"} - PUBLIC
 
 
 def own_imports(path: Path) -> set[str]:
@@ -117,12 +136,28 @@ def test_the_framework_does_not_know_the_built_in_plugins() -> None:
     assert importers("fpmc_plugins") == set()
 
 
-@pytest.mark.parametrize("module", PLUGIN_MODULES)
-def test_the_built_in_plugins_use_only_public_names(module: str) -> None:
-    private = {
-        (source, name)
-        for source, name in imports(PLUGIN_MODULES[module])
-        if source.split(".")[0] == "fpmc_bench"
-        and any(part.startswith("_") for part in [*source.split("."), name])
+@pytest.mark.parametrize("path", PLUGIN_FILES, ids=lambda path: path.stem)
+def test_plugins_import_only_public_names(path: Path) -> None:
+    assert not_public(imports(path)) == set()
+
+
+def test_the_guide_to_plugins_imports_only_public_names() -> None:
+    modules = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert modules
+    assert not_public(set().union(*(imports_of(code) for code in modules))) == set()
+
+
+def test_an_import_that_is_not_public_is_seen() -> None:
+    code = """
+        import fpmc_bench.engine
+        from fpmc_bench import Source, hookspecs
+        from fpmc_bench.contracts import Denoiser, FPMC
+        def late():
+            from fpmc_bench.fpmc.source import Source
+    """
+    assert not_public(imports_of(dedent(code))) == {
+        ("fpmc_bench.engine", ""),
+        ("fpmc_bench", "hookspecs"),
+        ("fpmc_bench.contracts", "FPMC"),
+        ("fpmc_bench.fpmc.source", "Source"),
     }
-    assert private == set()

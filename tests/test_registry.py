@@ -11,11 +11,14 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 from fpmc_bench import hookspecs
 from fpmc_bench.catalog.datasets import load_dataset
 from fpmc_bench.catalog.parameters import make_plugin
-from fpmc_bench.catalog.registry import KINDS, Registry, build_registry
+from fpmc_bench.catalog.registry import KINDS, Registry, build_registry, installed_registry
+from fpmc_bench.cli.inspect import info
 from fpmc_bench.contracts import AugmentationTask
 from fpmc_bench.errors import PluginError, UnknownNameError
 from fpmc_bench.testing import check_denoiser
@@ -230,19 +233,33 @@ def test_the_modules_of_the_guide_are_working_plugins(site: Site) -> None:
     assert {kind: list(named) for kind, named in registry.items.items()} == {
         "denoisers": ["image-rows", "isotropic-gaussian"],
         "augmentations": ["dither"],
-        "datasets": ["gratings"],
+        "datasets": ["gratings", "moths"],
         "teachers": ["gratings-ddpmpp"],
         "suites": ["small-study", "tiny"],
         "studies": ["small-study"],
     }
     gratings = load_dataset("gratings", {"side_px": 8}, registry=registry)
     assert (len(gratings.train), len(gratings.test)) == (1000, 200)
+    Image.new("RGB", (32, 32)).save(site.folder / "moth.png")
+    moths = make_plugin(registry.get("datasets", "moths").item)
+    assert len(moths.load_from(site.folder, "train")) == 1
     dither = make_plugin(registry.get("augmentations", "dither").item)
     first, again = (dither.augment(AugmentationTask(gratings.train, 0.5, seed=0)) for _ in range(2))
     assert len(first) == 500
     assert first.fingerprint == again.fingerprint
     for denoiser in registry.items["denoisers"].values():
         check_denoiser(denoiser.item)
+
+
+def test_the_built_in_plugins_say_where_they_come_from() -> None:
+    shown = {name: CliRunner().invoke(info, [name]).output for name in ("els", "hflip")}
+    assert "url: https://github.com/Kambm/convolutional_diffusion\n" in shown["els"]
+    assert "url" not in shown["hflip"]
+    found = [
+        named.item for items in installed_registry().items.values() for named in items.values()
+    ]
+    urls = {cls.url for cls in found if isinstance(cls, type)}
+    assert {url.partition("//")[0] for url in urls} == {"", "https:"}
 
 
 def test_the_example_distribution_is_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,16 +134,18 @@ def test_held_out_errors_need_held_out_images(tmp_path: Path) -> None:
         from dataclasses import dataclass
         from typing import ClassVar
         import torch
-        from fpmc_bench import Source, hookimpl
-        from fpmc_bench.contracts import FileDataset
+        from fpmc_bench import hookimpl
+        from fpmc_bench.contracts import FileDataset, StoredImages
         @dataclass(frozen=True)
         class TrainOnly(FileDataset):
             name: ClassVar[str] = "trainonly"
             citation: ClassVar[str] = "none"
-            splits: ClassVar[tuple[str, ...]] = ("train",)
             expects: ClassVar[str] = "anything"
-            def load_from(self, path, split):
-                return Source(torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8))
+            @property
+            def splits(self):
+                return ("train",)
+            def images(self, path, split):
+                return StoredImages(torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8))
         @hookimpl
         def fpmc_datasets():
             return [TrainOnly]

@@ -6,6 +6,7 @@ sigma is met exactly.
 """
 
 import atexit
+import importlib
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -43,9 +44,7 @@ class Scheduler:
 def stub_imports() -> None:
     """Their data sets, configuration and search index, none of them part of `denoise`."""
     stub_missing("torchvision", "torchvision.transforms", "omegaconf", "faiss", "diffusers")
-    import diffusers
-
-    diffusers.DDIMScheduler = Scheduler
+    setattr(importlib.import_module("diffusers"), "DDIMScheduler", Scheduler)  # noqa: B010
 
 
 def scratch_folder() -> Path:

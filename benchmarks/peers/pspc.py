@@ -24,25 +24,25 @@ LEVELS = 2
 class Images:
     """What their denoisers read of a data set: uint8 images [N,C,H,W] of one square size."""
 
-    levels: Tensor
+    codes: Tensor
 
     def __len__(self) -> int:
-        return len(self.levels)
+        return len(self.codes)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, None]]:
-        return ((image.numpy(), None) for image in self.levels)
+        return ((image.numpy(), None) for image in self.codes)
 
     @property
     def image_shape(self) -> list[int]:
-        return list(self.levels.shape[1:])
+        return list(self.codes.shape[1:])
 
     @property
     def num_channels(self) -> int:
-        return self.levels.shape[1]
+        return self.codes.shape[1]
 
     @property
     def resolution(self) -> int:
-        return self.levels.shape[2]
+        return self.codes.shape[2]
 
 
 class Pspc(CheckedOut):
@@ -63,6 +63,7 @@ class Pspc(CheckedOut):
         maps = problem.maps.expand(LEVELS, *problem.maps.shape)
         flexible = denoisers.PSPCFlexDenoiser(images, maps, thresholds)
         masks = masks_of(flexible, case.sigma)
+        assert isinstance(model.precision, PixelMasks)
         differing = masks != model.precision.masks
         if not differing.any():
             return Contest(batched(flexible, case.sigma), model)

@@ -8,16 +8,15 @@ import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 
 class Stub(ModuleType):
     """A module in which every name is an empty class, good for inheriting and annotations."""
 
-    __path__: ClassVar[list[str]] = []  # a package: `import a.b` then finds a.b in sys.modules
-
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self.__path__ = []  # a package: `import a.b` then finds a.b in sys.modules
         self.__spec__ = ModuleSpec(name, None)  # importlib.util.find_spec asks for it
 
     def __getattr__(self, name: str) -> Any:

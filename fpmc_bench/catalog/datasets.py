@@ -54,8 +54,7 @@ def load_dataset(
     if missing := missing_dataset(registered.item, places):
         raise MissingFilesError([missing])
     train = _split(plugin, "train", places)
-    has_test = "test" in getattr(plugin, "splits", ("train", "test"))
-    test = _split(plugin, "test", places) if has_test else None
+    test = _split(plugin, "test", places) if "test" in plugin.splits else None
     if test is not None and train.shape != test.shape:
         raise InputError(
             f"dataset '{name}' has training images {train.shape} and test images {test.shape}"

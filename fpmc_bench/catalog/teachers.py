@@ -22,13 +22,13 @@ def load_teacher(
 ) -> TeacherModel:
     """A network as a denoiser, by a registered name or by what holds it.
 
-    `name_or_path` is a registered teacher's name, `module:function`, or a path, which ends in
-    .safetensors or .pkl or holds a separator. Raises UnknownNameError with near names,
+    `name_or_path` is a registered teacher's name, `module:function`, or a path: a `Path`, or text
+    that ends in .safetensors or .pkl or holds a separator. Raises UnknownNameError with near names,
     MissingFilesError where a registered teacher is one that its user has to provide (`places` say
     where), or CheckpointError for a file that is missing, damaged or holds another network.
     """
     text = str(name_or_path)
-    if is_path(text):
+    if isinstance(name_or_path, Path) or is_path(text):
         return read_network(Path(text).expanduser(), device)
     if is_function(text):
         return FunctionTeacher.named(text, device)

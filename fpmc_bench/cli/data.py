@@ -10,6 +10,7 @@ from fpmc_bench.cli.common import data_option, json_option, print_json, registry
 if TYPE_CHECKING:
     from fpmc_bench.catalog.places import Places
     from fpmc_bench.catalog.registry import Registry
+    from fpmc_bench.contracts import Split
     from fpmc_bench.fpmc.source import Source
 
 
@@ -35,7 +36,9 @@ def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool)
     registry = registry_with_warnings()
     places = Places.given(data)
     loaded = load_dataset(dataset, places=places, registry=registry)
-    splits = {"train": loaded.train} | ({"test": loaded.test} if loaded.test else {})
+    splits: dict[Split, Source] = {"train": loaded.train}
+    if loaded.test:
+        splits["test"] = loaded.test
     facts = [
         {"split": split, **_facts(source), **_labels(registry, places, dataset, split)}
         for split, source in splits.items()
@@ -68,14 +71,15 @@ def _facts(source: "Source") -> dict[str, Any]:
     }
 
 
-def _labels(registry: "Registry", places: "Places", dataset: str, split: str) -> dict[str, str]:
+def _labels(registry: "Registry", places: "Places", dataset: str, split: "Split") -> dict[str, str]:
     """How many images each class has, where the files say so."""
     from fpmc_bench.catalog.parameters import make_plugin
+    from fpmc_bench.contracts import FileDataset
     from fpmc_bench.images.files import label_counts
 
     plugin = make_plugin(registry.get("datasets", dataset).item)
     place = places.find("data", dataset)
-    if place is None or not hasattr(plugin, "images"):
+    if place is None or not isinstance(plugin, FileDataset):
         return {}
     labels = plugin.images(Path(place).expanduser(), split).labels
     if labels is None:

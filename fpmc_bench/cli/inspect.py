@@ -89,6 +89,7 @@ def _details(kind: str, item: "Registered") -> dict[str, Any]:
     hints = get_type_hints(item.item)
     details["description"] = (item.item.__doc__ or "").strip()
     details["citation"] = item.item.citation
+    details["url"] = item.item.url
     details["parameters"] = [
         {
             "name": field.name,
@@ -114,6 +115,8 @@ def _as_text(details: dict[str, Any]) -> str:
         facts = [(key, value) for key, value in details["study"].items() if value]
         return "\n".join([*lines, "", tabulate(facts, tablefmt="plain", maxcolwidths=[None, 80])])
     lines += ["", details["description"], "", f"citation: {details['citation']}"]
+    if details["url"]:
+        lines.append(f"url: {details['url']}")
     if details.get("needs"):
         lines.append(f"needs: {', '.join(details['needs'])}")
     if "max_rate" in details:

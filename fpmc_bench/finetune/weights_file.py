@@ -22,7 +22,7 @@ KIND = "finetuned"
 COMMAND = "fpmc-bench finetune"
 
 
-def load_weights_file(path: Path) -> FinetunedWeights:
+def load_finetuned(path: Path) -> FinetunedWeights:
     """Read a file of `fpmc-bench finetune`; CheckpointError says what is wrong with others."""
     content = read_checkpoint(path, COMMAND)
     tensors, described = tensors_in(content, path, COMMAND)
@@ -48,7 +48,7 @@ def refuse_other_weights(path: Path, expected: FinetuneCard) -> None:
     if not path.exists():
         return
     try:
-        there = _compared(load_weights_file(path).card)
+        there = _compared(load_finetuned(path).card)
     except CheckpointError as error:
         raise ParameterError(f"{error}; move it away, or choose another --out") from error
     if changed := differences(there, _compared(expected)):

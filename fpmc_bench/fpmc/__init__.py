@@ -11,6 +11,7 @@ from fpmc_bench.fpmc.filters import (
     Uniform,
 )
 from fpmc_bench.fpmc.model import FPMC
+from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.translations import Translations
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "SharedByChannels",
     "Translations",
     "Uniform",
+    "reference_denoise",
 ]

@@ -159,17 +159,12 @@ class Finetuning:
 
     @cached_property
     def _built(self) -> BuiltDenoiser:
-        return self._assembled(self.base)
+        return self.plan.built(self.base)
 
     @cached_property
     def _plain(self) -> BuiltDenoiser:
         """Over the training images alone, which can be looked at before any image is made."""
-        return self._assembled(self.base.over_plain_images())
-
-    def _assembled(self, contestant: Contestant) -> BuiltDenoiser:
-        built = self.plan.built(contestant)
-        assert isinstance(built, BuiltDenoiser), "an FPMC, checked at the door"
-        return built
+        return self.plan.built(self.base.over_plain_images())
 
     @cached_property
     def _validation_images(self) -> Tensor:

@@ -8,14 +8,14 @@ from typing import Literal
 
 import fpmc_bench
 from fpmc_bench.catalog.augmentations import PlannedSource, plan_source
-from fpmc_bench.catalog.built import assemble
+from fpmc_bench.catalog.built import BuiltDenoiser, assemble
 from fpmc_bench.catalog.code import origin_of
 from fpmc_bench.catalog.context import Context, load_context
 from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
-from fpmc_bench.contracts import DenoiseFunction, Denoiser, TeacherModel
+from fpmc_bench.contracts import Denoiser, TeacherModel
 from fpmc_bench.documents.names import row_name
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.provenance import PluginOrigin, RowRole
@@ -66,13 +66,12 @@ class Plan:
         """That of an entry of the suite."""
         return self.contestants[[one.name for one in self.contestants].index(name)]
 
-    def built(self, contestant: Contestant) -> DenoiseFunction:
-        """The contestant as a function (z, sigma) -> image: its source is made, its needs are met.
+    def built(self, contestant: Contestant) -> BuiltDenoiser:
+        """An entry as a function (z, sigma) -> image: its source is made, its needs are met.
 
         Raises whatever a plugin raises.
         """
-        if not isinstance(contestant.denoiser, Denoiser):
-            return contestant.denoiser
+        assert isinstance(contestant.denoiser, Denoiser), "a network is one already"
         needs_maps = "sensitivity" in contestant.needs
         source = contestant.source.made()
         return assemble(

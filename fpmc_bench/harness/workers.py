@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fpmc_bench.contracts import DenoiseFunction
+from fpmc_bench.contracts import DenoiseFunction, Denoiser
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.environment import Notary
@@ -122,6 +122,8 @@ class Workbench:
 
     def _denoiser(self, contestant: Contestant) -> DenoiseFunction:
         """Built once per contestant; only the last is kept, for units come contestant by one."""
+        if not isinstance(contestant.denoiser, Denoiser):
+            return contestant.denoiser
         if self._built is None or self._built[0] != contestant.name:
             self._built = None  # gone before another is made
             self._built = (contestant.name, self.workload.plan.built(contestant))

@@ -4,21 +4,20 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock
-from torch import Tensor
 from tqdm import tqdm
 
+from fpmc_bench.contracts import StoredImages
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.decoding import Kind, codes, kind_of, opened
 from fpmc_bench.images.files import ImageFiles, image_files
 from fpmc_bench.storage.cache import cache_directory
-from fpmc_bench.storage.content import content_key
+from fpmc_bench.storage.content import file_fingerprint
 
 VERSION = 1
 """Raised when the same files would be decoded to other bytes."""
@@ -26,20 +25,12 @@ AT_ONCE = 256
 """Images handed to the decoding threads together."""
 
 
-@dataclass(frozen=True, eq=False)
-class StoredImages:
-    """`codes` [N,C,H,W] uint8, mapped from a file; `labels` [N], where they are known."""
-
-    codes: Tensor
-    labels: tuple[int, ...] | None
-
-
 def decoded_images(path: Path) -> StoredImages:
     """The images of a zip or a folder. Decoded the first time, with a progress bar.
 
     InputError names the file that is wrong, and why; nothing is left of a decoding that failed.
     """
-    return stored_images(content_key(path), lambda array: _decode(image_files(path), array))
+    return stored_images(file_fingerprint(path), lambda array: _decode(image_files(path), array))
 
 
 def stored_images(key: str, produce: Callable[[Path], tuple[int, ...] | None]) -> StoredImages:

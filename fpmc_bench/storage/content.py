@@ -16,7 +16,7 @@ from fpmc_bench.storage.cache import cache_directory
 CHUNK_BYTES = 2**22
 
 
-def content_key(path: Path) -> str:
+def file_fingerprint(path: Path) -> str:
     """sha256 over the content of a file, or over names and contents of all files of a folder."""
     files = list(_files(path))
     try:

@@ -9,10 +9,8 @@ from typing import ClassVar
 
 import torch
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.contracts import FPMCDenoiser, ImageShape, ParameterError, Setting
 from fpmc_bench.fpmc import PixelMasks, Uniform
-from fpmc_bench.fpmc.shapes import ImageShape
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,8 @@
 
 import pytest
 import torch
-from fpmc_bench import Source
-from fpmc_bench.contracts import Setting
-from fpmc_bench.engine import fpmc_denoise
-from fpmc_bench.errors import ParameterError
-from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench import Source, fpmc_denoise
+from fpmc_bench.contracts import ImageShape, ParameterError, Setting
 from fpmc_bench.testing import check_denoiser
 
 from fpmc_bench_example.soft_optimal import SoftOptimal

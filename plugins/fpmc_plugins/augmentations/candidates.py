@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.contracts import ParameterError
 
 CANDIDATES = 20
 

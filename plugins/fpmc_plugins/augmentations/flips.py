@@ -5,9 +5,8 @@ from typing import ClassVar
 
 import torch
 
-from fpmc_bench.contracts import Augmentation, AugmentationTask
-from fpmc_bench.errors import ParameterError
-from fpmc_bench.fpmc.source import Source
+from fpmc_bench import Source
+from fpmc_bench.contracts import Augmentation, AugmentationTask, ParameterError
 
 
 def _flipped(source: Source, axis: int, rate: float, seed: int, name: str) -> Source:

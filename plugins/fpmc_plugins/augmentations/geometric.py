@@ -11,10 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fpmc_bench.contracts import Augmentation, AugmentationTask
-from fpmc_bench.errors import InputError
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images.made import made_images
+from fpmc_bench import Source, made_images
+from fpmc_bench.contracts import Augmentation, AugmentationTask, InputError
 from fpmc_plugins.augmentations.candidates import chosen_candidates
 from fpmc_plugins.augmentations.resample import resample
 
@@ -29,8 +27,16 @@ VERSION = 1
 Draw = Callable[[torch.Generator, tuple[int, int]], Tensor]
 
 
+class _Geometric(Augmentation):
+    def check(self, task: AugmentationTask) -> None:
+        if min(task.source.shape.height_px, task.source.shape.width_px) < 2:
+            raise InputError(
+                f"{self.name} needs images of 2 x 2 pixels or more, got {task.source.shape}"
+            )
+
+
 @dataclass(frozen=True)
-class Translate(Augmentation):
+class Translate(_Geometric):
     """Each image moved by N(0, (side/8)^2) along either axis, reflected at the borders."""
 
     name: ClassVar[str] = "translate"
@@ -51,7 +57,7 @@ class Translate(Augmentation):
 
 
 @dataclass(frozen=True)
-class Rotate(Augmentation):
+class Rotate(_Geometric):
     """Each image turned about its centre by an angle from U(-pi, pi), reflected at the borders."""
 
     name: ClassVar[str] = "rotate"
@@ -71,7 +77,7 @@ class Rotate(Augmentation):
 
 
 @dataclass(frozen=True)
-class Scale(Augmentation):
+class Scale(_Geometric):
     """Each image scaled about its centre by 2^(0.2 N(0,1)), reflected where it gets smaller."""
 
     name: ClassVar[str] = "scale"
@@ -100,8 +106,6 @@ def _augmented(
     Images of 256 codes stay so, rounded as any image file is; of fewer they become floats.
     """
     source = task.source
-    if min(source.shape.height_px, source.shape.width_px) < 2:
-        raise InputError(f"{name} needs images of 2 x 2 pixels or more, got {source.shape}")
     found = chosen_candidates(len(source), task.rate, draw, task.seed, name)
 
     def make(rows: range) -> Tensor:

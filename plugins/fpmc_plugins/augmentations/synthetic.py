@@ -7,12 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fpmc_bench import heun_sample
-from fpmc_bench.contracts import Augmentation, AugmentationTask
-from fpmc_bench.diffusion.noise import unit_noise
-from fpmc_bench.errors import UsageError
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images.made import made_images
+from fpmc_bench import Source, heun_sample, made_images, unit_noise
+from fpmc_bench.contracts import Augmentation, AugmentationTask, UsageError
 
 BLOCK_IMAGES = 256
 """That are sampled together. Always whole blocks: in a batch of another size the sums of a network
@@ -31,10 +27,14 @@ class Synthetic(Augmentation):
     name: ClassVar[str] = "synthetic"
     citation: ClassVar[str] = "Filtered Posterior Mean Collections, section 4.3 and appendix B"
 
-    def augment(self, task: AugmentationTask) -> Source:
-        teacher = task.teacher
-        if teacher is None:
+    def check(self, task: AugmentationTask) -> None:
+        if task.teacher is None:
             raise UsageError(f"{self.name} needs the tuning teacher: give its task one")
+
+    def augment(self, task: AugmentationTask) -> Source:
+        self.check(task)
+        teacher = task.teacher
+        assert teacher is not None, "checked"
         as_bytes = task.keeps_bytes
         key = {
             "teacher": teacher.fingerprint,

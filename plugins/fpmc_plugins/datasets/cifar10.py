@@ -5,14 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from fpmc_bench.contracts import FileDataset, Split
-from fpmc_bench.errors import InputError
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images import StoredImages, decoded_images, read_cifar_archive, stored_images
-from fpmc_bench.storage.content import content_key
-from fpmc_plugins.datasets.shapes import checked_shape
+from fpmc_bench import decoded_images, file_fingerprint, read_cifar_archive, stored_images
+from fpmc_bench.contracts import FileDataset, ImageShape, InputError, Split, StoredImages
 
-SHAPE = (3, 32, 32)
 VERSION = 1
 
 
@@ -26,22 +21,20 @@ class Cifar10(FileDataset):
 
     name: ClassVar[str] = "cifar10"
     citation: ClassVar[str] = "Krizhevsky 2009, 'Learning multiple layers of features'"
+    url: ClassVar[str] = "https://www.cs.toronto.edu/~kriz/cifar.html"
     expects: ClassVar[str] = (
         "expected cifar-10-python.tar.gz, which 'fpmc-bench data fetch cifar10' gets, or a zip in "
         "EDM's layout"
     )
 
+    expected_shape: ClassVar[ImageShape | None] = ImageShape(3, 32, 32)
+
     def images(self, path: Path, split: Split) -> StoredImages:
         """With labels, where there are any."""
         if path.is_dir() or _is_tar(path):
-            key = f"{content_key(path)[:24]}{split}{VERSION}"
+            key = f"{file_fingerprint(path)[:24]}{split}{VERSION}"
             return stored_images(key, lambda target: read_cifar_archive(path, split, target))
         return decoded_images(path if split == "train" else _test_zip(path))
-
-    def load_from(self, path: Path, split: Split) -> Source:
-        stored = self.images(path, split)
-        checked_shape(stored, SHAPE, path, self.name)
-        return Source(stored.codes)
 
 
 def _is_tar(path: Path) -> bool:

@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from fpmc_bench import Source
 from fpmc_bench.contracts import Dataset, Split
-from fpmc_bench.fpmc.source import Source
 
 TRAIN_IMAGES = 1297
 SPLIT_SEED = 0

@@ -7,25 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from fpmc_bench.contracts import FileDataset, Split
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images import StoredImages, decoded_images
-from fpmc_plugins.datasets.shapes import checked_shape
-
-SHAPE = (3, 64, 64)
+from fpmc_bench import decoded_images
+from fpmc_bench.contracts import FileDataset, ImageShape, Split, StoredImages
 
 
 @dataclass(frozen=True)
 class _Faces(FileDataset):
-    splits: ClassVar[tuple[Split, ...]] = ("train",)
+    expected_shape: ClassVar[ImageShape | None] = ImageShape(3, 64, 64)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return ("train",)
 
     def images(self, path: Path, split: Split) -> StoredImages:
         return decoded_images(path)
-
-    def load_from(self, path: Path, split: Split) -> Source:
-        stored = self.images(path, split)
-        checked_shape(stored, SHAPE, path, self.name)
-        return Source(stored.codes)
 
 
 @dataclass(frozen=True)
@@ -34,6 +29,7 @@ class FFHQ64(_Faces):
 
     name: ClassVar[str] = "ffhq64"
     citation: ClassVar[str] = "Karras et al. 2019, 'A style-based generator architecture' (FFHQ)"
+    url: ClassVar[str] = "https://github.com/NVlabs/ffhq-dataset"
     expects: ClassVar[str] = (
         "expected ffhq-64x64.zip, made of the 1024x1024 or 128x128 images of FFHQ by "
         "'fpmc-bench data prepare FOLDER ffhq-64x64.zip --side-px 64'"
@@ -46,6 +42,7 @@ class AFHQv2(_Faces):
 
     name: ClassVar[str] = "afhqv2-64"
     citation: ClassVar[str] = "Choi et al. 2020, 'StarGAN v2' (AFHQ, version 2)"
+    url: ClassVar[str] = "https://github.com/clovaai/stargan-v2"
     expects: ClassVar[str] = (
         "expected afhqv2-64x64.zip, made of the 512x512 images of AFHQv2 by "
         "'fpmc-bench data prepare FOLDER afhqv2-64x64.zip --side-px 64'"

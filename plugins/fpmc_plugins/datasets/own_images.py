@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from fpmc_bench.contracts import FileDataset, Split
-from fpmc_bench.errors import InputError, ParameterError
-from fpmc_bench.fpmc.source import Source
-from fpmc_bench.images import StoredImages, decoded_images
+from fpmc_bench import decoded_images
+from fpmc_bench.contracts import FileDataset, InputError, ParameterError, Split, StoredImages
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,6 @@ class _OwnImages(FileDataset):
         part = slice(kept) if split == "train" else slice(kept, None)
         labels = None if stored.labels is None else stored.labels[part]
         return StoredImages(stored.codes[part], labels)
-
-    def load_from(self, path: Path, split: Split) -> Source:
-        return Source(self.images(path, split).codes)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from fpmc_bench.contracts import Dataset, Split
-from fpmc_bench.errors import ParameterError
-from fpmc_bench.fpmc.source import Source
+from fpmc_bench import Source
+from fpmc_bench.contracts import BYTE_SCALE, Dataset, ParameterError, Split
 
 REGION_ROWS, REGION_COLUMNS = 4, 8
 REGION_HEIGHT_PX, REGION_WIDTH_PX = 106, 80
@@ -52,7 +51,7 @@ class Photos(Dataset):
         limit = MAX_TRAIN if split == "train" else MAX_TEST
         order = np.random.default_rng(SEED).permutation(len(crops))[:limit]
         codes = np.ascontiguousarray(crops[order].transpose(0, 3, 1, 2))
-        return Source(torch.from_numpy(codes), scale=1 / 127.5)
+        return Source(torch.from_numpy(codes), scale=BYTE_SCALE)
 
 
 def _regions(picture: np.ndarray, split: Split) -> Iterator[np.ndarray]:

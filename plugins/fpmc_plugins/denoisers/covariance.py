@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from fpmc_bench import Source
-from fpmc_bench.errors import InputError
-from fpmc_bench.storage.cache import cached_tensors
+from fpmc_bench import Source, cached_tensors
+from fpmc_bench.contracts import InputError
 
 CHUNK_IMAGES = 1024
 VERSION = 1

@@ -5,14 +5,17 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
-from fpmc_bench.errors import ParameterError, UnknownNameError
-from fpmc_bench.finetune.weights import FinetunedWeights
-from fpmc_bench.finetune.weights_file import load_weights_file
-from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench import FPMC, FinetunedWeights, load_finetuned
+from fpmc_bench.contracts import (
+    FPMCDenoiser,
+    ImageShape,
+    ParameterError,
+    Place,
+    Setting,
+    UnknownNameError,
+)
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -24,15 +27,15 @@ SAME_SIGMA = 1e-6
 class Finetuned(FPMCDenoiser):
     """What `fpmc-bench finetune` made of another denoiser.
 
-    `weights`: the path of its file, relative to the folder that a command is called in, or the
-    name of one that is shipped. Goes with the dataset, the noise levels and the tuning teacher that
-    it was made for, and with no other; the source may be augmented.
+    `weights`: the name of a file that is shipped, or of one that `--weights NAME=PATH` says the
+    place of. Goes with the dataset, the noise levels and the tuning teacher that it was made for,
+    and with no other; the source may be augmented.
     """
 
     name: ClassVar[str] = "finetuned"
     citation: ClassVar[str] = "Filtered Posterior Mean Collections, sections 4 and 5"
 
-    weights: str
+    weights: Annotated[str, Place("weights")]
 
     @cached_property
     def path(self) -> Path:
@@ -46,7 +49,7 @@ class Finetuned(FPMCDenoiser):
 
     @cached_property
     def file(self) -> FinetunedWeights:
-        return load_weights_file(self.path)
+        return load_finetuned(self.path)
 
     @property
     def fingerprint(self) -> str:

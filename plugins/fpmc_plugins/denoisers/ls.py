@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
+from fpmc_bench.contracts import FPMCDenoiser, ImageShape, Setting
 from fpmc_bench.fpmc import PixelOneHot, Separable
-from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import centred_windows
 from fpmc_plugins.denoisers.schedules import centred_sides, check_centred_sides
 
@@ -24,11 +23,12 @@ class LocalScore(FPMCDenoiser):
 
     name: ClassVar[str] = "ls"
     citation: ClassVar[str] = "Kamb & Ganguli 2025, 'An analytic theory of creativity'"
+    url: ClassVar[str] = "https://github.com/Kambm/convolutional_diffusion"
 
     patch_sizes: tuple[int, ...]
 
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
-        self._check_schedule("patch_sizes", self.patch_sizes, len(sigmas))
+        self.check_schedule("patch_sizes", self.patch_sizes, sigmas)
         check_centred_sides(self.name, self.patch_sizes, shape)
 
     @classmethod

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.contracts import FPMCDenoiser, ImageShape, ParameterError, Setting
 from fpmc_bench.fpmc import Dense, DimensionOneHot
-from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.covariance import spectrum
 
 CONSTANT_PIXEL = 1e-6
@@ -49,6 +47,7 @@ class Lukoianov(FPMCDenoiser):
 
     name: ClassVar[str] = "lukoianov"
     citation: ClassVar[str] = "Lukoianov et al. 2025, 'Locality in image diffusion models'"
+    url: ClassVar[str] = "https://github.com/ottogin/locality-in-diffusion-models"
 
     threshold: float = 0.02
     orientation: Literal["rows", "columns"] = "rows"

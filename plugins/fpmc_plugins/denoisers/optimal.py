@@ -14,6 +14,7 @@ class Optimal(FPMCDenoiser):
 
     name: ClassVar[str] = "optimal"
     citation: ClassVar[str] = "Karras et al. 2022, 'Elucidating the Design Space', eq. 57"
+    url: ClassVar[str] = "https://arxiv.org/abs/2206.00364"
 
     def fpmc(self, setting: Setting, sigma: float) -> FPMC:
         return FPMC(Uniform(setting.shape), Uniform(setting.shape))

@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Need, Setting
-from fpmc_bench.errors import InputError, ParameterError
+from fpmc_bench.contracts import (
+    FPMCDenoiser,
+    ImageShape,
+    InputError,
+    Need,
+    ParameterError,
+    Setting,
+)
 from fpmc_bench.fpmc import PixelMasks
-from fpmc_bench.fpmc.shapes import ImageShape
 
 
 def sensitivity_masks(maps: Tensor, threshold: float) -> Tensor:
@@ -44,12 +49,13 @@ class PspcFlex(FPMCDenoiser):
     citation: ClassVar[str] = (
         "Niedoba et al. 2025, 'Towards a mechanistic explanation of diffusion generalization'"
     )
+    url: ClassVar[str] = "https://github.com/plai-group/pspc"
     needs: ClassVar[frozenset[Need]] = frozenset({"sensitivity"})
 
     thresholds: tuple[float, ...]
 
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
-        self._check_schedule("thresholds", self.thresholds, len(sigmas))
+        self.check_schedule("thresholds", self.thresholds, sigmas)
         for threshold in self.thresholds:
             if not 0 < threshold <= 1:
                 raise ParameterError(

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.contracts import FPMCDenoiser, ImageShape, ParameterError, Setting
 from fpmc_bench.fpmc import Separable
-from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import inner_windows
 
 
@@ -23,11 +21,12 @@ class PspcSquare(FPMCDenoiser):
     citation: ClassVar[str] = (
         "Niedoba et al. 2025, 'Towards a mechanistic explanation of diffusion generalization'"
     )
+    url: ClassVar[str] = "https://github.com/plai-group/pspc"
 
     patch_sizes: tuple[int, ...]
 
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
-        self._check_schedule("patch_sizes", self.patch_sizes, len(sigmas))
+        self.check_schedule("patch_sizes", self.patch_sizes, sigmas)
         largest = min(shape.height_px, shape.width_px)
         for side in self.patch_sizes:
             if not 1 <= side <= largest:

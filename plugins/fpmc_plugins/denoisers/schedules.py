@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from fpmc_bench.errors import ParameterError
-from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.contracts import ImageShape, ParameterError
 
 
 def largest_centred_side(shape: ImageShape) -> int:

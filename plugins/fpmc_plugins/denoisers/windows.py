@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fpmc_bench import FPMC
-from fpmc_bench.contracts import FPMCDenoiser, Setting
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.contracts import FPMCDenoiser, ImageShape, ParameterError, Setting
 from fpmc_bench.fpmc import Filter, PixelOneHot, Separable, Uniform
-from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_plugins.denoisers.geometry import gaussian_windows
 
 
@@ -30,7 +28,7 @@ class Windows(FPMCDenoiser):
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
         for parameter in ("query_widths", "response_widths"):
             widths = getattr(self, parameter)
-            self._check_schedule(parameter, widths, len(sigmas))
+            self.check_schedule(parameter, widths, sigmas)
             for width in widths:
                 if not width >= 0:  # also catches NaN
                     raise ParameterError(

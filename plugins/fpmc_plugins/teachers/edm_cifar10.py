@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.contracts import ImageShape
 from fpmc_plugins.teachers.published import PublishedTeacher, expected_file
 
 CITATION = "Karras et al. 2022 (EDM, arXiv:2206.00364), table 2: CIFAR-10, unconditional"

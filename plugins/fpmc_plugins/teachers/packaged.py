@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from fpmc_bench import load_teacher
 from fpmc_bench.contracts import Teacher, TeacherModel
@@ -12,6 +13,8 @@ FOLDER = Path(__file__).parent
 @dataclass(frozen=True)
 class PackagedTeacher(Teacher):
     """Subclasses say only what they are; `load` reads `<name>.safetensors`."""
+
+    url: ClassVar[str] = "https://arxiv.org/abs/2011.13456"
 
     def load(self, device: str) -> TeacherModel:
         return load_teacher(FOLDER / f"{self.name}.safetensors", device)

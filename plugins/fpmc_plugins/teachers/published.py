@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from fpmc_bench.contracts import FileTeacher, TeacherModel
-from fpmc_bench.errors import CheckpointError
-from fpmc_bench.fpmc.shapes import ImageShape
-from fpmc_bench.teachers.network import NetworkTeacher, read_network
+from fpmc_bench import NetworkTeacher, load_teacher
+from fpmc_bench.contracts import CheckpointError, FileTeacher, ImageShape, TeacherModel
 
 PUBLISHED_AT = "https://nvlabs-fi-cdn.nvidia.com/edm/pretrained"
 
@@ -24,12 +22,13 @@ def expected_file(name: str) -> str:
 class PublishedTeacher(FileTeacher):
     """Subclasses say only what they are; `load_from` reads the published or the converted file."""
 
+    url: ClassVar[str] = "https://github.com/NVlabs/edm"
     architecture: ClassVar[Literal["ddpmpp", "ncsnpp"]]
     shape: ClassVar[ImageShape]
 
     def load_from(self, path: Path, device: str) -> TeacherModel:
         """CheckpointError where the file's network is of another architecture, size or dataset."""
-        model = read_network(path, device)
+        model = load_teacher(path, device)
         found = (
             f"a {model.config.architecture} of {model.shape} images"
             if isinstance(model, NetworkTeacher)
