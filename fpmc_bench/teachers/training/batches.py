@@ -1,6 +1,6 @@
 """What training takes from its images: batches keyed by (seed, step), and the spread of pixels.
 
-Images stay as they are stored (8-bit levels, perhaps in a mapped file) until a batch has them.
+Images stay as they are stored (8-bit codes, perhaps in a mapped file) until a batch has them.
 """
 
 from dataclasses import dataclass
