@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import random
 import re
 import socketserver
 import struct
@@ -17,11 +18,13 @@ import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hostile_pickles import RAW, Calls
 from PIL import Image
 from runs import environment, fpmc_bench
 
@@ -29,6 +32,7 @@ from fpmc_bench import load_dataset
 from fpmc_bench.catalog.datasets import LoadedDataset
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.errors import InputError
+from fpmc_bench.images.cifar_archive import read_cifar_archive
 from fpmc_bench.images.fetch import CHUNK_BYTES
 from fpmc_bench.storage.cache import cache_directory
 
@@ -69,6 +73,43 @@ def python_batches(folder: Path, images: int = 3) -> dict[str, np.ndarray]:
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
         written[name] = data.reshape(-1, 3, 32, 32)
     return written
+
+
+def python2_batch(data: np.ndarray, labels: list[int]) -> bytes:
+    """As Python 2 wrote the official files (protocol 2): its strings are bytes, and its own."""
+
+    def string(value: bytes) -> bytes:
+        short = len(value) < 256
+        return (
+            b"U" + bytes([len(value)]) if short else b"T" + struct.pack("<i", len(value))
+        ) + value
+
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    array += b"(K\x01K" + bytes([len(data)]) + b"M\x00\x0c\x86"
+    array += b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+    array += b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    array += b"\x89" + string(data.tobytes()) + b"tb"
+    numbers = b"]q\x05(" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    items = [b"batch_label", string(b"training batch 1 of 5"), b"labels", numbers, b"data", array]
+    items[::2] = map(string, items[::2])
+    return b"\x80\x02}q\x01(" + b"".join(items) + b"u."
+
+
+@pytest.mark.parametrize("writer", ["python 2", 2, 3, 4])
+def test_a_file_of_cifar_10_whoever_wrote_it(writer: str | int, tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    python_batches(folder)
+    data = np.random.default_rng(9).integers(0, 256, (4, 3072), dtype=np.uint8)
+    labels = [3, 1, 4, 1]
+    batch = {b"labels": labels, b"data": data, b"filenames": [b"a.png"] * 4}
+    content = (
+        python2_batch(data, labels) if isinstance(writer, str) else pickle.dumps(batch, writer)
+    )
+    assert np.array_equal(pickle.loads(content, encoding="bytes")[b"data"], data)
+    (folder / "test_batch").write_bytes(content)
+    found = read_cifar_archive(folder, "test", tmp_path / "images.npy")
+    assert found == tuple(labels)
+    assert np.array_equal(np.load(tmp_path / "images.npy").reshape(4, -1), data)
 
 
 def load(name: str, path: Path, **params: int) -> LoadedDataset:
@@ -279,16 +320,6 @@ def test_fetch_refuses_another_file(
 # bad files: each refused with its name, the reason and a remedy; nothing is left of it
 
 
-class Touch:
-    """Unpickled by an ordinary reader it would leave a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, (f"touch {self.path}",)
-
-
 def truncated_image(folder: Path) -> Path:
     whole = png(picture(1))
     return write_zip(
@@ -446,24 +477,87 @@ def test_a_file_that_the_system_refuses(tmp_path: Path, monkeypatch: pytest.Monk
         load("image-zip", path)
 
 
-@pytest.mark.parametrize("how", ["reduce", "nested", "truncated", "text"])
-def test_a_hostile_python_archive(how: str, tmp_path: Path) -> None:
-    folder, proof = tmp_path / "cifar-10-batches-py", tmp_path / "proof"
+def cifar_refusal(folder: Path, content: bytes) -> str:
+    """What is said of an archive whose first file is this."""
+    if not folder.exists():
+        python_batches(folder)
+    (folder / "data_batch_1").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_cifar_archive(folder, "train", folder.parent / "images.npy")
+    assert not (folder.parent / "images.npy").exists()
+    return str(caught.value)
+
+
+def batch_of(**changes: object) -> bytes:
+    data = np.zeros((3, 3072), np.uint8)
+    batch = {b"data": data, b"labels": [1, 2, 3]} | {k.encode(): v for k, v in changes.items()}
+    return pickle.dumps(batch, protocol=2)
+
+
+HOSTILE = {
+    "call": (pickle.dumps(Calls(os.system, "touch executed")), "system', which no file of CIFAR"),
+    "call inside": (batch_of(data={"x": [Calls(os.system, "touch executed")]}), "system', which"),
+    "call in a list": (batch_of(labels=[1, 2, Calls(eval, "1")]), "eval', which no file of CIFAR"),
+    "cut": (batch_of()[:5000], "not a whole pickle"),
+    "web page": (b"<html></html>", "not a whole pickle"),
+    "other content": (pickle.dumps([1, 2]), "is no batch of CIFAR-10"),
+    "no array": (batch_of(data=[1, 2]), "its data is a list"),
+    "no labels": (batch_of(labels={}), "its labels a dict"),
+    "labels are text": (batch_of(labels=["1", "2", "3"]), "is no batch of CIFAR-10"),
+    "floats": (batch_of(data=np.zeros((3, 3072), np.float32)), "is no batch of CIFAR-10"),
+    "objects": (batch_of(data=np.array([1, "a"], object)), "is no batch of CIFAR-10"),
+    "by columns": (batch_of(data=np.zeros((3072, 3), np.uint8).T), "is no batch of CIFAR-10"),
+    "a label too few": (batch_of(labels=[1, 2]), "9216 bytes of images, expected 6144"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_python_archive(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content, message = HOSTILE[case]
+    said = cifar_refusal(tmp_path / "cifar-10-batches-py", content)
+    assert message in said
+    assert "data_batch_1" in said
+    assert "\n" not in said
+    assert not Path("executed").exists()
+
+
+def test_hostile_bytes_in_a_python_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for content in RAW.values():
+        said = cifar_refusal(tmp_path / "cifar-10-batches-py", content)
+        assert "data_batch_1" in said
+        assert len(said) < 600
+    assert not Path("executed").exists()
+
+
+def test_damage_to_a_python_archive_is_refused_or_read_but_never_another_error(
+    tmp_path: Path,
+) -> None:
+    folder, draw = tmp_path / "cifar-10-batches-py", random.Random(0)
     python_batches(folder)
     whole = (folder / "data_batch_1").read_bytes()
-    contents = {
-        "reduce": pickle.dumps(Touch(proof), protocol=2),
-        "nested": pickle.dumps({b"data": {b"x": [Touch(proof)]}, b"labels": []}, protocol=2),
-        "truncated": whole[: len(whole) // 2],
-        "text": b"<html></html>",
-    }
-    (folder / "data_batch_1").write_bytes(contents[how])
+    places = [*range(200), *range(len(whole) - 200, len(whole))]  # where the instructions are
+    for _ in range(150):
+        damaged = bytearray(whole)
+        for place in draw.choices(places, k=draw.choice([1, 3, 30])):
+            damaged[place] = draw.randrange(256)
+        (folder / "data_batch_1").write_bytes(damaged)
+        with suppress(InputError):
+            read_cifar_archive(folder, "train", tmp_path / "images.npy")
+
+
+def test_a_hostile_python_archive_at_the_command_line(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-10-batches-py"
+    python_batches(folder)
+    (folder / "data_batch_1").write_bytes(HOSTILE["call"][0])
     done = fpmc_bench("data", "info", "cifar10", "--data", f"cifar10={folder}", cwd=tmp_path)
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
-    assert "data_batch_1" in line
-    assert "system, which no file" in line if how in ("reduce", "nested") else "is no batch" in line
-    assert not proof.exists()
+    assert "data_batch_1 asks to import 'posix.system'" in line
+    assert not (tmp_path / "executed").exists()
 
 
 def test_prepare_leaves_nothing_half_written(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import torch
 from filelock import FileLock
 from PIL import Image
-from runs import SMALL_SUITE, figures, fpmc_bench, kill_when, write_suite
+from runs import SMALL_SUITE, environment, figures, fpmc_bench, kill_when, write_suite
 from safetensors.torch import load_file
 
 from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher
@@ -20,11 +22,20 @@ from fpmc_bench.documents.suite import read_suite
 from fpmc_bench.errors import CheckpointError, ParameterError, UnknownNameError
 from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights
 from fpmc_bench.finetune.weights_file import load_finetuned
+from fpmc_bench.storage.tensor_file import TensorFile
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
 from fpmc_bench.testing import check_denoiser, conformance
 from fpmc_plugins.denoisers.finetuned import FOLDER, Finetuned
 
 SHAPE = (1, 3, 4)
+
+
+def header(content: object, after: int = 0) -> bytes:
+    """A safetensors file with this header, and so many bytes of numbers."""
+    text = json.dumps(content).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(after)
+
+
 FEW = ("--steps", "6", "--batch", "16", "--evaluate-every", "2", "--validation-items", "8")
 
 
@@ -178,7 +189,22 @@ def test_damaged_cards(damage: dict[str, object], complaint: str, path: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(None, "no checkpoint at"), (b"<html>", "is not a safetensors file")],
+    [
+        (None, "no checkpoint at"),
+        (b"", "is not a safetensors file"),
+        (b"<html>", "is not a safetensors file"),
+        (b"\xff" * 8, "header is not whole"),
+        (header({"a": 1}), "is not a safetensors file"),
+        (header([]), "header is no JSON object"),
+        (header({"__metadata__": {"fpmc_bench": 3}}), "metadata is not text"),
+        (header({"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}}), "outside of it"),
+        (header({"a": {"dtype": "F16", "shape": [2], "data_offsets": [-4, 0]}}), "outside of it"),
+        (header({"a": {"dtype": "F16", "shape": [2**62], "data_offsets": [0, 4]}}), "outside of"),
+        (header({"a": {"dtype": "U8", "shape": [9], "data_offsets": [0, 4]}}, 4), "another size"),
+        (header({"a": {"dtype": "F1", "shape": [4], "data_offsets": [0, 4]}}, 4), "type 'F1'"),
+        (header({"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}, 4), "has no 'fpmc"),
+        (struct.pack("<Q", 400_000) + b"[" * 400_000, "is not a safetensors file"),
+    ],
 )
 def test_what_is_no_file_of_weights(content: bytes | None, complaint: str, path: Path) -> None:
     path.unlink() if content is None else path.write_bytes(content)
@@ -195,6 +221,67 @@ def test_what_was_read_stays_whatever_becomes_of_the_file(path: Path) -> None:
     assert plugin.fingerprint == hashlib.sha256(content).hexdigest()
     assert torch.equal(plugin.file.model(0).precision.dense(), precision)
     assert Finetuned(weights=str(path)).fingerprint != plugin.fingerprint
+
+
+def test_a_file_that_was_written_into_is_refused(path: Path) -> None:
+    for damage in (lambda content: content[:-5], lambda content: content[:-5] + b"12345"):
+        os.utime(path, (0, 0))  # so that no clock is too coarse to tell
+        weights = load_finetuned(path)
+        content = path.read_bytes()
+        path.write_bytes(damage(content))
+        with pytest.raises(CheckpointError, match="was changed while it was in use"):
+            weights.model(1)
+        path.write_bytes(content)
+
+
+def test_an_open_file_reads_what_its_format_s_own_reader_reads(tmp_path: Path) -> None:
+    kinds = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.uint8)
+    tensors = {str(kind): (100 * torch.rand(3, 5)).to(kind) for kind in (*kinds, torch.bool)}
+    tensors |= {"number": torch.tensor(3.0), "row": torch.arange(7, dtype=torch.int32)}
+    save_tensors(tmp_path / "a.safetensors", tensors, {"some": "card"})
+    file = TensorFile(tmp_path / "a.safetensors", "a command")
+    assert file.card == {"some": "card"}
+    assert file.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        assert file[name].dtype == tensor.dtype
+        assert torch.equal(file[name], tensor)
+    with pytest.raises(KeyError):
+        file["other"]
+
+
+def test_a_file_larger_than_memory_can_be_checked(source: Source, tmp_path: Path) -> None:
+    """Resident memory, whose peak only grows, after a file of one level and after one of 40."""
+    side = 24
+    pixels = side**2
+    for count in (1, 40):
+        weights = small_weights(
+            source=source, sigmas=tuple(range(1, count + 1)), shape=(1, side, side)
+        )
+        values = torch.randn(1500, pixels, generator=torch.Generator().manual_seed(0)).half()
+        tensors = {name: values.clone() for name in weights.tensors}
+        FinetunedWeights(weights.card, tensors).save(tmp_path / f"{count}.safetensors")
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from fpmc_bench.finetune.weights_file import load_finetuned\n"
+        "for path in sys.argv[1:]:\n"
+        "    weights = load_finetuned(Path(path))\n"
+        "    for level in range(len(weights.card.levels)):\n"
+        "        weights.model(level)\n"
+        "    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    paths = [str(tmp_path / f"{count}.safetensors") for count in (1, 40)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *paths],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    small, large = (1024 * int(line) for line in done.stdout.split())
+    size = (tmp_path / "40.safetensors").stat().st_size
+    assert size > 130e6
+    assert large - small < size / 5
 
 
 def test_levels_that_were_not_learned_are_refused(path: Path) -> None:

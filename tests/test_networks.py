@@ -16,7 +16,9 @@ from fpmc_bench.errors import CheckpointError, InputError, ParameterError
 from fpmc_bench.fpmc import FPMC, Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.storage.tensors import CARD_KEY, load_tensors, save_tensors
-from fpmc_bench.teachers.training.trainer import Trainer, TrainingPlan, edm_loss, posterior_mean
+from fpmc_bench.teachers.training.denoising_loss import edm_loss, posterior_mean
+from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.layers import ResampledConv2d
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond

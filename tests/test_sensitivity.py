@@ -1,5 +1,6 @@
 """Sensitivity maps against teachers whose derivatives are known."""
 
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fpmc_bench import Source, sensitivity_maps
 from fpmc_bench.errors import InputError
 from fpmc_bench.storage.cache import cache_directory
 from fpmc_bench.teachers.sensitivity import (
+    SensitivityMaps,
     mean_absolute_jacobian,
     sensitivity_map,
     sensitivity_queries,
@@ -144,6 +146,45 @@ def test_maps_are_computed_once_per_level_and_kept(linear: Linear, source: Sourc
     assert torch.equal(both[1], one)
     assert linear.calls == 2, "sigma 1 was read back"
     assert len(set(cache_directory().rglob("*.safetensors")) - files) == 2
+
+
+def test_maps_by_level_are_those_of_the_stack(linear: Linear, source: Source) -> None:
+    sigmas = (2.0, 1.0, 0.5)
+    maps = SensitivityMaps(linear, source, sigmas, samples=3, seed=1)
+    assert (len(maps), linear.calls) == (3, 0)
+    assert torch.equal(maps[1], sensitivity_map(linear, source, 1.0, samples=3, seed=1))
+    assert linear.calls == 1, "only what was asked for is computed"
+    stack = sensitivity_maps(linear, source, sigmas, samples=3, seed=1)
+    assert all(torch.equal(maps[level], stack[level]) for level in range(3))
+    assert torch.equal(torch.stack(list(maps)), stack)
+    assert torch.equal(maps[-1], stack[-1])
+    assert maps[2] is maps[2]
+    with pytest.raises(IndexError):
+        maps[3]
+    with pytest.raises(InputError, match="at least one sample, got 0"):
+        SensitivityMaps(linear, source, sigmas, samples=0)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_maps_by_level_hold_one_at_most(known: bool, linear: Linear, source: Source) -> None:
+    """Whether they are computed or mapped from their files; and none while the next is computed."""
+    sigmas = [4.0, 2.0, 1.0, 0.5]
+    if known:
+        sensitivity_maps(linear, source, sigmas, samples=2)
+    seen: list[weakref.ref[Tensor]] = []
+    while_computing = []
+
+    @dataclass
+    class Watching(Linear):
+        def __call__(self, z: Tensor, sigma: float) -> Tensor:
+            while_computing.append(sum(one() is not None for one in seen))
+            return super().__call__(z, sigma)
+
+    maps = SensitivityMaps(Watching(linear.matrix, linear.fingerprint), source, sigmas, samples=2)
+    for level in [0, 1, 1, 3, 2, 0]:
+        seen.append(weakref.ref(maps[level]))
+        assert len({id(one()) for one in seen if one() is not None}) == 1
+    assert while_computing == ([] if known else [0] * 4)
 
 
 @pytest.mark.parametrize("change", ["sigma", "samples", "seed", "teacher", "source"])

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,15 @@ from runs import environment, write_plugin
 from trainings import LAUNCHERS, PLAN, SMALL, TINY, assert_close, call, train, weights_after
 
 from fpmc_bench import load_dataset, load_teacher
+from fpmc_bench.errors import ParameterError, UnknownNameError
+from fpmc_bench.jobs.train import train_teacher
 from fpmc_bench.results.render.training_curve import CurvePoint, draw_training_curve
 from fpmc_bench.storage.tensors import load_tensors
+from fpmc_bench.teachers.quality import held_out_errors
 from fpmc_bench.teachers.training.files import TrainingFiles
 from fpmc_bench.teachers.training.log import read_log
 from fpmc_bench.teachers.training.presets import PRESETS
+from fpmc_bench.teachers.training.session import Progress
 from fpmc_bench.teachers.training.trainer import Trainer
 
 
@@ -43,6 +48,49 @@ def test_a_training_leaves_a_teacher_a_log_and_pictures(alone: Path) -> None:
             image.load()
             assert size is None or image.size == size
     assert load_teacher(alone).card.step == 8  # type: ignore[attr-defined]
+
+
+def test_the_function_does_what_the_command_does(alone: Path, tmp_path: Path) -> None:
+    told: list[object] = []
+
+    def begin(done: int, steps: int) -> Progress:
+        told.append((done, steps))
+        return lambda step, loss: told.append(step)
+
+    out = tmp_path / "one.safetensors"
+    network = {"model_channels": 8, "num_blocks": 1}
+    plan = {"batch": 10, "warmup_steps": 2, "steps": 8}
+    settings = {**network, **plan, "device": "cpu", "log_every": 2, "dropout": None}
+    outcome = train_teacher("digits", "ddpmpp", out, settings=settings, begin=begin)
+    files = TrainingFiles(out)
+    assert outcome.written == (out, files.log, files.curve)
+    assert out.read_bytes() == alone.read_bytes()
+    assert told == [(0, 8), *range(1, 9)]
+    test = load_dataset("digits").test
+    assert test is not None
+    assert outcome.held_out == held_out_errors(load_teacher(out), test)
+    with pytest.raises(ParameterError, match="exists; remove it, or choose another --out"):
+        train_teacher("digits", "ddpmpp", out, settings=settings)
+    with pytest.raises(UnknownNameError, match=r"setting 'dropuot'\. Did you mean 'dropout'"):
+        train_teacher("digits", "ddpmpp", tmp_path / "b.safetensors", settings={"dropuot": 0.1})
+    with pytest.raises(UnknownNameError, match=r"size 'smal'\. Did you mean 'small'"):
+        train_teacher("digits", "ddpmpp", tmp_path / "b.safetensors", size="smal")
+
+
+def test_a_training_goes_on_from_another_s_checkpoint_and_measures_only_what_it_is_asked(
+    alone: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "one.safetensors"
+    config = load_teacher(alone).config  # type: ignore[attr-defined]
+    trainer = Trainer(config, replace(PLAN, steps=8), load_dataset("digits").train)
+    weights_after(trainer, 3)
+    trainer.save(out.with_suffix(".checkpoint"))
+    done = call("digits", "--out", str(out), *SMALL, "--held-out-every", "0")
+    assert done.exit_code == 0, done.output
+    assert "going on from step 3 of" in done.output
+    assert "held-out MSE" not in done.output
+    assert load_tensors(out)[0].keys() == load_tensors(alone)[0].keys()
+    assert out.read_bytes() == alone.read_bytes()
 
 
 @pytest.mark.parametrize("held_out", [{}, {0.1: 0.01, 1.0: 0.1, 80.0: 0.5}])

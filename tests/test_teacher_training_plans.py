@@ -11,8 +11,9 @@ from trainings import PLAN, TINY, weights_after
 from fpmc_bench import Source, load_dataset, load_teacher
 from fpmc_bench.errors import CheckpointError, ParameterError
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
+from fpmc_bench.teachers.training.plan import TrainingPlan
 from fpmc_bench.teachers.training.presets import chosen
-from fpmc_bench.teachers.training.trainer import Trainer, TrainingPlan
+from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 

@@ -10,11 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 from trainings import PLAN, TINY, assert_close, weights_after
 
-from fpmc_bench import Source, load_dataset
+from fpmc_bench import FPMC, Source, load_dataset
 from fpmc_bench.errors import ParameterError
+from fpmc_bench.fpmc import Uniform
+from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.teachers.training import denoising_loss
 from fpmc_bench.teachers.training.batches import draw_batch, pixel_spread
-from fpmc_bench.teachers.training.trainer import Trainer, posterior_mean
+from fpmc_bench.teachers.training.denoising_loss import posterior_mean
+from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.sliced_dropout import SlicedDropout
 
 
@@ -81,6 +84,44 @@ def test_chunks_change_neither_the_spread_nor_the_stable_target(
     monkeypatch.setattr("fpmc_bench.teachers.training.batches.CHUNK_IMAGES", 100)
     torch.testing.assert_close(posterior_mean(digits, z, sigma), whole, atol=1e-5, rtol=0)
     assert pixel_spread(digits) == pytest.approx(digits.values().double().std().item(), rel=1e-9)
+
+
+def weighted(digits: Source) -> Source:
+    draw = torch.Generator().manual_seed(0)
+    log_weights = 3 * torch.randn(40, dtype=torch.float64, generator=draw)
+    log_weights[7] = -torch.inf
+    return Source(digits.values(torch.float64)[:40], log_weights)
+
+
+@pytest.mark.parametrize("chunk", [7, 4096])
+def test_the_posterior_mean_of_a_weighted_source_is_the_oracle_s(
+    digits: Source, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denoising_loss, "CHUNK_IMAGES", chunk)
+    source = weighted(digits)
+    optimal = FPMC(Uniform(source.shape), Uniform(source.shape))
+    for sigma in (0.05, 1.0, 80.0):
+        z = source.images[5:8] + sigma * torch.randn(3, 1, 8, 8, dtype=torch.float64)
+        expected = reference_denoise(optimal, source, z, sigma)
+        levels = torch.full((3,), sigma, dtype=torch.float64)
+        torch.testing.assert_close(posterior_mean(source, z, levels), expected)
+        unweighted = posterior_mean(source.images, z, levels)
+        torch.testing.assert_close(
+            unweighted, reference_denoise(optimal, Source(source.images), z, sigma)
+        )
+        equal = Source(source.images, torch.zeros(40))
+        assert torch.equal(posterior_mean(equal, z, levels), unweighted)
+        assert sigma < 0.1 or not torch.allclose(unweighted, expected)
+
+
+def test_batches_of_a_weighted_source_follow_its_weights(digits: Source) -> None:
+    source = weighted(digits)
+    plan = replace(PLAN, batch=4000)
+    x = draw_batch(plan, source, 0, slice(0, 4000)).x
+    drawn = (x[:, None] == source.values()).flatten(2).all(2).double().mean(0)
+    assert source.log_weights is not None
+    assert torch.allclose(drawn, source.log_weights.softmax(0), atol=0.03)
+    assert drawn[7] == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -20,7 +20,7 @@ from fpmc_bench.storage.tensors import load_tensors, save_tensors
 from fpmc_bench.teachers.files.teacher_file import export_teacher
 from fpmc_bench.teachers.network import NetworkTeacher
 from fpmc_bench.teachers.quality import held_out_errors
-from fpmc_bench.teachers.training.trainer import TrainingPlan
+from fpmc_bench.teachers.training.plan import TrainingPlan
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 

@@ -10,7 +10,8 @@ from runs import environment
 from torch import Tensor
 
 from fpmc_bench.cli import main
-from fpmc_bench.teachers.training.trainer import Trainer, TrainingPlan
+from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 
 TINY = NetworkConfig(

@@ -1,6 +1,6 @@
 """The options of `fpmc-bench teacher train` that say what is trained, and what the sizes stand for.
 
-None of them has a default: what is not asked for is the size's (`networks.presets`).
+None of them has a default: what is not asked for is the size's (`teachers.training.presets`).
 """
 
 from dataclasses import asdict

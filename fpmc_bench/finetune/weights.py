@@ -89,7 +89,10 @@ class FinetuneCard(_Frozen):
 
 @dataclass(frozen=True, eq=False)
 class FinetunedWeights:
-    """A card, and log values by "q.7" and "r.7" of noise level 7."""
+    """A card, and log values by "q.7" and "r.7" of noise level 7.
+
+    `tensors` may be an open file (`TensorFile`), of which only the level that is asked for is read.
+    """
 
     card: FinetuneCard
     tensors: Mapping[str, Tensor]
@@ -97,7 +100,10 @@ class FinetunedWeights:
     """sha256 of the file that they were read from."""
 
     def model(self, level: int) -> FPMC:
-        """The collection of one noise level; ParameterError for one that was not learned."""
+        """The collection of one noise level, an index of the card's sigmas.
+
+        ParameterError for a level that was not learned.
+        """
         if not self.card.levels[level].learned:
             raise ParameterError(
                 f"these weights of '{self.card.base}' were not learned at sigma "

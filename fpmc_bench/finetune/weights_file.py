@@ -1,6 +1,8 @@
-"""Reading fine-tuned weights: whatever is wrong with a file is said before anything is computed."""
+"""Reading fine-tuned weights: whatever is wrong with a file is said before anything is computed.
 
-import hashlib
+One noise level at a time: a file may be larger than memory.
+"""
+
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,37 +12,28 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError, InputError, ParameterError
-from fpmc_bench.finetune.plan import AXES
+from fpmc_bench.finetune.plan import AXES, Axis
 from fpmc_bench.finetune.relaxation import kernel_shape, learned_filter, plain_values
 from fpmc_bench.finetune.weights import STRUCTURES, FinetuneCard, FinetunedWeights
 from fpmc_bench.fpmc import Filter
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.storage.folders import differences
-from fpmc_bench.storage.tensors import read_checkpoint, tensors_in
+from fpmc_bench.storage.tensor_file import TensorFile
 
 KIND = "finetuned"
 COMMAND = "fpmc-bench finetune"
 
 
 def load_finetuned(path: Path) -> FinetunedWeights:
-    """Read a file of `fpmc-bench finetune`; CheckpointError says what is wrong with others."""
-    content = read_checkpoint(path, COMMAND)
-    tensors, described = tensors_in(content, path, COMMAND)
-    card = _card(path, described)
-    shape = ImageShape(*card.shape)
+    """Check all of a file of `fpmc-bench finetune`; it stays open, to read levels as they are used.
+
+    Raises CheckpointError naming what is wrong with others.
+    """
+    tensors = TensorFile(path, COMMAND)
+    card = _card(path, tensors.card)
     for level, entry in enumerate(card.levels):
-        found = {
-            axis: _filter(path, f"{axis}.{level}", entry.structures.get(axis), tensors, shape)
-            for axis in AXES
-        }
-        estimators = [filter_.estimators for filter_ in found.values()]
-        if len(set(estimators)) > 1:
-            raise CheckpointError(
-                f"{path} is damaged: q and r of level {level} have "
-                f"{' and '.join(map(str, estimators))} estimators"
-            )
-        _refuse_unanswered(path, level, found["r"])
-    return FinetunedWeights(card, tensors, hashlib.sha256(content).hexdigest())
+        _refuse_damaged(path, level, entry.structures, tensors, ImageShape(*card.shape))
+    return FinetunedWeights(card, tensors, tensors.fingerprint)
 
 
 def refuse_other_weights(path: Path, expected: FinetuneCard) -> None:
@@ -76,6 +69,31 @@ def _card(path: Path, content: Mapping[str, Any]) -> FinetuneCard:
         raise CheckpointError(f"{path} has a damaged card: {where}: {first['msg']}") from error
 
 
+def _refuse_damaged(
+    path: Path,
+    level: int,
+    structures: Mapping[Axis, str],
+    tensors: Mapping[str, Tensor],
+    shape: ImageShape,
+) -> None:
+    """Q and R of a level have to be there, fit each other, and answer for every pixel."""
+    found = {
+        axis: _filter(path, f"{axis}.{level}", structures.get(axis), tensors, shape)
+        for axis in AXES
+    }
+    estimators = [filter_.estimators for filter_ in found.values()]
+    if len(set(estimators)) > 1:
+        raise CheckpointError(
+            f"{path} is damaged: q and r of level {level} have "
+            f"{' and '.join(map(str, estimators))} estimators"
+        )
+    without = int((plain_values(found["r"]).sum(0) == 0).sum())
+    if without:
+        raise CheckpointError(
+            f"{path} is damaged: r.{level} leaves {without} pixels or dimensions without a response"
+        )
+
+
 def _filter(
     path: Path,
     name: str,
@@ -109,12 +127,3 @@ def _filter(
     raise CheckpointError(
         f"{path}: {name} holds values that are no logarithms of precisions or responses"
     )
-
-
-def _refuse_unanswered(path: Path, level: int, response: Filter) -> None:
-    """Every pixel needs an estimator that answers for it."""
-    without = int((plain_values(response).sum(0) == 0).sum())
-    if without:
-        raise CheckpointError(
-            f"{path} is damaged: r.{level} leaves {without} pixels or dimensions without a response"
-        )

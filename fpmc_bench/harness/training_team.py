@@ -11,7 +11,7 @@ from fpmc_bench.harness.processes import Processes
 
 @dataclass(frozen=True)
 class ProcessTeam:
-    """Several processes, each with a share of every batch, as `networks.training` wants them.
+    """Several processes, each with a share of every batch, as `teachers.training` wants them.
 
     Unlike the units of a run these processes depend on one another: where one dies, its launcher
     ends the others, and the training goes on from its checkpoint.

@@ -1,26 +1,28 @@
-"""The official python archive of CIFAR-10, whose files are pickles: read without running them.
+"""The official python archive of CIFAR-10, whose files are pickles: read as data, never run.
 
-Of a pickle's instructions only those are followed that build dicts, lists, strings and numbers. The
-four names that such a file mentions stand for records of ours; any other is refused.
+Each holds a dict of `data`, a numpy array [n,3072] of bytes, and `labels`. Python 2 wrote the
+official ones; those that Python 3 wrote again differ in how they hold bytes.
 """
 
 import io
-import pickle
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fpmc_bench.errors import InputError
+from fpmc_bench.errors import CheckpointError, InputError
+from fpmc_bench.storage.pickled import ENCODE, Node, bytes_of, shown, text_of
+from fpmc_bench.storage.restricted_pickle import read_pickle
 
 TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_FILES = ("test_batch",)
 FOLDER = "cifar-10-batches-py"
-IMAGE_SHAPE = (3, 32, 32)
+IMAGE_SHAPE, IMAGE_BYTES = (3, 32, 32), 3 * 32 * 32
 MAX_FILE_BYTES = 2**26
+RECONSTRUCT = frozenset(f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core"))
+KNOWN_NAMES = RECONSTRUCT | {"numpy.ndarray", "numpy.dtype", ENCODE}
+"""Every name that such a file mentions, and no other."""
 
 
 def read_cifar_archive(path: Path, split: str, target: Path) -> tuple[int, ...]:
@@ -80,76 +82,30 @@ def _from_tar(path: Path, names: tuple[str, ...]) -> list[bytes]:
 def _batch(content: bytes, name: str) -> tuple[np.ndarray, list[int]]:
     """Images [n,3,32,32] uint8 and classes of one file."""
     try:
-        batch = _Reader(io.BytesIO(content), encoding="bytes").load()
-        data, labels = batch[b"data"], batch[b"labels"]
-        values = np.frombuffer(data.content, np.uint8).reshape(-1, *IMAGE_SHAPE)
-        if data.dtype != "u1" or len(values) != len(labels):
-            raise ValueError(f"{len(values)} images of type {data.dtype}, {len(labels)} labels")
-        return values, [int(label) for label in labels]
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
-    except Exception as error:  # a hostile pickle can make the reader raise anything
+        batch = read_pickle(io.BytesIO(content), KNOWN_NAMES, name, "file of CIFAR-10")
+    except CheckpointError as error:
+        raise InputError(str(error)) from error
+    found = batch if isinstance(batch, dict) else {}
+    data, labels = _array_bytes(found.get("data")), found.get("labels")
+    if data is None or not isinstance(labels, list) or any(type(one) is not int for one in labels):
         raise InputError(
-            f"{name} is no batch of CIFAR-10 ({type(error).__name__}: {error}); fetch the archive "
-            f"again"
-        ) from error
+            f"{name} is no batch of CIFAR-10: its data is {shown(found.get('data'))}, its labels "
+            f"{shown(labels)}; expected a numpy array of bytes and a list of numbers. Fetch the "
+            f"archive again"
+        )
+    if len(data) != (expected := len(labels) * IMAGE_BYTES):
+        raise InputError(
+            f"{name} is no batch of CIFAR-10: it has {len(data)} bytes of images, expected "
+            f"{expected} for its {len(labels)} labels; fetch the archive again"
+        )
+    return np.frombuffer(data, np.uint8).reshape(-1, *IMAGE_SHAPE), labels
 
 
-@dataclass
-class _Dtype:
-    name: str
-
-    def __setstate__(self, state: Any) -> None:
-        """Byte order and alignment: bytes have none."""
-
-
-@dataclass
-class _Array:
-    """What numpy would make an array of."""
-
-    content: bytes = b""
-    dtype: str = ""
-    shape: tuple[int, ...] = field(default=())
-
-    def __setstate__(self, state: Any) -> None:
-        _, self.shape, dtype, fortran, content = state
-        if fortran or not isinstance(dtype, _Dtype) or not isinstance(content, bytes):
-            raise ValueError("an array that is not a plain block of bytes")
-        self.dtype, self.content = dtype.name, content
-
-
-def _text(value: Any) -> str:
-    return value.decode("ascii") if isinstance(value, bytes) else str(value)
-
-
-def _latin1(text: Any, encoding: Any = "latin1") -> bytes:
-    """How Python 3 writes bytes into a pickle of Python 2."""
-    if not isinstance(text, str) or _text(encoding) != "latin1":
-        raise ValueError("text that is not bytes in disguise")
-    return text.encode("latin1")
-
-
-_STAND_INS: dict[str, Callable[..., Any]] = {
-    "_reconstruct": lambda *_: _Array(),
-    "ndarray": _Array,
-    "dtype": lambda name, *_: _Dtype(_text(name)),
-    "encode": _latin1,
-}
-_HOMES = {
-    "_reconstruct": ("numpy.core.multiarray", "numpy._core.multiarray"),
-    "ndarray": ("numpy",),
-    "dtype": ("numpy",),
-    "encode": ("_codecs",),
-}
-
-
-class _Reader(pickle.Unpickler):
-    """Finds nothing but the stand-ins: no module is imported, no callable of others is called."""
-
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        if module_name not in _HOMES.get(global_name, ()):
-            raise InputError(
-                f"it names {module_name}.{global_name}, which no file of CIFAR-10 does: it is not "
-                f"to be trusted, and nothing of it was run"
-            )
-        return _STAND_INS[global_name]
+def _array_bytes(value: Any) -> bytes | None:
+    """The content of a pickled numpy array of bytes, in C order; None of anything else."""
+    if not (isinstance(value, Node) and value.name in RECONSTRUCT):
+        return None
+    match value.state:  # what ndarray.__setstate__ takes
+        case (_, tuple(), Node(name="numpy.dtype", args=(kind, *_)), fortran, content):
+            return bytes_of(content) if text_of(kind) == "u1" and not fortran else None
+    return None

@@ -1,57 +1,137 @@
-"""From what was chosen to a session that is ready to go; everything is checked on the way."""
+"""train_teacher: a teacher network trained on a dataset, in one process or in many."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
-from fpmc_bench.catalog.datasets import LoadedDataset
-from fpmc_bench.errors import ParameterError
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset
+from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.errors import ParameterError, UsageError
+from fpmc_bench.harness.processes import join_processes
 from fpmc_bench.harness.training_team import ProcessTeam
+from fpmc_bench.teachers.network import read_network
+from fpmc_bench.teachers.quality import held_out_errors
 from fpmc_bench.teachers.training.batches import pixel_spread
 from fpmc_bench.teachers.training.files import TrainingFiles
-from fpmc_bench.teachers.training.presets import Choices
-from fpmc_bench.teachers.training.session import Habits, Session
-from fpmc_bench.teachers.training.trainer import Trainer, TrainingPlan
+from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.presets import chosen
+from fpmc_bench.teachers.training.session import Habits, Progress, Session
+from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 
+Begin = Callable[[int, int], Progress]
+"""Told the steps done already and those of the plan; returns what is to be told of each step."""
 
-def new_session(
-    data: LoadedDataset,
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What a training leaves."""
+
+    written: tuple[Path, ...]
+    """The teacher file, then its log and the figure of it; none but from the main process."""
+    held_out: Mapping[float, float]
+    """sigma -> mean squared error of the finished file, whose weights are rounded, on test images;
+    empty where the dataset has none, where it was asked for by 0, and but in the main process."""
+
+
+def refuse_at_once(out: Path, size: str, settings: Mapping[str, Any], processes: int) -> None:
+    """ParameterError for what can't be, as far as that is known before anything is started."""
+    batch = chosen(size, settings).plan["batch"]
+    TrainingFiles(out).refuse_finished()
+    if batch < processes:
+        raise ParameterError(
+            f"a batch of {batch} can't be shared by {processes} processes: every process needs an "
+            f"image; raise --batch or lower --processes"
+        )
+
+
+def train_teacher(
+    dataset: str,
     architecture: str,
-    choices: Choices,
-    files: TrainingFiles,
-    processes: Processes,
-    part_images: int | None,
-) -> Session:
-    """Raises ParameterError or InputError naming the setting that is senseless or does not fit."""
+    out: Path,
+    *,
+    size: str = "tiny",
+    settings: Mapping[str, Any] | None = None,
+    part_images: int | None = None,
+    begin: Begin | None = None,
+    places: Places | None = None,
+    registry: Registry | None = None,
+) -> TrainingOutcome:
+    """Train a "ddpmpp" or "ncsnpp" and write it to `out`; go on where an earlier training stopped.
+
+    `settings` override those of the `size` (`presets.PRESETS`): fields of NetworkConfig,
+    TrainingPlan and Habits, and the `device`; None leaves the size's. `part_images`: how many a
+    process takes through the network at a time. `begin` is called in the main process alone. In a
+    process started by accelerate or torchrun this computes a share of every batch.
+
+    Raises ParameterError or InputError naming the setting that is senseless or does not fit the
+    dataset, and ParameterError where the loss stops being finite; RunError where another training
+    holds the files or the processes see different ones; CheckpointError for a checkpoint of
+    another training; and what `load_dataset` raises.
+    """
+    asked = settings or {}
+    choices, files = chosen(size, asked), TrainingFiles(out)
+    files.refuse_finished()
+    processes = join_processes(_known_device(choices.habits.pop("device")))
+    data = load_dataset(dataset, places=places, registry=registry)
+    _refuse_impossible(data, asked)
+    team = ProcessTeam(processes)
     trainer = Trainer(
         _network_config(data, architecture, choices.network),
         TrainingPlan(**choices.plan),
         data.train,
         processes.device,
-        team=ProcessTeam(processes),
+        team=team,
         part_images=part_images,
     )
-    return Session(trainer, files, Habits(**choices.habits), data.test)
+    session = Session(trainer, files, Habits(**choices.habits), data.test)
+    with session.opened() as done:
+        team.agree_on(done)
+        told = begin(done, trainer.plan.steps) if begin and processes.is_main else None
+        session.run(told or (lambda step, loss: None))
+        written = session.finish(data.name) if processes.is_main else ()
+    measured = processes.is_main and asked.get("held_out_every") != 0
+    errors = _held_out(files, data, processes.device) if measured else {}
+    return TrainingOutcome(written, errors)
 
 
-def refuse_impossible(data: LoadedDataset, asked: Mapping[str, Any]) -> None:
+def _known_device(name: str) -> str:
+    """The name, or UsageError where it is a GPU that this machine does not have."""
+    count = torch.cuda.device_count()
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and count and number and not (number.isdecimal() and int(number) < count):
+        raise UsageError(
+            f"device '{name}' was asked for, but torch finds {count} CUDA GPUs, from 0"
+        )
+    return name
+
+
+def _refuse_impossible(data: LoadedDataset, asked: Mapping[str, Any]) -> None:
     """ParameterError where something was asked for that this dataset has no images for.
 
     What only the size asks for is left out in silence.
     """
-    if asked["held_out_every"] and data.test is None:
+    if asked.get("held_out_every") and data.test is None:
         raise ParameterError(
             f"--held-out-every: dataset '{data.name}' has no test images to measure on; leave it "
             f"out, or use 0"
         )
-    if asked["grid_every"] and data.shape.channels not in (1, 3):
+    if asked.get("grid_every") and data.shape.channels not in (1, 3):
         raise ParameterError(
             f"--grid-every: only grey and RGB images can be shown, '{data.name}' has "
             f"{data.shape}; leave it out, or use 0"
         )
+
+
+def _held_out(files: TrainingFiles, data: LoadedDataset, device: str) -> dict[float, float]:
+    if data.test is None:
+        return {}
+    return held_out_errors(read_network(files.teacher, device), data.test, device=device)
 
 
 def _network_config(

@@ -3,7 +3,8 @@
 A pickle is a program. Python's own machine imports the names in it and calls them, which is how
 a file runs code. This one knows a name only as text: what the program would call becomes a Node
 that holds the name and the arguments. A name outside the reader's list, or an instruction that no
-pickle of tensors needs, is a CheckpointError. Instructions: PEP 307, PEP 3154, pickletools.
+pickle of tensors or arrays needs, is a CheckpointError. It knows what Python 2 writes by protocol
+2 and Python 3 by protocols 2 to 4: PEP 307, PEP 3154, pickletools.
 """
 
 import pickletools
@@ -12,16 +13,18 @@ from collections.abc import Callable, Collection
 from typing import IO, Any
 
 from fpmc_bench.errors import CheckpointError
-from fpmc_bench.storage.pickled import SHOWN, Name, Node, Persistent, shown
+from fpmc_bench.storage.pickled import SHOWN, Name, Node, Persistent, shown, text_of
 
 MOST_INSTRUCTIONS = 5_000_000
 """A published file has about a tenth of that; the limit bounds time and memory."""
+LONGEST_KEY = 1000
+"""Of a dict or set, in characters: every use of a key may read all of it."""
 
 PLAIN = {
     "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE",
-    "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",
+    "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BINSTRING", "SHORT_BINSTRING",
 }  # fmt: skip
-"""Instructions that push their argument."""
+"""Instructions that push their argument; a string of Python 2 is text with a code point a byte."""
 CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
@@ -37,15 +40,16 @@ SETS = {"builtins.set", "__builtin__.set"}
 DICTS = {"collections.OrderedDict", "dnnlib.util.EasyDict", "dnnlib.EasyDict"}
 
 
-def read_pickle(stream: IO[bytes], known: Collection[str], origin: str) -> Any:
+def read_pickle(stream: IO[bytes], known: Collection[str], origin: str, kind: str) -> Any:
     """The value of the pickle that starts here, made of containers, numbers, text and Nodes.
 
     `stream` must clip a read that is longer than what is left (a BytesIO or an mmap does), and is
     left after the pickle. `known` are the names it may mention; `origin` says in errors where it
-    comes from. Raises CheckpointError for a truncated or malformed pickle, and naming any other
-    name or instruction.
+    comes from, `kind` what is expected there, as "file of CIFAR-10". Keys of dicts and sets are
+    text, whether they were written as text or bytes. Raises CheckpointError for a truncated or
+    malformed pickle, and naming any other name or instruction.
     """
-    machine = _Machine(known, origin)
+    machine = _Machine(known, origin, kind)
     try:
         for count, (opcode, argument, position) in enumerate(pickletools.genops(stream)):
             if count >= MOST_INSTRUCTIONS:
@@ -63,8 +67,8 @@ def read_pickle(stream: IO[bytes], known: Collection[str], origin: str) -> Any:
 class _Machine:
     """The stack, its marks and the memo. `step` raises IndexError or KeyError for what isn't."""
 
-    def __init__(self, known: Collection[str], origin: str) -> None:
-        self.known, self.origin = known, origin
+    def __init__(self, known: Collection[str], origin: str, kind: str) -> None:
+        self.known, self.origin, self.kind = known, origin, kind
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -77,12 +81,12 @@ class _Machine:
             self.stack.append(CONSTANTS[opcode]())
         elif opcode in TUPLES:
             self.stack.append(self._take(TUPLES[opcode]))
-        elif hasattr(self, f"_do_{opcode.lower()}"):
-            getattr(self, f"_do_{opcode.lower()}")(argument)
+        elif opcode in HANDLERS:
+            HANDLERS[opcode](self, argument)
         else:
             raise CheckpointError(
-                f"{self.origin} has instruction {opcode} at byte {position}, which no pickle of "
-                f"network weights needs; it was not executed"
+                f"{self.origin} has instruction {opcode} at byte {position}, which no {self.kind} "
+                f"needs; it was not executed"
             )
 
     def _take(self, count: int) -> tuple[Any, ...]:
@@ -174,9 +178,12 @@ class _Machine:
     def _key(self, key: Any) -> str:
         # only text has a secret hash: numbers could be chosen to collide, so that a dict of them
         # takes forever, and a deeply nested tuple would overflow the C stack as it is hashed
-        if not isinstance(key, str):
+        text = text_of(key[: LONGEST_KEY + 1] if isinstance(key, bytes) else key)
+        if text is None:
             raise self._fail(f"a {type(key).__name__} is used as a key")
-        return key
+        if len(text) > LONGEST_KEY:
+            raise self._fail(f"a key has more than {LONGEST_KEY} characters")
+        return text
 
     def _do_global(self, argument: str) -> None:
         self._name(*argument.split(" ", 1))
@@ -191,9 +198,8 @@ class _Machine:
         text = f"{module}.{name}"
         if text not in self.known:
             raise CheckpointError(
-                f"{self.origin} asks to import {shown(text)}, which no published EDM file "
-                f"does; nothing was imported or run. Expected tensors and the objects of EDM's "
-                f"persistence helper"
+                f"{self.origin} asks to import {shown(text)}, which no {self.kind} does; nothing "
+                f"was imported or run"
             )
         self.stack.append(Name(text))
 
@@ -215,3 +221,11 @@ class _Machine:
         if not isinstance(self.stack[-1], Node):
             raise self._fail(f"it sets the state of a {type(self.stack[-1]).__name__}")
         self.stack[-1].state = state
+
+
+HANDLERS: dict[str, Callable[[_Machine, Any], None]] = {
+    name.removeprefix("_do_").upper(): handler
+    for name, handler in vars(_Machine).items()
+    if name.startswith("_do_")
+}
+"""What the other instructions do, by name."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from fpmc_bench.errors import CheckpointError
@@ -34,47 +34,31 @@ def load_tensors(
 
     Tensors are mapped from the file. `written_by`: the command that writes files like this one.
     """
-    _refuse_missing(path, written_by)
+    refuse_missing(path, written_by)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise _other_file(path, error, written_by) from error
-    return tensors, _card(path, metadata, written_by)
+        raise other_file(path, error, written_by) from error
+    return tensors, card_of(path, metadata, written_by)
 
 
-def tensors_in(
-    content: bytes, path: Path, written_by: str
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """As `load_tensors`, of what was read from `path`: whatever becomes of the file, it stays."""
-    try:
-        tensors = load(content)
-    except SafetensorError as error:
-        raise _other_file(path, error, written_by) from error
-    # a valid file begins with the length of its header, which is JSON
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return tensors, _card(path, header.get("__metadata__", {}), written_by)
-
-
-def read_checkpoint(path: Path, written_by: str) -> bytes:
-    """All of a file; CheckpointError where there is none."""
-    _refuse_missing(path, written_by)
-    return path.read_bytes()
-
-
-def _refuse_missing(path: Path, written_by: str) -> None:
+def refuse_missing(path: Path, written_by: str) -> None:
+    """CheckpointError where there is no file."""
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}; expected one of '{written_by}'")
 
 
-def _other_file(path: Path, error: Exception, written_by: str) -> CheckpointError:
+def other_file(path: Path, error: Exception, written_by: str) -> CheckpointError:
+    """What to raise where a file can't be read as tensors."""
     return CheckpointError(
         f"{path} is not a safetensors file ({error}); expected one written by '{written_by}'"
     )
 
 
-def _card(path: Path, metadata: Mapping[str, str], written_by: str) -> dict[str, Any]:
+def card_of(path: Path, metadata: Mapping[str, str], written_by: str) -> dict[str, Any]:
+    """The card of a file with this metadata; CheckpointError where it has none, or no object."""
     if CARD_KEY not in metadata:
         raise CheckpointError(
             f"{path} has no '{CARD_KEY}' card in its metadata: it holds tensors but does not say "

@@ -1,4 +1,7 @@
-"""How good a teacher is: its error against clean test images, level by level."""
+"""How good a teacher is: its error against clean held-out images, at one noise level at a time.
+
+Held out are the images of the test split, which no training, tuning or fine-tuning has seen.
+"""
 
 from collections.abc import Sequence
 
@@ -22,9 +25,10 @@ def held_out_errors(
     seed: int = 0,
     device: str = "cpu",
 ) -> dict[float, float]:
-    """sigma -> mean of (D(x + sigma·eps, sigma) - x)^2 over the first 500 test images.
+    """sigma -> mean of (D(x + sigma·eps, sigma) - x)^2 over pixels of the first 500 test images.
 
-    The same keyed noise at every level and for every teacher.
+    In squared pixel units of [-1, 1]. The same keyed noise at every noise level and for every
+    teacher. Raises what `denoise` raises.
     """
     count = min(len(test), MAX_IMAGES)
     noise = unit_noise(seed, "held-out", range(count), tuple(test.shape)).to(device)

@@ -1,7 +1,6 @@
 """Sensitivity maps of a teacher: which input pixels move an output pixel (paper eq. 39)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,6 +19,45 @@ PIXELS_PER_PASS, GPU_PIXELS_PER_PASS = 2**13, 2**16
 less."""
 
 
+class SensitivityMaps:
+    """`sensitivity_map` at each of `sigmas`, one held at a time: G[level] [H,W,H,W] float32.
+
+    Stands in for a tensor [S,H,W,H,W] (2.7 GB at 40 levels of 64x64 pixels) wherever one takes a
+    level at a time. A map is read from its file, or computed, when it is asked for, and let go
+    when another one is; that raises what `sensitivity_map` raises, and IndexError beyond the last
+    level. InputError where `samples` is not positive.
+    """
+
+    def __init__(
+        self,
+        teacher: TeacherModel,
+        source: Source,
+        sigmas: Sequence[float],
+        samples: int = 32,
+        seed: int = 0,
+        *,
+        device: str = "cpu",
+    ) -> None:
+        _check_samples(samples)
+        self.teacher, self.source = teacher, source
+        self.sigmas = tuple(float(sigma) for sigma in sigmas)
+        self.samples, self.seed, self.device = samples, seed, device
+        self._last: tuple[float, Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.sigmas)
+
+    def __getitem__(self, level: int) -> Tensor:
+        sigma = self.sigmas[level]
+        if self._last is None or self._last[0] != sigma:
+            self._last = None  # before the next one needs its room
+            found = sensitivity_map(
+                self.teacher, self.source, sigma, self.samples, self.seed, device=self.device
+            )
+            self._last = sigma, found
+        return self._last[1]
+
+
 def sensitivity_maps(
     teacher: TeacherModel,
     source: Source,
@@ -29,33 +67,16 @@ def sensitivity_maps(
     *,
     device: str = "cpu",
 ) -> Tensor:
-    """`sensitivity_map` at every noise level: G [S,H,W,H,W] float32, on the CPU."""
-    levels = [float(sigma) for sigma in sigmas]
-    return torch.stack(
-        [sensitivity_map(teacher, source, s, samples, seed, device=device) for s in levels]
-    )
+    """`sensitivity_map` at every noise level: G [S,H,W,H,W] float32, on the CPU.
 
-
-@dataclass(frozen=True, eq=False)
-class SensitivityMaps:
-    """Maps at every noise level of a grid, each computed (or read) when it is asked for."""
-
-    teacher: TeacherModel
-    source: Source
-    sigmas: tuple[float, ...]
-    samples: int = 32
-    seed: int = 0
-    device: str = "cpu"
-
-    def __len__(self) -> int:
-        return len(self.sigmas)
-
-    def __getitem__(self, level: int, /) -> Tensor:
-        """G [H,W,H,W] at sigmas[level]."""
-        sigma = self.sigmas[level]
-        return sensitivity_map(
-            self.teacher, self.source, sigma, self.samples, self.seed, device=self.device
-        )
+    All of them at once: `SensitivityMaps` holds one. InputError as in `sensitivity_map`.
+    """
+    maps = SensitivityMaps(teacher, source, sigmas, samples, seed, device=device)
+    _, height, width = source.shape
+    found = torch.empty(len(maps), height, width, height, width)
+    for level in range(len(maps)):
+        found[level] = maps[level]
+    return found
 
 
 def sensitivity_map(
@@ -73,8 +94,7 @@ def sensitivity_map(
     |d T(z, sigma)_{(y,x),c} / d z_{j,c'}|. Kept in the cache, one file a noise level.
     Raises InputError where the teacher is not differentiable in z, or its gradients not finite.
     """
-    if samples < 1:
-        raise InputError(f"a sensitivity map needs at least one sample, got {samples}")
+    _check_samples(samples)
     key = {
         "teacher": teacher.fingerprint,
         "source": source.fingerprint,
@@ -89,6 +109,11 @@ def sensitivity_map(
         return {"map": mean_absolute_jacobian(teacher, z.to(device), sigma)}
 
     return cached_tensors("sensitivity", key, compute)["map"]
+
+
+def _check_samples(samples: int) -> None:
+    if samples < 1:
+        raise InputError(f"a sensitivity map needs at least one sample, got {samples}")
 
 
 def sensitivity_queries(source: Source, sigma: float, samples: int, seed: int) -> Tensor:
@@ -116,7 +141,8 @@ def mean_absolute_jacobian(
     Reverse mode: images don't mix, so the gradient of a value summed over the batch holds every
     image's own gradient. For `outputs_together` values at once (default: on a GPU as many as there
     is room for, on a processor one) the batch holds every image as often. The network's forward
-    pass is kept.
+    pass is kept. Raises InputError where the teacher is not differentiable in z, or a gradient not
+    finite.
     """
     batch, channels, height, width = z.shape
     pixels = height * width

@@ -57,8 +57,8 @@ def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
 
 def _enlarged(image: NDArray[np.floating], factor: int) -> Image.Image:
     """[C,H,W] in [-1, 1] -> RGB; the inverse of uint8 / 127.5 - 1."""
-    levels = np.rint((np.clip(image, -1, 1) + 1) * 127.5).astype(np.uint8)
-    colours = np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0)
+    codes = np.rint((np.clip(image, -1, 1) + 1) * 127.5).astype(np.uint8)
+    colours = np.broadcast_to(codes, (3, *codes.shape[1:])).transpose(1, 2, 0)
     return Image.fromarray(np.repeat(np.repeat(colours, factor, axis=0), factor, axis=1))
 
 

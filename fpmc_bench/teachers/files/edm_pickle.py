@@ -11,7 +11,7 @@ import mmap
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from torch import Tensor
 
@@ -19,7 +19,7 @@ from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.pickled import Node, shown
 from fpmc_bench.storage.restricted_pickle import DICTS, SETS, read_pickle
 from fpmc_bench.teachers.files.edm_arguments import config_of
-from fpmc_bench.teachers.files.edm_storage import TENSOR_NAMES, TensorReader
+from fpmc_bench.teachers.files.edm_storage import KIND, TENSOR_NAMES, TensorReader
 from fpmc_bench.teachers.unet.config import NetworkConfig
 
 PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
@@ -59,7 +59,8 @@ def read_edm_pickle(path: Path) -> PickledNetwork:
         raise CheckpointError(f"{path} is empty, it is truncated; fetch it again")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
         sha256 = hashlib.sha256(view).hexdigest()
-        content = read_pickle(view, KNOWN_NAMES, str(path))  # type: ignore[arg-type]  # reads alike
+        stream = cast(IO[bytes], view)  # reads alike
+        content = read_pickle(stream, KNOWN_NAMES, str(path), KIND)
         size, end = len(view), view.tell()
     if end != size:
         raise CheckpointError(f"{path} has {size - end} bytes after its pickle; fetch it again")

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError
-from fpmc_bench.storage.pickled import Name, Node, Persistent, shown
+from fpmc_bench.storage.pickled import ENCODE, Name, Node, Persistent, bytes_of, shown
 from fpmc_bench.storage.restricted_pickle import read_pickle
 
+KIND = "published EDM file"
 REBUILD_TENSOR = "torch._utils._rebuild_tensor_v2"
 REBUILD_PARAMETER = "torch._utils._rebuild_parameter"
 LOAD_STORAGE = "torch.storage._load_from_bytes"
-ENCODE = "_codecs.encode"
 TENSOR_NAMES = frozenset({REBUILD_TENSOR, REBUILD_PARAMETER, LOAD_STORAGE, ENCODE})
 STORAGE_TYPES: dict[str, "np.dtype[Any]"] = {
     "torch.FloatStorage": np.dtype("<f4"),
@@ -75,7 +75,9 @@ class TensorReader:
         if not (isinstance(node, Node) and node.name == LOAD_STORAGE and len(node.args) == 1):
             raise CheckpointError(f"{where} has no storage; the file is damaged")
         if id(node) not in self._storages:
-            content = _bytes(node.args[0], where)
+            content = bytes_of(node.args[0])
+            if content is None:
+                raise CheckpointError(f"{where} has a storage without bytes; the file is damaged")
             self._bytes_left -= len(content)
             if self._bytes_left < 0:
                 raise CheckpointError(
@@ -98,13 +100,13 @@ def read_storage(content: bytes, where: str) -> Tensor:
         )
     stream = io.BytesIO(content)
     origin = f"{where}, its storage"
-    head = [read_pickle(stream, (), origin) for _ in range(3)]
+    head = [read_pickle(stream, (), origin, KIND) for _ in range(3)]
     if head[:2] != [MAGIC_NUMBER, VERSION]:
         raise CheckpointError(f"{origin} is not a stream of torch.save; the file is damaged")
     if not isinstance(head[2], dict) or head[2].get("little_endian") is not True:
         raise CheckpointError(f"{origin} was not saved on a little-endian machine")
-    reference = read_pickle(stream, _AnyStorage(), origin)
-    keys = read_pickle(stream, (), origin)
+    reference = read_pickle(stream, _AnyStorage(), origin, KIND)
+    keys = read_pickle(stream, (), origin, KIND)
     key = reference.key if isinstance(reference, Persistent) else None
     if not (
         isinstance(key, tuple)
@@ -131,18 +133,6 @@ def read_storage(content: bytes, where: str) -> Tensor:
             f"{max(held, 0)}; the file is truncated, damaged or hostile"
         )
     return torch.from_numpy(np.frombuffer(content, dtype, held, start).copy())
-
-
-def _bytes(value: Any, where: str) -> bytes:
-    """Bytes as such, or as pickles before protocol 3 write them: text with a code point each."""
-    if isinstance(value, Node) and value.name == ENCODE and value.args[1:] == ("latin1",):
-        text = value.args[0]
-        # the same encoding as Python's, but of text only: nothing that a file names is called
-        if isinstance(text, str) and all(ord(c) < 256 for c in set(text)):
-            return text.encode("latin1")
-    if not isinstance(value, bytes):
-        raise CheckpointError(f"{where} has a storage without bytes; the file is damaged")
-    return value
 
 
 def _sizes(values: Any) -> bool:

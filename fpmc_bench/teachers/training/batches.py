@@ -1,6 +1,6 @@
 """What training takes from its images: batches keyed by (seed, step), and the spread of pixels.
 
-Images stay as they are stored (8-bit levels, perhaps in a mapped file) until a batch has them.
+Images stay as they are stored (8-bit codes, perhaps in a mapped file) until a batch has them.
 """
 
 from dataclasses import dataclass
@@ -29,13 +29,17 @@ class Batch:
 
 
 def draw_batch(plan: TrainingPlan, source: Source, step: int, rows: slice) -> Batch:
-    """Some rows of the batch of `step`.
+    """Some rows of the batch of `step`, images drawn with replacement by the source's weights.
 
     All rows are drawn and the others dropped: what a row holds depends on (seed, step, row) and
     not on how many processes share the batch.
     """
     draw = generator(plan.seed, "teacher-training", step)
-    pick = torch.randint(len(source), (plan.batch,), generator=draw)
+    if source.log_weights is None:
+        pick = torch.randint(len(source), (plan.batch,), generator=draw)
+    else:
+        weights = source.log_weights.double().cpu().softmax(0)
+        pick = torch.multinomial(weights, plan.batch, replacement=True, generator=draw)
     log_sigma = torch.randn(plan.batch, generator=draw) * plan.sigma_log_std
     noise = torch.randn(plan.batch, *source.shape, generator=draw)
     dropout_seed = int(torch.randint(2**62, (), generator=draw))

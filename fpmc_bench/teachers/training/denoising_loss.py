@@ -25,7 +25,9 @@ def edm_loss(network: EDMPrecond, z: Tensor, sigma: Tensor, target: Tensor) -> T
 def posterior_mean(images: Tensor | Source, z: Tensor, sigma: Tensor) -> Tensor:
     """The optimal denoiser of `images` [N,C,H,W] at z [B,C,H,W], each row at its own sigma [B].
 
-    Images are read twice, a chunk at a time; between the readings only [B,N] weights are kept.
+    sum_n w_n x_n, w = softmax_n(log p_n - ||z - x_n||^2 / 2 sigma^2), p the weights of the source
+    or uniform; [B,C,H,W]. Images are read twice, a chunk at a time; between the readings only
+    [B,N] weights are kept.
     """
     source = images if isinstance(images, Source) else Source(images)
     queries = z.flatten(1)
@@ -33,7 +35,10 @@ def posterior_mean(images: Tensor | Source, z: Tensor, sigma: Tensor) -> Tensor:
         torch.cdist(queries, chunk.flatten(1)).square()
         for chunk, _ in source.chunks(CHUNK_IMAGES, z.device, z.dtype)
     ]
-    weights = torch.softmax(-torch.cat(energies, dim=1) / (2 * sigma[:, None] ** 2), dim=1)
+    logits = -torch.cat(energies, dim=1) / (2 * sigma[:, None] ** 2)
+    if source.log_weights is not None:
+        logits += source.log_weights.to(logits)
+    weights = torch.softmax(logits, dim=1)
     mean: Tensor | None = None
     parts = weights.split(CHUNK_IMAGES, dim=1)
     for part, (chunk, _) in zip(parts, source.chunks(CHUNK_IMAGES, z.device, z.dtype), strict=True):

@@ -11,7 +11,7 @@ from fpmc_bench.storage.atomic import write_atomically
 
 
 class HeldOutError(BaseModel):
-    """Mean squared error of the averaged network on held-out images at one noise level."""
+    """Mean squared error of the averaged network on the test images at one noise level."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,6 +38,7 @@ class LogLine(BaseModel):
 
 
 def append_line(path: Path, line: LogLine) -> None:
+    """At the end of the file, which is made where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(line.model_dump_json() + "\n")
@@ -65,3 +66,14 @@ def rewind_log(path: Path, step: int) -> None:
     kept: Sequence[LogLine] = [line for line in read_log(path) if line.step <= step]
     if path.is_file():
         write_atomically(path, "".join(f"{line.model_dump_json()}\n" for line in kept).encode())
+
+
+def draw_log(path: Path, target: Path, title: str, batch: int) -> None:
+    """Draw a training's log as a PNG; `batch` images a step. RunError as in `read_log`."""
+    from fpmc_bench.results.render.training_curve import CurvePoint, draw_training_curve
+
+    points = [
+        CurvePoint(line.step, line.loss, {one.sigma: one.mse for one in line.held_out})
+        for line in read_log(path)
+    ]
+    write_atomically(target, draw_training_curve(title, batch, points))

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from fpmc_bench.errors import ParameterError
+from fpmc_bench.errors import ParameterError, UnknownNameError
+from fpmc_bench.teachers.training.plan import TrainingPlan
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,16 @@ class Choices:
 def chosen(size: str, asked: Mapping[str, Any]) -> Choices:
     """The settings of a size, those in `asked` that are not None put in their place.
 
-    A `max_gradient_norm` of 0 asks for no clipping. ParameterError for two rules of averaging.
+    A `max_gradient_norm` of 0 asks for no clipping. UnknownNameError for a size or a setting that
+    does not exist, ParameterError for two rules of averaging.
     """
+    if size not in PRESETS:
+        raise UnknownNameError("size", size, PRESETS)
     preset = PRESETS[size]
+    known = {*preset.network, *preset.habits, *(field.name for field in fields(TrainingPlan))}
+    for name in asked:
+        if name not in known:
+            raise UnknownNameError("training setting", name, known)
     given = {name: value for name, value in asked.items() if value is not None}
     network = {name: given.pop(name, value) for name, value in preset.network.items()}
     habits = {name: given.pop(name, value) for name, value in preset.habits.items()}

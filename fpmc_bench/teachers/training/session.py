@@ -1,4 +1,4 @@
-"""The loop around the steps: checkpoints, the log, held-out errors and samples, as they fall due.
+"""A training from its start to its teacher file: what is written on the way, as it falls due.
 
 Everything is computed by all processes alike or by the main one alone, which alone writes; the
 others wait for it in the sum of the next step.
@@ -8,11 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.teachers.files.teacher_file import export_teacher
 from fpmc_bench.teachers.quality import held_out_errors
 from fpmc_bench.teachers.training.files import TrainingFiles
-from fpmc_bench.teachers.training.log import HeldOutError, LogLine, append_line, rewind_log
+from fpmc_bench.teachers.training.log import (
+    HeldOutError,
+    LogLine,
+    append_line,
+    draw_log,
+    rewind_log,
+)
 from fpmc_bench.teachers.training.samples import as_denoiser, write_training_samples
 from fpmc_bench.teachers.training.trainer import Trainer
 
@@ -51,7 +59,7 @@ class _Window:
 class Session:
     """One training from where it stands to the end of its plan.
 
-    `test` are the held-out images, or None where the dataset has none.
+    `test` are the dataset's test images, held out from every step; None where it has none.
     """
 
     trainer: Trainer
@@ -66,7 +74,11 @@ class Session:
 
     @contextmanager
     def opened(self) -> Iterator[int]:
-        """Hold the files and go on from their checkpoint, if there is one; gives the steps done."""
+        """Hold the files and go on from their checkpoint, if there is one; gives the steps done.
+
+        RunError where another training holds them, or their log is something else;
+        CheckpointError where the checkpoint is of another training, or damaged.
+        """
         with self.files.locked() if self.is_main else nullcontext():
             if self.files.checkpoint.exists():
                 notes = self.trainer.load(self.files.checkpoint)
@@ -85,6 +97,30 @@ class Session:
             if self.is_main:
                 self._write_what_is_due(step)
             started = time.perf_counter()
+
+    def finish(self, dataset: str) -> tuple[Path, ...]:
+        """Write the teacher and the figure of its log, and remove the checkpoint.
+
+        Returns what is there then, the teacher first. CheckpointError where a weight does not fit
+        float16: the network diverged.
+        """
+        trainer, files = self.trainer, self.files
+        export_teacher(
+            files.teacher,
+            trainer.average.state_dict(),
+            trainer.config,
+            trainer.plan,
+            dataset,
+            trainer.source.fingerprint,
+            trainer.step,
+        )
+        written = [files.teacher]
+        if files.log.is_file():
+            title = f"{files.teacher.stem}: {trainer.config.architecture} on {dataset}"
+            draw_log(files.log, files.curve, title, trainer.plan.batch)
+            written += [files.log, files.curve]
+        files.checkpoint.unlink(missing_ok=True)
+        return tuple(written)
 
     def _write_what_is_due(self, step: int) -> None:
         last = step == self.trainer.plan.steps

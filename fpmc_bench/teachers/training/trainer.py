@@ -25,8 +25,6 @@ from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 from fpmc_bench.teachers.unet.sliced_dropout import SlicedDropout
 
-__all__ = ["Trainer", "TrainingPlan", "edm_loss", "posterior_mean"]
-
 
 class Trainer:
     """A network, its moving average and its optimiser at one step of a plan.
