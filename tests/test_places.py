@@ -59,7 +59,10 @@ def test_a_place_given_twice() -> None:
     ("content", "complaint"),
     [
         ("[data", "can't be read as a configuration"),
-        ("[datas]\nx = 'y'\n", r"has a section \[datas\]; expected \[data\] and \[teacher\]"),
+        (
+            "[datas]\nx = 'y'\n",
+            r"has a section \[datas\]; expected \[data\], \[teacher\], \[weights\]",
+        ),
         ("[data]\nx = 3\n", r"\[data\] must hold lines NAME"),
         ("data = 'x'\n", r"\[data\] must hold lines NAME"),
     ],
