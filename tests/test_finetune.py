@@ -13,7 +13,7 @@ from fpmc_bench import FPMC, Source, load_dataset, load_teacher
 from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.contracts import AugmentationTask
 from fpmc_bench.documents.suite import SourceAugmentation
-from fpmc_bench.engine.comparison import Comparison
+from fpmc_bench.engine.gradient import Comparison
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune import descent as descent_module
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent

@@ -13,7 +13,7 @@ from fpmc_bench.engine.machine.settings import current_settings
 from fpmc_bench.engine.maps.base import LinearMap
 from fpmc_bench.engine.maps.choose import linear_map
 from fpmc_bench.errors import InputError
-from fpmc_bench.fpmc import FPMC, SharedByChannels, Uniform
+from fpmc_bench.fpmc import FPMC, SharedByChannels
 from fpmc_bench.fpmc.filters import Filter
 
 
@@ -39,22 +39,6 @@ class PreparedModel:
     @property
     def response_channels(self) -> int:
         return _sharing(self.model.response)
-
-    @property
-    def searches(self) -> bool:
-        """Whether any pixel's source holds more than one translation."""
-        translations, shape = self.model.translations, self.model.shape
-        sides = (shape.height_px, shape.width_px)
-        return translations is not None and 2 * translations.radius_px < max(sides)
-
-    @property
-    def path(self) -> str:
-        """How it is evaluated, for reports: the products of Q and of R."""
-        if self.searches:
-            return "row-products"
-        if type(self.model.precision) is type(self.model.response) is Uniform:
-            return "whole-images"
-        return f"{self.precision.path} / {self.response.path}"
 
     @property
     def one_pass(self) -> bool:
