@@ -1,6 +1,5 @@
 """Memory budgets, kept weights and precision: they change how, never what."""
 
-import gc
 import math
 import weakref
 from dataclasses import replace
@@ -64,8 +63,7 @@ def test_a_model_that_is_gone_leaves_nothing_behind() -> None:
     assert prepare(model, "cpu") is prepare(model, "cpu")
     gone = weakref.ref(prepare(model, "cpu"))
     del model
-    gc.collect()
-    assert gone() is None
+    assert gone() is None, "at once, not when garbage is collected"
 
 
 def test_weights_are_kept_between_passes_as_far_as_the_budget_goes() -> None:
