@@ -17,8 +17,7 @@ import torch
 from tabulate import tabulate
 
 from fpmc_bench import Source
-from fpmc_bench.engine.comparison import Comparison
-from fpmc_bench.engine.gradient import soft_posterior
+from fpmc_bench.engine.gradient import Comparison, soft_posterior
 
 
 @click.command()

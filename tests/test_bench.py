@@ -9,7 +9,7 @@ from runs import fpmc_bench, write_suite
 
 from fpmc_bench import FPMC
 from fpmc_bench.engine.prepared import prepare
-from fpmc_bench.engine.work import work_per_pair
+from fpmc_bench.engine.ways import way_of
 from fpmc_bench.fpmc import PixelOneHot, Translations
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.jobs.bench import peak_memory, spread_levels
@@ -90,9 +90,12 @@ def test_counted_work_is_that_of_the_structure() -> None:
     prepared = prepare(model, "cpu")
     clipped = 32 * 5 - 2 * (2 + 1)  # additions along one axis of 32, at the border fewer
     assert prepared.precision.operations == 2 * clipped * 32
-    assert work_per_pair(prepared).operations == 5 * 3072 + 2 * clipped * 32 + 4 * 1024
-    searching = prepare(FPMC(model.precision, model.response, Translations(5)), "cpu")
-    assert searching.path == "row-products"
-    assert work_per_pair(searching).operations > 100 * work_per_pair(prepared).operations
-    whole = prepare(FPMC(squares(shape, 63), model.response, Translations(63)), "cpu")
-    assert whole.path == "box-sums / identity", "no square of that side can move"
+    streamed = way_of(model).work(prepared)
+    assert streamed.operations == 5 * 3072 + 2 * clipped * 32 + 4 * 1024
+    moving = FPMC(model.precision, model.response, Translations(5))
+    searching = prepare(moving, "cpu")
+    assert way_of(moving).path(searching) == "row-products"
+    assert way_of(moving).work(searching).operations > 100 * streamed.operations
+    fixed = FPMC(squares(shape, 63), model.response, Translations(63))
+    path = way_of(fixed).path(prepare(fixed, "cpu"))
+    assert path == "box-sums / identity", "no square of that side can move"

@@ -1,7 +1,8 @@
 """Memory budgets, kept weights and precision: they change how, never what."""
 
-import gc
+import math
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,8 +18,10 @@ from fpmc_bench.engine import (
     streaming,
     using,
 )
-from fpmc_bench.engine.machine.sizes import FEWEST_KEPT, VECTOR, sizes_for
+from fpmc_bench.engine.machine.sizes import Limits, sizes_for
 from fpmc_bench.engine.prepared import PreparedModel, prepare
+from fpmc_bench.engine.streaming import FEWEST_KEPT, VECTOR, demand_of
+from fpmc_bench.engine.ways import Way, way_of
 from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Separable, Translations, Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
@@ -60,8 +63,7 @@ def test_a_model_that_is_gone_leaves_nothing_behind() -> None:
     assert prepare(model, "cpu") is prepare(model, "cpu")
     gone = weakref.ref(prepare(model, "cpu"))
     del model
-    gc.collect()
-    assert gone() is None
+    assert gone() is None, "at once, not when garbage is collected"
 
 
 def test_weights_are_kept_between_passes_as_far_as_the_budget_goes() -> None:
@@ -69,8 +71,9 @@ def test_weights_are_kept_between_passes_as_far_as_the_budget_goes() -> None:
     one_query_bytes = 40 * prepared.model.estimators * 4
 
     def kept(queries: int, budget_bytes: int) -> int:
+        limits = Limits(budget_bytes)
         return sizes_for(
-            prepared, 40, queries, torch.float32, budget_bytes, on_gpu=False
+            demand_of(prepared), 40, queries, torch.float32, limits, on_gpu=False
         ).kept_queries
 
     assert kept(100, 8 * 100 * one_query_bytes // 3) == 100
@@ -80,26 +83,40 @@ def test_weights_are_kept_between_passes_as_far_as_the_budget_goes() -> None:
 
 
 def test_working_arrays_follow_the_budget_and_hold_whole_vectors() -> None:
-    prepared = prepare(MODELS["ls"], "cpu")
+    demand = demand_of(prepare(MODELS["ls"], "cpu"))
     rows = SHAPE.pixels
     for budget_bytes in (2**16, 2**20, 2**30):
-        sizes = sizes_for(prepared, 10**6, 50, torch.float32, budget_bytes, on_gpu=False)
+        sizes = sizes_for(demand, 10**6, 50, torch.float32, Limits(budget_bytes), on_gpu=False)
         assert 5 * rows * 4 * sizes.images * sizes.queries <= budget_bytes / 2
         assert sizes.images % VECTOR == 0 or sizes.images < VECTOR
-    few = sizes_for(prepared, 40, 1000, torch.float32, 2**30, on_gpu=False)
+    few = sizes_for(demand, 40, 1000, torch.float32, Limits(2**30), on_gpu=False)
     assert few.images == 40
     assert few.queries > 1, "queries share the array that few images leave empty"
 
 
+def spied(monkeypatch: pytest.MonkeyPatch, most_bytes: float = math.inf) -> list[int]:
+    """The budgets that any way is given from now on; more than `most_bytes` is out of memory."""
+    budgets: list[int] = []
+
+    def way_seen(model: FPMC) -> Way:
+        way = way_of(model)
+
+        def denoise(
+            prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
+        ) -> Tensor:
+            budgets.append(limits.budget_bytes)
+            if limits.budget_bytes > most_bytes:
+                raise torch.OutOfMemoryError("a GPU's allocator says this")
+            return way.denoise(prepared, source, z, sigma, limits)
+
+        return replace(way, denoise=denoise)
+
+    monkeypatch.setattr(evaluate, "way_of", way_seen)
+    return budgets
+
+
 def test_using_sets_the_budget_inside_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    real = evaluate._denoise
-
-    def spy(prepared: PreparedModel, *args: object) -> Tensor:
-        seen.append(args[3])
-        return real(prepared, *args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(evaluate, "_denoise", spy)
+    seen = spied(monkeypatch)
     z = queries(1.0)
     with using(EngineSettings(budget_bytes=2**21)):
         fpmc_denoise(MODELS["ls"], source(), z, 1.0)
@@ -111,16 +128,7 @@ def test_using_sets_the_budget_inside_its_block_only(monkeypatch: pytest.MonkeyP
 def test_out_of_memory_halves_the_budget_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tried = []
-    real = evaluate._denoise
-
-    def limited(prepared: PreparedModel, *args: object) -> Tensor:
-        tried.append(args[3])
-        if args[3] > 2**24:  # type: ignore[operator]
-            raise torch.OutOfMemoryError("a GPU's allocator says this")
-        return real(prepared, *args)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(evaluate, "_denoise", limited)
+    tried = spied(monkeypatch, most_bytes=2**24)
     z = queries(1.0)
     output = fpmc_denoise(MODELS["ls"], source(), z, 1.0, budget_bytes=2**26)
     assert tried == [2**26, 2**25, 2**24]
@@ -130,10 +138,7 @@ def test_out_of_memory_halves_the_budget_and_goes_on(
 
 
 def test_no_memory_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> Tensor:
-        raise torch.OutOfMemoryError
-
-    monkeypatch.setattr(evaluate, "_denoise", never)
+    spied(monkeypatch, most_bytes=0)
     with pytest.raises(torch.OutOfMemoryError):
         fpmc_denoise(MODELS["ls"], source(), queries(1.0), 1.0)
 

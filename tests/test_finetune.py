@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fpmc_bench.harness.planning import augmented
 from torch import Tensor
 
 from fpmc_bench import FPMC, Source, load_dataset, load_teacher
 from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.contracts import AugmentationTask
 from fpmc_bench.documents.suite import SourceAugmentation
-from fpmc_bench.engine.comparison import Comparison
+from fpmc_bench.engine.gradient import Comparison
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune import descent as descent_module
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
@@ -31,7 +32,6 @@ from fpmc_bench.finetune.weights import finished_level, joined
 from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Translations, Uniform
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.union import Union
-from fpmc_bench.harness.planning import augmented
 from fpmc_plugins.augmentations.flips import HorizontalFlip
 from fpmc_plugins.denoisers.ls import squares
 from fpmc_plugins.denoisers.windows import windows

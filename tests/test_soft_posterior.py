@@ -10,8 +10,7 @@ from torch import Tensor
 
 from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import fpmc_denoise
-from fpmc_bench.engine.comparison import Comparison
-from fpmc_bench.engine.gradient import soft_posterior
+from fpmc_bench.engine.gradient import Comparison, soft_posterior
 from fpmc_bench.finetune.relaxation import learned_filter
 
 IMAGES, QUERIES, ESTIMATORS = 9, 4, 5

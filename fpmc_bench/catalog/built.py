@@ -12,8 +12,9 @@ from fpmc_bench.contracts import (
     FunctionDenoiser,
     Setting,
 )
-from fpmc_bench.engine import fpmc_denoise
+from fpmc_bench.engine import current_settings, fpmc_denoise
 from fpmc_bench.engine.evaluate import check_query
+from fpmc_bench.engine.machine.keeping import KeptModels
 from fpmc_bench.errors import PluginError, UsageError
 from fpmc_bench.fpmc import FPMC
 from fpmc_bench.fpmc.source import Source
@@ -23,14 +24,17 @@ from fpmc_bench.fpmc.source import Source
 class BuiltDenoiser:
     """A denoiser ready to call: (z [B,C,H,W], sigma) -> [B,C,H,W] like z.
 
-    Keeps the FPMC of every sigma it has met. Raises InputError for a sigma that is not positive
-    and finite, for NaN in z, and for images of another shape.
+    Keeps the FPMCs of the sigmas it has met as far as the memory budget goes that the engine had
+    when it was built. Raises InputError for a sigma that is not positive and finite, for NaN in z,
+    and for images of another shape.
     """
 
     plugin: Denoiser
     setting: Setting
     _function: DenoiseFunction | None = None
-    _models: dict[float, FPMC] = field(default_factory=dict)
+    _models: KeptModels = field(
+        default_factory=lambda: KeptModels(current_settings().budget_bytes), init=False
+    )
 
     @property
     def name(self) -> str:
@@ -47,11 +51,10 @@ class BuiltDenoiser:
 
     def fpmc(self, sigma: float) -> FPMC:
         """The collection at one noise level; PluginError where the method is not an FPMC."""
-        if not isinstance(self.plugin, FPMCDenoiser):
+        plugin, setting = self.plugin, self.setting
+        if not isinstance(plugin, FPMCDenoiser):
             raise PluginError(f"'{self.name}' is not a filtered posterior mean collection")
-        if sigma not in self._models:
-            self._models[sigma] = self.plugin.fpmc(self.setting, sigma)
-        return self._models[sigma]
+        return self._models.get(sigma, lambda: plugin.fpmc(setting, sigma))
 
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
         sigma = float(sigma)

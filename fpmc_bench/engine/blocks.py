@@ -18,16 +18,12 @@ from fpmc_bench.fpmc.source import Source
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some images as columns: what distances are taken of, and what is averaged.
-
-    Images stored as codes are averaged as codes, less their middle, so that nothing is rounded
-    before the sums; `value_unit` turns them into values.
-    """
+    """Some images as columns: what distances are taken of, and what is averaged."""
 
     scaled: Tensor
     """x / (sqrt(2) sigma), [C,H*W,n] in the dtype of the distances."""
-    moments: Tensor
-    """Values, and last their squares summed over the channels that share a row: [C+1,K,n]."""
+    averaged: Tensor
+    """[A,K,n], as `BlockReader.moments` says."""
     log_weights: Tensor | None
     """[n], or None for equal weights."""
 
@@ -46,7 +42,7 @@ def distance_scale(sigma: float) -> float:
 
 
 def value_unit(source: Source) -> float:
-    """What a block's values are to be multiplied by to lie in [-1,1]."""
+    """What moments of stored images are to be multiplied by to be those of values in [-1,1]."""
     return source.scale if source.is_coded else 1.0
 
 
@@ -54,8 +50,9 @@ def value_unit(source: Source) -> float:
 class BlockReader:
     """Reads a source as blocks of `images` for one noise level.
 
-    `channels` share a row of what is averaged: all of them, or 1. `rows` are the images that are
-    read, in this order; None: all of them.
+    `dtype` is that of distances. `channels` share a row of what is averaged, [A,K,n] with
+    K = C*H*W / channels: all of them, or 1. `rows` are the images that are read, in this order;
+    None: all of them.
     """
 
     source: Source
@@ -64,24 +61,18 @@ class BlockReader:
     dtype: torch.dtype
     sigma: float
     channels: int
-    rows: Tensor | None
+    moments: bool
+    """Whether float32 moments are averaged: images as they are stored, codes less their middle, so
+    that nothing is rounded before the sums, and last the squares of all channels that share a row
+    (`value_unit` turns them into values). Otherwise values in [-1,1], in the dtype of distances."""
+    rows: Tensor | None = None
 
-    @classmethod
-    def of_weight(
-        cls,
-        source: Source,
-        images: int,
-        device: torch.device,
-        dtype: torch.dtype,
-        sigma: float,
-        channels: int,
-    ) -> "BlockReader":
-        """Of all images that have a weight."""
-        rows = None
-        if source.log_weights is not None:
-            there = source.log_weights > -math.inf
-            rows = None if bool(there.all()) else there.nonzero()[:, 0].cpu()
-        return cls(source, images, device, dtype, sigma, channels, rows)
+    def of_weight(self) -> "BlockReader":
+        """The reader of all images of the source that have a weight."""
+        if self.source.log_weights is None:
+            return self
+        there = self.source.log_weights > -math.inf
+        return self if bool(there.all()) else replace(self, rows=there.nonzero()[:, 0].cpu())
 
     def __len__(self) -> int:
         """Of the images that are read."""
@@ -95,10 +86,9 @@ class BlockReader:
     @property
     def total_bytes(self) -> int:
         """What all blocks take that are kept."""
-        rows = self.source.shape.dimensions // self.channels
-        moments_bytes = (self.channels + 1) * rows * FLOAT_BYTES
-        scaled_bytes = self.source.shape.dimensions * self.dtype.itemsize
-        return len(self) * (moments_bytes + scaled_bytes)
+        averaged, scaled = self._shapes(len(self))
+        averaged_bytes = math.prod(averaged) * self._averaged_dtype.itemsize
+        return averaged_bytes + math.prod(scaled) * self.dtype.itemsize
 
     def only(self, columns: Tensor) -> "BlockReader":
         """Of the images that are columns `columns` [m] of all blocks side by side."""
@@ -112,19 +102,28 @@ class BlockReader:
             raw, weights = self._stored(start)
             if keep_in or buffers is None or buffers[0].shape[-1] != len(raw):
                 buffers = self._buffers(len(raw), keep_in)
-            moments, scaled = buffers
-            values = moments[: self.channels]
-            transpose_into(values.flatten(0, 1), raw.to(self.device).flatten(1))
-            if self.source.is_coded:
-                values.sub_(1 / self.source.scale)
-            torch.mul(values[0], values[0], out=moments[self.channels])
-            for channel in values[1:]:
-                moments[self.channels].addcmul_(channel, channel)
-            factor = value_unit(self.source) * distance_scale(self.sigma)
-            torch.mul(values.view_as(scaled).to(scaled.dtype), factor, out=scaled)
+            averaged, scaled = buffers
+            self._fill(averaged, scaled, raw.to(self.device).flatten(1))
             if weights is not None:
                 weights = weights.to(self.device, self.dtype)
-            yield Block(scaled, moments, weights)
+            yield Block(scaled, averaged, weights)
+
+    def _fill(self, averaged: Tensor, scaled: Tensor, stored: Tensor) -> None:
+        """The arrays of a block from images as they are `stored`, [n,D]."""
+        values, unit = averaged[: self.channels], 1.0
+        transpose_into(values.flatten(0, 1), stored)
+        if self.moments:
+            unit = value_unit(self.source)
+            if self.source.is_coded:
+                values.sub_(1 / self.source.scale)
+            squares = averaged[self.channels]
+            torch.mul(values[0], values[0], out=squares)
+            for channel in values[1:]:
+                squares.addcmul_(channel, channel)
+        elif self.source.is_coded:
+            values.mul_(self.source.scale).sub_(1)
+        factor = unit * distance_scale(self.sigma)
+        torch.mul(values.view_as(scaled).to(scaled.dtype), factor, out=scaled)
 
     def _stored(self, start: int) -> tuple[Tensor, Tensor | None]:
         """Images as they are stored, with their log weights."""
@@ -134,12 +133,21 @@ class BlockReader:
         return self.source.stored(which), None if weights is None else weights[which]
 
     def _buffers(self, images: int, keep_in: Scratch | None) -> tuple[Tensor, Tensor]:
-        """Moments [C+1,K,n] and scaled images [C,H*W,n]."""
+        """What is averaged [A,K,n], and scaled images [C,H*W,n]."""
+        averaged, scaled = self._shapes(images)
+        if keep_in:
+            return keep_in.take(averaged, self._averaged_dtype), keep_in.take(scaled, self.dtype)
+        return (
+            torch.empty(averaged, device=self.device, dtype=self._averaged_dtype),
+            torch.empty(scaled, device=self.device, dtype=self.dtype),
+        )
+
+    def _shapes(self, images: int) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         shape = self.source.shape
         rows = shape.dimensions // self.channels
-        moments_shape = (self.channels + 1, rows, images)
-        scaled_shape = (shape.channels, shape.pixels, images)
-        if keep_in:
-            return keep_in.take(moments_shape), keep_in.take(scaled_shape, self.dtype)
-        moments = torch.empty(moments_shape, device=self.device)
-        return moments, torch.empty(scaled_shape, device=self.device, dtype=self.dtype)
+        averaged = (self.channels + self.moments, rows, images)
+        return averaged, (shape.channels, shape.pixels, images)
+
+    @property
+    def _averaged_dtype(self) -> torch.dtype:
+        return torch.float32 if self.moments else self.dtype

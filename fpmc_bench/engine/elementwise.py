@@ -41,14 +41,14 @@ def squared_differences(
 
 
 @fused_on_gpu
-def relative_weights(energies: Tensor, reference: Tensor, out: Tensor | None = None) -> Tensor:
-    """exp(reference - energies) as float32: energies [M,b,n], reference [M,b].
+def relative_weights(energies: Tensor, reference: Tensor, out: Tensor, floored: bool) -> Tensor:
+    """exp(reference - energies) in `out`: energies and out [M,b,n], reference [M,b].
 
-    In `out` if given, or else where float32 energies were; the difference of float64 ones is
-    taken before rounding.
+    `out` may be the energies, which are overwritten unless their dtype is another; then the
+    difference is taken before it is rounded to that of `out`. `floored`: no less than exp(-80).
     """
-    single = energies.dtype == torch.float32
-    bits = energies if single else torch.empty_like(energies, dtype=torch.float32)
+    bits = energies if energies.dtype == out.dtype else out
     torch.sub(reference[..., None], energies, out=bits)
-    bits.clamp_(min=-FURTHEST).mul_(BITS_PER_NAT)
-    return torch.exp2(bits, out=bits if out is None else out)
+    if floored:
+        bits.clamp_(min=-FURTHEST)
+    return torch.exp2(bits.mul_(BITS_PER_NAT), out=out)

@@ -1,6 +1,7 @@
 """D(z, sigma) of an FPMC, exactly: the engine's front door.
 
-Whole images and translated squares go by matrix products; anything else is streamed.
+`ways` are how; here is what all have in common: the check of what is asked, the model's maps, a
+place for the source, and memory.
 """
 
 import math
@@ -8,16 +9,15 @@ import math
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.exact import stream_exactly
 from fpmc_bench.engine.machine.halving import within_memory
 from fpmc_bench.engine.machine.placement import placed
 from fpmc_bench.engine.machine.scratch import teach_allocator
 from fpmc_bench.engine.machine.settings import current_settings
-from fpmc_bench.engine.prepared import PreparedModel, prepare
-from fpmc_bench.engine.translated import denoise_translated
-from fpmc_bench.engine.whole import denoise_whole
+from fpmc_bench.engine.machine.sizes import Limits
+from fpmc_bench.engine.prepared import prepare
+from fpmc_bench.engine.ways import way_of
 from fpmc_bench.errors import InputError
-from fpmc_bench.fpmc import FPMC, Uniform
+from fpmc_bench.fpmc import FPMC
 from fpmc_bench.fpmc.shapes import ImageShape, image_shape
 from fpmc_bench.fpmc.source import Source
 
@@ -45,15 +45,16 @@ def fpmc_denoise(
     check_query(z, sigma, model.shape)
     if source.shape != model.shape:
         raise InputError(f"the source has {source.shape} images, the model is for {model.shape}")
-    prepared = prepare(model, z.device)
+    way, prepared = way_of(model), prepare(model, z.device)
     source = placed(source, z.device)
     if not len(z):
         return torch.empty_like(z)
-    mean = within_memory(
-        budget_bytes or current_settings().budget_bytes,
-        lambda budget: _denoise(prepared, source, z, sigma, budget, chunk_images, batch_queries),
-    )
-    return mean.to(z.dtype)
+
+    def denoised(budget_bytes: int) -> Tensor:
+        limits = Limits(budget_bytes, chunk_images, batch_queries)
+        return way.denoise(prepared, source, z, sigma, limits)
+
+    return within_memory(budget_bytes or current_settings().budget_bytes, denoised).to(z.dtype)
 
 
 def check_query(z: Tensor, sigma: float, shape: ImageShape) -> None:
@@ -67,20 +68,3 @@ def check_query(z: Tensor, sigma: float, shape: ImageShape) -> None:
     if not bool(z.isfinite().all()):
         bad = int((~z.isfinite()).flatten(1).any(1).sum())
         raise InputError(f"z has NaN or infinite values in {bad} of {len(z)} images")
-
-
-def _denoise(
-    prepared: PreparedModel,
-    source: Source,
-    z: Tensor,
-    sigma: float,
-    budget_bytes: int,
-    chunk_images: int | None,
-    batch_queries: int | None,
-) -> Tensor:
-    model = prepared.model
-    if model.translations is not None:
-        return denoise_translated(prepared, source, z, sigma, budget_bytes, chunk_images)
-    if type(model.precision) is type(model.response) is Uniform:
-        return denoise_whole(source, z, sigma, budget_bytes, chunk_images)
-    return stream_exactly(prepared, source, z, sigma, budget_bytes, chunk_images, batch_queries)

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from fpmc_bench.engine.machine.sizes import sizes_for
+from fpmc_bench.engine.machine.sizes import Limits
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.streaming import Posterior, stream
 from fpmc_bench.fpmc.source import Source
@@ -23,35 +23,16 @@ LARGEST_LOGIT_ERROR = 0.3
 
 
 def stream_exactly(
-    prepared: PreparedModel,
-    source: Source,
-    z: Tensor,
-    sigma: float,
-    budget_bytes: int,
-    chunk_images: int | None = None,
-    batch_queries: int | None = None,
+    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
 ) -> Tensor:
-    """float32 for all queries, and float64 for those that need it: [B,C,H,W] float32."""
-
-    def run(queries: Tensor) -> Posterior:
-        sizes = sizes_for(
-            prepared,
-            len(source),
-            len(queries),
-            queries.dtype,
-            budget_bytes,
-            on_gpu=queries.is_cuda,
-            chunk_images=chunk_images,
-            batch_queries=batch_queries,
-        )
-        return stream(prepared, source, queries, sigma, sizes)
-
-    found = run(z.float())
+    """float32 for all queries z [B,C,H,W], and float64 for those that need it; float32 results."""
+    found = stream(prepared, source, z.float(), sigma, limits)
     logits = logit_error(prepared, found, sigma)
     unsure = (logits > LARGEST_LOGIT_ERROR).any(0)
     unsure |= (mean_error(prepared, found, logits) > TOLERANCE).any(0)
     if bool(unsure.any()):
-        found.mean[unsure] = run(z[unsure].double()).mean
+        exact = stream(prepared, source, z[unsure].double(), sigma, limits)
+        found.mean[unsure] = exact.mean
     return found.mean
 
 

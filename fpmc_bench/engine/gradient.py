@@ -15,35 +15,51 @@ that work.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from fpmc_bench.engine.comparison import Block, Comparison, Sizes
-from fpmc_bench.engine.elementwise import BITS_PER_NAT
+from fpmc_bench.engine.blocks import Block, BlockReader
+from fpmc_bench.engine.groups import Workspace, query_columns, squares_of
+from fpmc_bench.engine.machine.placement import placed
 from fpmc_bench.engine.machine.scratch import teach_allocator
+from fpmc_bench.engine.machine.sizes import Demand, Limits, sizes_for
+from fpmc_bench.engine.softmax import RunningSoftmax
+from fpmc_bench.fpmc.source import Source
+
+WORKING_ARRAYS = 8
+"""Of one row an estimator or a pixel and one column a pair, that exist at the same time."""
+KEPT_PART = 0.4
+"""Of the budget, for weights: half is for working arrays, and allocators want some room."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Noisy images `queries` [B,C,H,W] at `sigma` against images `rows` [N] of a source.
+
+    `rows` are indices on the CPU. `budget_bytes` bounds the working memory beside the source.
+    """
+
+    source: Source
+    rows: Tensor
+    queries: Tensor
+    sigma: float
+    budget_bytes: int
 
 
 def soft_posterior(precision: Tensor, response: Tensor, comparison: Comparison) -> Tensor:
-    """Q [M,K] and R [M,K], non-negative, K = H*W (shared by channels) or D; returns [B,C,H,W].
+    """D(z, sigma) of the comparison's queries, [B,C,H,W], differentiable in Q and R.
 
-    Differentiable in both; not in the queries. Compute dtype is that of the queries.
+    `precision` Q and `response` R [M,K] are non-negative, K = H*W (shared by channels) or D each.
+    Queries get no gradient; their dtype is that of all arithmetic.
     """
     teach_allocator()
     mean: Tensor = _SoftPosterior.apply(precision, response, comparison)  # type: ignore[no-untyped-call]
     return mean
-
-
-@dataclass(frozen=True, eq=False)
-class _Step:
-    """A group of queries and the `index`-th block of the source."""
-
-    group: slice
-    index: int
-    block: Block
 
 
 class _SoftPosterior(torch.autograd.Function):
@@ -54,7 +70,7 @@ class _SoftPosterior(torch.autograd.Function):
         ctx.save_for_backward(mean)
         # where a whole batch's weights fit, the backward pass finds them here
         ctx.passes = passes
-        return _as_images(mean, comparison)
+        return mean.flatten(0, 1).T.reshape(comparison.queries.shape).clone()
 
     @staticmethod
     @once_differentiable
@@ -68,37 +84,82 @@ class _SoftPosterior(torch.autograd.Function):
         return *gradients, None
 
 
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """A few queries that are compared with a block at once, and what is kept of them."""
+
+    queries: slice
+    scaled: Tensor
+    """As columns, z / (sqrt(2) sigma): [C,H*W,b,1]."""
+    softmax: RunningSoftmax
+    kept: dict[tuple[str, int], Tensor] = field(default_factory=dict)
+    """By what it is and the number of the block."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """A group of queries and the `index`-th block of the source."""
+
+    group: _Group
+    index: int
+    block: Block
+
+
 class _Passes:
     """The sweeps over queries and source for one Q and R."""
 
     def __init__(self, precision: Tensor, response: Tensor, comparison: Comparison) -> None:
         self.precision, self.response = precision.detach(), response.detach()
-        self.comparison = comparison
-        dimensions = comparison.queries[0].numel()
-        self.precision_channels = dimensions // precision.shape[1]
-        self.response_channels = dimensions // response.shape[1]
-        rows = max(len(precision), precision.shape[1], response.shape[1])
-        self.sizes: Sizes = comparison.sizes(rows)
         self.coverage = self.response.sum(0)
-        ceiling = torch.finfo(comparison.queries.dtype).max
-        self.minimum = comparison.queries.new_full(
-            (len(precision), len(comparison.queries)), ceiling
+        queries, rows = comparison.queries, comparison.rows
+        count, dtype, dimensions = len(queries), queries.dtype, queries[0].numel()
+        tallest = max(len(precision), precision.shape[1], response.shape[1])
+        # weights are kept, and what their gradient is multiplied with
+        demand = Demand(tallest, WORKING_ARRAYS, 2 * tallest * dtype.itemsize, KEPT_PART)
+        limits = Limits(comparison.budget_bytes)
+        sizes = sizes_for(demand, len(rows), count, dtype, limits, on_gpu=queries.is_cuda)
+        self.keeps = sizes.kept_queries > 0
+        self.precision_channels = dimensions // precision.shape[1]
+        self.reader = BlockReader(
+            placed(comparison.source, queries.device),
+            sizes.images,
+            queries.device,
+            dtype,
+            comparison.sigma,
+            dimensions // response.shape[1],
+            moments=False,
+            rows=rows,
         )
-        self.total = torch.zeros_like(self.minimum)
-        self._kept: dict[tuple[str, int, int], Tensor] = {}
-        self._keeps_all = self.sizes.kept_queries >= len(comparison.queries)
+        self.workspace = Workspace()
+        # queries whose weights are kept at a time; all of them where none can be kept
+        together = sizes.kept_queries or count
+        self.parts = [
+            self._groups(comparison, range(count)[start : start + together], sizes.queries)
+            for start in range(0, count, together)
+        ]
+
+    def _groups(self, comparison: Comparison, part: range, size: int) -> list[_Group]:
+        """The queries of a part, `size` at a time."""
+        z = comparison.queries[part.start : part.stop]
+        groups: list[_Group] = []
+        for columns in query_columns(z, comparison.sigma, size):
+            start, queries = part.start + size * len(groups), columns.shape[2]
+            softmax = RunningSoftmax.start(len(self.precision), queries, z, z.dtype, floored=False)
+            groups.append(_Group(slice(start, start + queries), columns, softmax))
+        return groups
 
     def posterior(self) -> Tensor:
         """The mean [C',K,B]; finds the normalisers on the way."""
-        queries = self.comparison.queries
-        mean = queries.new_zeros(self.response_channels, self.response.shape[1], len(queries))
-        for part in self._parts():
+        count = sum(group.scaled.shape[2] for group in chain(*self.parts))
+        rows = len(self.coverage)
+        mean = self.coverage.new_zeros(self.reader.channels, rows, count)
+        for part in self._each_part():
             for step in self._steps(part):
                 self._normalise(step)
             for step in self._steps(part):
                 spread = _product(self.response.T, self._weights(step))
-                mean[..., step.group] += torch.einsum("kbn,ckn->ckb", spread, self._values(step))
-            self._end_part()
+                sums = torch.einsum("kbn,ckn->ckb", spread, step.block.averaged)
+                mean[..., step.group.queries] += sums
         return mean.div_(self.coverage[:, None])
 
     def gradients(
@@ -110,57 +171,56 @@ class _Passes:
         response = None
         if by_response:
             response = -(share * mean).sum((0, 2)).expand_as(self.response).clone()
-        centre = torch.zeros_like(self.total)
-        for part in self._parts():
+        centre = mean.new_zeros(len(self.precision), mean.shape[-1])
+        for part in self._each_part():
             if by_precision:
                 for step in self._steps(part):
                     force = self._force(step, share)
-                    centre[:, step.group] += torch.linalg.vecdot(self._weights(step), force)
+                    sums = torch.linalg.vecdot(self._weights(step), force)
+                    centre[:, step.group.queries] += sums
             for step in self._steps(part):
                 weights = self._weights(step)
                 if response is not None:
                     spread = self._spread(step, share)
                     response.addmm_(weights.flatten(1), spread.flatten(1).T)
                 if precision is not None:
-                    force = self._force(step, share).sub_(centre[:, step.group, None])
+                    force = self._force(step, share).sub_(centre[:, step.group.queries, None])
                     squares = self._squares(step)
                     precision.addmm_(force.mul_(weights).flatten(1), squares.flatten(1).T, alpha=-1)
-            self._end_part()
         return precision, response
 
     def forget(self) -> None:
-        self._kept.clear()
+        """All that is kept: a second backward pass computes it again."""
+        for group in chain(*self.parts):
+            group.kept.clear()
 
-    def _parts(self) -> Iterator[range]:
-        """Queries whose weights are kept at a time; all of them where none can be kept."""
-        count = len(self.comparison.queries)
-        size = self.sizes.kept_queries or count
-        for start in range(0, count, size):
-            yield range(start, min(start + size, count))
+    def _each_part(self) -> Iterator[list[_Group]]:
+        """One after the other; what is kept of one makes room for the next."""
+        for part in self.parts:
+            yield part
+            if len(self.parts) > 1:
+                self.forget()
 
-    def _end_part(self) -> None:
-        if not self._keeps_all:
-            self._kept.clear()
-
-    def _steps(self, part: range) -> Iterator[_Step]:
+    def _steps(self, part: list[_Group]) -> Iterator[_Step]:
         """Every group of queries of a part with every block; each block is read once."""
-        for index, block in enumerate(self.comparison.blocks(self.sizes.images)):
-            for start in range(part.start, part.stop, self.sizes.queries):
-                stop = min(start + self.sizes.queries, part.stop)
-                yield _Step(slice(start, stop), index, block)
+        for index, block in enumerate(self.reader.blocks()):
+            for group in part:
+                yield _Step(group, index, block)
 
     def _once(self, what: str, step: _Step, compute: Callable[[], Tensor]) -> Tensor:
         """Computed, or kept from the sweep before."""
-        key = (what, step.group.start, step.index)
-        if key in self._kept:
-            return self._kept[key]
+        kept, key = step.group.kept, (what, step.index)
+        if key in kept:
+            return kept[key]
         found = compute()
-        if self.sizes.kept_queries:
-            self._kept[key] = found
+        if self.keeps:
+            kept[key] = found
         return found
 
     def _squares(self, step: _Step) -> Tensor:
-        return self.comparison.squares(step.group, step.block, self.precision_channels)
+        """(z - x)^2 / 2 sigma^2 [K,b,n], overwritten by the next."""
+        z, x = step.group.scaled, step.block.scaled
+        return squares_of(z, x, self.precision_channels, None, self.workspace)
 
     def _energies(self, step: _Step) -> Tensor:
         """E / 2 sigma^2 - log p: [M,b,n]."""
@@ -170,28 +230,21 @@ class _Passes:
 
     def _normalise(self, step: _Step) -> None:
         """Add a block's weights, relative to the smallest energy so far, to the total."""
-        energies = self._energies(step)
-        before = self.minimum[:, step.group]
-        minimum = torch.minimum(before, energies.amin(2))
-        total = self.total[:, step.group] * (minimum - before).exp()
-        weights = _relative(energies, minimum)
-        self.total[:, step.group] = total + weights.sum(2)
-        self.minimum[:, step.group] = minimum
-        if self.sizes.kept_queries:
-            key = (step.group.start, step.index)
-            self._kept["relative", *key] = weights
-            self._kept["minimum", *key] = minimum
+        softmax, kept = step.group.softmax, step.group.kept
+        weights, _ = softmax.update(self._energies(step))
+        if self.keeps:
+            kept["relative", step.index], kept["minimum", step.index] = weights, softmax.minimum
 
     def _weights(self, step: _Step) -> Tensor:
         """W [M,b,n]."""
 
         def compute() -> Tensor:
-            minimum, total = self.minimum[:, step.group], self.total[:, step.group]
-            key = (step.group.start, step.index)
-            if ("relative", *key) not in self._kept:
-                return _relative(self._energies(step), minimum).mul_(1 / total[..., None])
-            scale = (minimum - self._kept.pop(("minimum", *key))).exp_() / total
-            return self._kept.pop(("relative", *key)).mul_(scale[..., None])
+            softmax, kept = step.group.softmax, step.group.kept
+            if ("relative", step.index) not in kept:
+                return softmax.relative(self._energies(step)).mul_(1 / softmax.total[..., None])
+            minimum = kept.pop(("minimum", step.index))
+            scale = (softmax.minimum - minimum).exp_() / softmax.total
+            return kept.pop(("relative", step.index)).mul_(scale[..., None])
 
         return self._once("weights", step, compute)
 
@@ -201,24 +254,10 @@ class _Passes:
 
     def _spread(self, step: _Step, share: Tensor) -> Tensor:
         """V[k,b,n], h x summed over the channels that share k."""
-        return torch.einsum("ckb,ckn->kbn", share[..., step.group], self._values(step))
-
-    def _values(self, step: _Step) -> Tensor:
-        """Images [C',K,n] with as many channels as share a row of the response."""
-        values = step.block.values
-        return values.reshape(self.response_channels, -1, values.shape[-1])
+        return torch.einsum("ckb,ckn->kbn", share[..., step.group.queries], step.block.averaged)
 
 
 def _product(matrix: Tensor, columns: Tensor) -> Tensor:
+    """matrix [M,K] on columns [K,b,n]: [M,b,n]."""
     product = matrix @ columns.flatten(1)
     return product.reshape(-1, *columns.shape[1:])
-
-
-def _relative(energies: Tensor, minimum: Tensor) -> Tensor:
-    """exp(minimum - energies), in the place of the energies [M,b,n]."""
-    return energies.sub_(minimum[..., None]).mul_(-BITS_PER_NAT).exp2_()
-
-
-def _as_images(columns: Tensor, comparison: Comparison) -> Tensor:
-    """[C',K,B] -> [B,C,H,W]."""
-    return columns.flatten(0, 1).T.reshape(comparison.queries.shape).clone()

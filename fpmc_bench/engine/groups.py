@@ -34,7 +34,7 @@ class Group:
     """A few queries that are compared with a block at once, and what they have gathered."""
 
     scaled: Tensor
-    """Queries as columns, z / (sqrt(2) sigma): [C,K,b,1]."""
+    """Queries as columns, z / (sqrt(2) sigma): [C,H*W,b,1]."""
     softmax: RunningSoftmax
     total: Tensor
     """Weighted sums of values, and last of their squares: [C+1,K,b] float32."""
@@ -49,9 +49,7 @@ def groups_of(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, queries: int
 ) -> list[Group]:
     """z [B,C,H,W], `queries` at a time."""
-    columns = z.flatten(2).permute(1, 2, 0) * distance_scale(sigma)
     shape = (prepared.response_channels + 1, prepared.response.columns)
-    parts = [part[..., None].contiguous() for part in columns.split(queries, dim=-1)]
     workspace = Workspace()
     return [
         Group(
@@ -62,8 +60,14 @@ def groups_of(
             workspace,
             [],
         )
-        for part in parts
+        for part in query_columns(z, sigma, queries)
     ]
+
+
+def query_columns(z: Tensor, sigma: float, queries: int) -> list[Tensor]:
+    """z [B,C,H,W] as columns divided by sqrt(2) sigma, `queries` at a time: [C,H*W,b,1] each."""
+    columns = z.flatten(2).permute(1, 2, 0) * distance_scale(sigma)
+    return [part[..., None].contiguous() for part in columns.split(queries, dim=-1)]
 
 
 def _offset(prepared: PreparedModel, source: Source, z: Tensor, sigma: float) -> Tensor | None:
@@ -76,19 +80,26 @@ def _offset(prepared: PreparedModel, source: Source, z: Tensor, sigma: float) ->
         return None
     sample, _ = source.chunk(0, min(len(source), CENTRE_IMAGES), z.device, z.dtype)
     mean = sample.mean(0).flatten(1) * distance_scale(sigma)
-    channels = prepared.precision_channels
-    shape = (prepared.precision.columns, z.shape[2], 1)
-    return squared_differences(z, mean[..., None], channels, None, Workspace().pair(shape, z))
+    return squares_of(z, mean[..., None], prepared.precision_channels, None, Workspace())
+
+
+def squares_of(
+    z: Tensor, x: Tensor, channels: int, offset: Tensor | None, workspace: Workspace
+) -> Tensor:
+    """(z - x)^2 with `channels` summed, less `offset` [K,b,1]: [K,b,n], K = C*H*W / channels.
+
+    z [C,H*W,b,1] and x [C,H*W,n], both divided by sqrt(2) sigma, so that filtered sums are
+    energies E / 2 sigma^2. The workspace's next squares overwrite these.
+    """
+    shape = (x.shape[0] * x.shape[1] // channels, z.shape[2], x.shape[2])
+    return squared_differences(z, x, channels, offset, workspace.pair(shape, x))
 
 
 def energies_of(prepared: PreparedModel, group: Group, block: Block) -> Tensor:
     """E / 2 sigma^2 - log p: [M,b,n]."""
-    channels, images = prepared.precision_channels, block.scaled
-    shape = (prepared.precision.columns, group.scaled.shape[2], images.shape[2])
-    squares = squared_differences(
-        group.scaled, images, channels, group.offset, group.workspace.pair(shape, images)
-    )
-    energies = prepared.precision.apply(squares.flatten(1)).reshape(-1, *shape[1:])
+    channels = prepared.precision_channels
+    squares = squares_of(group.scaled, block.scaled, channels, group.offset, group.workspace)
+    energies = prepared.precision.apply(squares.flatten(1)).reshape(-1, *squares.shape[1:])
     if energies.data_ptr() == squares.data_ptr():
         energies = energies.clone()  # the next group's differences go where these are
     return energies if block.log_weights is None else energies - block.log_weights
@@ -97,4 +108,4 @@ def energies_of(prepared: PreparedModel, group: Group, block: Block) -> Tensor:
 def gather(prepared: PreparedModel, group: Group, weights: Tensor, block: Block) -> None:
     """Add sum_n x_n (R^T w_n), and the same of squares: weights [M,b,n]."""
     spread = prepared.response.adjoint(weights.flatten(1)).reshape(-1, *weights.shape[1:])
-    group.total += torch.einsum("kbn,ckn->ckb", spread, block.moments)
+    group.total += torch.einsum("kbn,ckn->ckb", spread, block.averaged)

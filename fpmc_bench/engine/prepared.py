@@ -1,9 +1,10 @@
 """An FPMC made ready for one device: its two linear maps, and what every pixel's responses add to.
 
-Prepared once per model and device and kept as long as the model lives.
+Prepared once per model and device and kept as long as the model lives. Whoever keeps many models
+asks `prepared_bytes` what that takes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,8 +14,9 @@ from fpmc_bench.engine.machine.settings import current_settings
 from fpmc_bench.engine.maps.base import LinearMap
 from fpmc_bench.engine.maps.choose import linear_map
 from fpmc_bench.errors import InputError
-from fpmc_bench.fpmc import FPMC, SharedByChannels, Uniform
+from fpmc_bench.fpmc import FPMC, SharedByChannels
 from fpmc_bench.fpmc.filters import Filter
+from fpmc_bench.fpmc.held import held_bytes, held_storages
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,29 +43,25 @@ class PreparedModel:
         return _sharing(self.model.response)
 
     @property
-    def searches(self) -> bool:
-        """Whether any pixel's source holds more than one translation."""
-        translations, shape = self.model.translations, self.model.shape
-        sides = (shape.height_px, shape.width_px)
-        return translations is not None and 2 * translations.radius_px < max(sides)
-
-    @property
-    def path(self) -> str:
-        """How it is evaluated, for reports: the products of Q and of R."""
-        if self.searches:
-            return "row-products"
-        if type(self.model.precision) is type(self.model.response) is Uniform:
-            return "whole-images"
-        return f"{self.precision.path} / {self.response.path}"
-
-    @property
     def one_pass(self) -> bool:
         """Whether each pixel has a single normaliser."""
         return self.model.response.partitions
 
+    @property
+    def nbytes(self) -> int:
+        """Of the tensors that the maps hold, those that they share with the model among them."""
+        return held_bytes(self._held)
+
+    @property
+    def _held(self) -> tuple[object, ...]:
+        return vars(self.precision), vars(self.response), self.coverage, self.mass
+
 
 def prepare(model: FPMC, device: torch.device | str) -> PreparedModel:
-    """The maps of a model; InputError where some dimension gets no response at all."""
+    """The maps of a model, as the current settings take products on `device`.
+
+    InputError where some dimension gets no response at all.
+    """
     arithmetic = current_settings().arithmetic_on(device)
     # on the model itself, so that both go together: a weak table would hold the model by its value
     kept: dict[tuple[str, Arithmetic], PreparedModel] = model.__dict__.setdefault("_prepared", {})
@@ -71,6 +69,22 @@ def prepare(model: FPMC, device: torch.device | str) -> PreparedModel:
     if key not in kept:
         kept[key] = _prepare(model, device, arithmetic)
     return kept[key]
+
+
+def prepared_of(model: FPMC) -> tuple[PreparedModel, ...]:
+    """All that has been prepared of a model: once for every device and arithmetic it met."""
+    return tuple(model.__dict__.get("_prepared", {}).values())
+
+
+def prepared_storages(model: FPMC) -> dict[tuple[str, int], int]:
+    """Bytes of each storage that a model and all that has been prepared of it hold, by place."""
+    maps = [prepared._held for prepared in prepared_of(model)]
+    return held_storages(model.precision, model.response, maps)
+
+
+def prepared_bytes(model: FPMC) -> int:
+    """Of a model and all that has been prepared of it: its own `nbytes` where nothing has been."""
+    return sum(prepared_storages(model).values())
 
 
 def _prepare(model: FPMC, device: torch.device | str, arithmetic: Arithmetic) -> PreparedModel:
@@ -87,7 +101,8 @@ def _prepare(model: FPMC, device: torch.device | str, arithmetic: Arithmetic) ->
         )
     ones = torch.ones(precision.columns, 1, device=device)
     mass = precision.apply(ones)[:, 0] * _sharing(model.precision)
-    return PreparedModel(model, precision, response, coverage, mass.clamp(min=1))
+    # a copy: in a circle with the model that keeps it neither would go before a collection
+    return PreparedModel(replace(model), precision, response, coverage, mass.clamp(min=1))
 
 
 def _sharing(filter_: Filter) -> int:

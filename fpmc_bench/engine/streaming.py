@@ -20,16 +20,20 @@ from fpmc_bench.engine.blocks import (
     BlockReader,
     value_unit,
 )
-from fpmc_bench.engine.elementwise import relative_weights
 from fpmc_bench.engine.groups import Group, energies_of, gather, groups_of
 from fpmc_bench.engine.machine.scratch import Scratch
-from fpmc_bench.engine.machine.sizes import Sizes
+from fpmc_bench.engine.machine.sizes import Demand, Limits, Sizes, sizes_for
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.fpmc.source import Source
 
 NEGLIGIBLE = 1e-6
 """Of all the weight: what is left out of a second pass is less than this."""
+VECTOR = 64
+"""Rows of a multiple of this many numbers are summed with whole vectors."""
+FEWEST_KEPT = 4
+"""Weights are kept between two passes for this many queries at a time, or not at all: for fewer,
+reading the source again costs as much as what is saved."""
 WORTH_PICKING = 0.25
 """Images are read again one by one where no more than this part of them is wanted."""
 
@@ -51,10 +55,26 @@ class Posterior:
     spread: Tensor
 
 
+def demand_of(prepared: PreparedModel) -> Demand:
+    """What streaming has in memory: differences and their squares, energies, weights, and weights
+    spread over pixels; between two passes float32 weights and, of a small source, its blocks."""
+    return Demand(
+        max(prepared.precision.columns, prepared.response.columns, prepared.model.estimators),
+        arrays=5,
+        kept_bytes=prepared.model.estimators * FLOAT_BYTES,
+        kept_part=3 / 8,
+        fewest_kept=FEWEST_KEPT,
+        blocks_part=1 / 8,
+        vector=VECTOR,
+    )
+
+
 def stream(
-    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, sizes: Sizes
+    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
 ) -> Posterior:
     """z [B,C,H,W], in the dtype that distances are to be computed in."""
+    demand = demand_of(prepared)
+    sizes = sizes_for(demand, len(source), len(z), z.dtype, limits, on_gpu=z.is_cuda)
     if prepared.one_pass:
         return _collect(prepared, source, _one_pass(prepared, source, z, sigma, sizes), z)
     parts = [
@@ -123,7 +143,7 @@ def _two_passes(
             weights, minimum = group.kept.pop(0)
             share *= (group.softmax.minimum - minimum).exp().float()
         else:
-            weights = relative_weights(energies_of(prepared, group, block), group.softmax.minimum)
+            weights = group.softmax.relative(energies_of(prepared, group, block))
         gather(prepared, group, weights.mul_(share[..., None]), block)
 
     kept_blocks = list(reader.blocks(scratch)) if read_once else None
@@ -160,9 +180,10 @@ def _two_passes(
 def _reader(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, sizes: Sizes
 ) -> BlockReader:
-    return BlockReader.of_weight(
-        source, sizes.images, z.device, z.dtype, sigma, prepared.response_channels
-    )
+    channels = prepared.response_channels
+    return BlockReader(
+        source, sizes.images, z.device, z.dtype, sigma, channels, moments=True
+    ).of_weight()
 
 
 def _collect(prepared: PreparedModel, source: Source, groups: list[Group], z: Tensor) -> Posterior:

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine import fpmc_denoise
-from fpmc_bench.engine.comparison import Comparison
-from fpmc_bench.engine.gradient import soft_posterior
+from fpmc_bench.engine.gradient import Comparison, soft_posterior
 from fpmc_bench.engine.machine.halving import within_memory
 from fpmc_bench.errors import InputError
 from fpmc_bench.finetune.plan import FinetunePlan

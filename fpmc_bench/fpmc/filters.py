@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import InputError
+from fpmc_bench.fpmc.held import held_bytes
 from fpmc_bench.fpmc.shapes import ImageShape
 
 
@@ -42,6 +43,11 @@ class Filter(ABC):
     def partitions(self) -> bool:
         """Whether each dimension belongs to exactly one estimator: then one pass is enough."""
         return False
+
+    @property
+    def nbytes(self) -> int:
+        """Of the tensors that the filter holds, not of its matrix."""
+        return held_bytes(self)
 
     @abstractmethod
     def dense(self) -> Tensor:

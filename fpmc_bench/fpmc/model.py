@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc.filters import Filter, PixelOneHot, Separable
+from fpmc_bench.fpmc.held import held_bytes
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.translations import Translations
 
@@ -44,3 +45,8 @@ class FPMC:
     @property
     def estimators(self) -> int:
         return self.precision.estimators
+
+    @property
+    def nbytes(self) -> int:
+        """Of the tensors that both filters hold, each counted once; not of what the engine made."""
+        return held_bytes(self.precision, self.response)

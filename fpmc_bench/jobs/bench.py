@@ -21,7 +21,7 @@ from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.contracts import FPMCDenoiser
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.engine.prepared import prepare
-from fpmc_bench.engine.work import work_per_pair
+from fpmc_bench.engine.ways import way_of
 from fpmc_bench.harness.plan import Plan
 
 SAMPLING_SECONDS = 1e-3
@@ -132,8 +132,9 @@ def measure_speed(
     bandwidth_fraction: float | None = None
     if isinstance(built.plugin, FPMCDenoiser):
         prepared = prepare(built.fpmc(sigma), device)
-        path = prepared.path
-        work, pairs_per_second = work_per_pair(prepared), queries * len(source) / seconds
+        way = way_of(prepared.model)
+        path, work = way.path(prepared), way.work(prepared)
+        pairs_per_second = queries * len(source) / seconds
         product_fraction = work.operations * pairs_per_second / ceilings.product_gflops / 1e9
         bandwidth_fraction = work.bytes * pairs_per_second / ceilings.bandwidth_gbytes / 1e9
     return Speed(

@@ -4,24 +4,49 @@ from dataclasses import dataclass
 
 import torch
 
-from fpmc_bench.engine.prepared import PreparedModel
-
 CACHED_VALUES = 2**18
 """Numbers in one working array on a processor: 1 MiB of float32, a core's second-level cache."""
 GPU_VALUES = 2**26
 """On a GPU: enough for every multiprocessor, with kernels far longer than their launch."""
-VECTOR = 64
-"""Rows of a multiple of this many numbers are summed with whole vectors."""
-FEWEST_KEPT = 4
-"""Weights are kept between two passes for this many queries at a time, or not at all: for fewer,
-reading the source again costs as much as what is saved."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one evaluation may take: working memory beside the source, and sizes that override
+    those which follow from it."""
+
+    budget_bytes: int
+    chunk_images: int | None = None
+    batch_queries: int | None = None
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a computation has in memory for every (query, source image) pair, a column of arrays.
+
+    Half of the budget is for working arrays, `kept_part` of it for columns that are kept between
+    two passes, `blocks_part` for blocks of the source that are.
+    """
+
+    rows: int
+    """Of the tallest working array."""
+    arrays: int
+    """Of that height that exist at the same time."""
+    kept_bytes: int
+    """Of a column that is kept."""
+    kept_part: float
+    fewest_kept: int = 1
+    """Queries: for fewer nothing is kept."""
+    blocks_part: float = 0.0
+    vector: int = 1
+    """Columns are a multiple of this, where there are that many."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """`images` of the source and `queries` in one working array; queries whose weights are kept
-    between two passes (0: weights are computed again); and the largest source whose blocks are
-    kept then too."""
+    """`images` of the source and `queries` in one working array; for how many queries columns are
+    kept between two passes (0: they are computed again); and the largest source whose blocks are.
+    """
 
     images: int
     queries: int
@@ -30,28 +55,27 @@ class Sizes:
 
 
 def sizes_for(
-    prepared: PreparedModel,
+    demand: Demand,
     source_images: int,
     queries: int,
     dtype: torch.dtype,
-    budget_bytes: int,
+    limits: Limits,
     *,
     on_gpu: bool,
-    chunk_images: int | None = None,
-    batch_queries: int | None = None,
 ) -> Sizes:
-    """Half of the budget is for working arrays, the rest for what is kept between passes."""
-    rows = max(prepared.precision.columns, prepared.response.columns, prepared.model.estimators)
+    """The largest sizes that the limits afford and caches favour; at least one image and query.
+
+    `dtype` is that of the working arrays.
+    """
     values = GPU_VALUES if on_gpu else CACHED_VALUES
-    # differences and their squares, energies, weights, and weights spread over pixels
-    affordable = budget_bytes // 2 // (5 * rows * dtype.itemsize)
-    pairs = max(1, min(values // rows, affordable))
-    if pairs > VECTOR:
-        pairs -= pairs % VECTOR
-    images = chunk_images or min(source_images, pairs)
-    together = batch_queries or max(1, min(queries, pairs // images))
-    kept_bytes = source_images * prepared.model.estimators * torch.float32.itemsize
-    kept = min(queries, 3 * budget_bytes // 8 // kept_bytes)
-    if kept < min(queries, FEWEST_KEPT):
+    affordable = limits.budget_bytes // 2 // (demand.arrays * demand.rows * dtype.itemsize)
+    pairs = max(1, min(values // demand.rows, affordable))
+    if pairs > demand.vector:
+        pairs -= pairs % demand.vector
+    images = limits.chunk_images or min(source_images, pairs)
+    together = limits.batch_queries or max(1, min(queries, pairs // images))
+    kept_bytes = int(limits.budget_bytes * demand.kept_part)
+    kept = min(queries, kept_bytes // (source_images * demand.kept_bytes))
+    if kept < min(queries, demand.fewest_kept):
         kept = 0
-    return Sizes(images, together, kept, budget_bytes // 8)
+    return Sizes(images, together, kept, int(limits.budget_bytes * demand.blocks_part))

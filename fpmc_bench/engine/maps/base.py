@@ -13,6 +13,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fpmc_bench.fpmc.held import held_bytes
+
 
 class LinearMap(ABC):
     """A matrix [M,K] with its two fast products."""
@@ -26,6 +28,11 @@ class LinearMap(ABC):
     """The longest chain of additions in a sum: what its rounding grows with, as its root."""
     operations: int
     """Additions and multiplications that one column of `apply` takes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Of the tensors that the map holds, those that it shares with its filter among them."""
+        return held_bytes(vars(self))
 
     @abstractmethod
     def apply(self, values: Tensor) -> Tensor:

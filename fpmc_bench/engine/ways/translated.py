@@ -14,11 +14,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.blocks import FLOAT_BYTES
 from fpmc_bench.engine.exact import stream_exactly
+from fpmc_bench.engine.machine.sizes import Limits
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.searches import EdgeSearch, InteriorSearch, Search
 from fpmc_bench.engine.softmax import RunningSoftmax
-from fpmc_bench.fpmc import Separable
+from fpmc_bench.engine.ways.base import SOFTMAX_OPERATIONS, Way, Work
+from fpmc_bench.fpmc import FPMC, Separable
 from fpmc_bench.fpmc.source import Source
 
 CACHED_VALUES = 2**20
@@ -26,13 +29,32 @@ CACHED_VALUES = 2**20
 GPU_VALUES = 2**27
 
 
-def denoise_translated(
-    prepared: PreparedModel,
-    source: Source,
-    z: Tensor,
-    sigma: float,
-    budget_bytes: int,
-    chunk_images: int | None = None,
+def _fits(model: FPMC) -> bool:
+    """Whether any pixel's source holds more than one translation."""
+    translations, shape = model.translations, model.shape
+    longest = max(shape.height_px, shape.width_px)
+    return translations is not None and 2 * translations.radius_px < longest
+
+
+def _path(prepared: PreparedModel) -> str:
+    return "row-products"
+
+
+def _work(prepared: PreparedModel) -> Work:
+    """The interior alone, beside which borders are small."""
+    model = prepared.model
+    assert model.translations is not None
+    channels, height, width = model.shape
+    k = model.translations.radius_px
+    rows, columns = max(height - 2 * k, 0), max(width - 2 * k, 0)
+    products, weights = (height * columns) ** 2, (rows * columns) ** 2
+    length = channels * (2 * k + 1) + 1
+    operations = 2 * length * products + (2 * k + 1 + SOFTMAX_OPERATIONS + 2 * channels) * weights
+    return Work(operations, 2 * FLOAT_BYTES * (products + 2 * weights))
+
+
+def _denoise(
+    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
 ) -> Tensor:
     """z [B,C,H,W] -> [B,C,H,W] float32."""
     model = prepared.model
@@ -42,10 +64,10 @@ def denoise_translated(
     k = model.translations.radius_px
     rows, columns = model.precision.rows, model.precision.columns
     inner_y, inner_x = range(k, max(height - k, k)), range(k, max(width - k, k))
-    dtype = product_dtype(model.shape.channels * (2 * k + 1) ** 2, sigma)
-    search = partial(_search, dtype=dtype, budget_bytes=budget_bytes, chunk_images=chunk_images)
+    dtype = _product_dtype(model.shape.channels * (2 * k + 1) ** 2, sigma)
+    search = partial(_search, dtype=dtype, limits=limits)
     # corners stay where they are; all else is overwritten
-    result = stream_exactly(prepared, source, z, sigma, budget_bytes, chunk_images)
+    result = stream_exactly(prepared, source, z, sigma, limits)
     if inner_x:
         window = columns[k, : 2 * k + 1]
         for part in (range(k), range(height - k, height)) if inner_y else (range(height),):
@@ -72,15 +94,14 @@ def _search(
     sigma: float,
     *,
     dtype: torch.dtype,
-    budget_bytes: int,
-    chunk_images: int | None,
+    limits: Limits,
 ) -> Tensor:
     """The posterior means of a search's pixels: [B,C,target rows,I]."""
     channels, width = z.shape[1], z.shape[3] - 2 * search.radius_px
     values = GPU_VALUES if z.is_cuda else CACHED_VALUES
     # products, their sums, weights, and what rounding to float32 needs
-    values = min(values, budget_bytes // 8 // dtype.itemsize)
-    images = chunk_images or max(1, values // search.values_per_image(width))
+    values = min(values, limits.budget_bytes // 8 // dtype.itemsize)
+    images = limits.chunk_images or max(1, values // search.values_per_image(width))
     queries = _query_rows(search, z.to(dtype), sigma)
     states: list[RunningSoftmax | None] = [None] * len(z)
     totals: list[Tensor] = []
@@ -127,10 +148,13 @@ def _candidate_rows(search: Search, x: Tensor, sigma: float) -> Tensor:
     return torch.cat([rows, (rows.square() @ weights)[..., None]], dim=-1)
 
 
-def product_dtype(dimensions: int, sigma: float) -> torch.dtype:
+def _product_dtype(dimensions: int, sigma: float) -> torch.dtype:
     """float64 where the expanded square would cost float32 its digits.
 
     Products of `dimensions` terms are wrong by about 1e-7 of their number; over sigma^2 that must
     stay below 1e-3 of a logit.
     """
     return torch.float32 if sigma**2 >= 5e-4 * dimensions else torch.float64
+
+
+TRANSLATED = Way(_fits, _path, _work, _denoise)

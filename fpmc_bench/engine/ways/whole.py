@@ -9,9 +9,13 @@ from all queries that nothing more need be known of them.
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.blocks import FLOAT_BYTES
 from fpmc_bench.engine.elementwise import FURTHEST
 from fpmc_bench.engine.machine.scratch import Scratch
-from fpmc_bench.engine.machine.sizes import GPU_VALUES
+from fpmc_bench.engine.machine.sizes import GPU_VALUES, Limits
+from fpmc_bench.engine.prepared import PreparedModel
+from fpmc_bench.engine.ways.base import Way, Work
+from fpmc_bench.fpmc import FPMC, Uniform
 from fpmc_bench.fpmc.source import Source
 
 CACHED_VALUES = 2**20
@@ -26,16 +30,31 @@ LARGEST_LOGIT_ERROR = 2e-5
 """Of float32 products. The mean of values in [-1,1] is off by no more."""
 
 
-def denoise_whole(
-    source: Source, z: Tensor, sigma: float, budget_bytes: int, chunk_images: int | None
+def _fits(model: FPMC) -> bool:
+    # by exact type: a subclass may be another matrix
+    return type(model.precision) is type(model.response) is Uniform
+
+
+def _path(prepared: PreparedModel) -> str:
+    return "whole-images"
+
+
+def _work(prepared: PreparedModel) -> Work:
+    dimensions = prepared.model.shape.dimensions
+    return Work(4 * dimensions, 2 * FLOAT_BYTES * dimensions)
+
+
+def _denoise(
+    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
 ) -> Tensor:
     """z [B,C,H,W] -> [B,C,H,W] float32."""
     rounding = _rounding(source, z, sigma)
     dtype = torch.float32 if rounding < LARGEST_LOGIT_ERROR else torch.float64
     screening = dtype == torch.float64
     dimensions = source.shape.dimensions
-    values = min(GPU_VALUES if z.is_cuda else CACHED_VALUES, budget_bytes // 4 // dtype.itemsize)
-    images = min(chunk_images or max(1, values // dimensions), len(source))
+    affordable = limits.budget_bytes // 4 // dtype.itemsize
+    values = min(GPU_VALUES if z.is_cuda else CACHED_VALUES, affordable)
+    images = min(limits.chunk_images or max(1, values // dimensions), len(source))
     # stored codes are used as they are, so that the factor goes to the few queries instead
     scale, middle = (source.scale, 1 / source.scale) if source.is_coded else (1.0, 0.0)
     queries = (z.double().flatten(1) * (scale / sigma**2)).to(dtype)
@@ -105,3 +124,6 @@ def _rounding(source: Source, z: Tensor, sigma: float) -> float:
     length = float(source.squared_norms.max().sqrt())
     product = length * (float(z.flatten(1).norm(dim=1).max()) + length / 2) / sigma**2
     return torch.finfo(torch.float32).eps / 2 * product
+
+
+WHOLE = Way(_fits, _path, _work, _denoise)
