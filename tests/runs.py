@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from in_process import call
 
 SMALL_SUITE = """
 schema_version = 1
@@ -70,7 +71,23 @@ def environment(*paths: Path) -> dict[str, str]:
 def fpmc_bench(
     *arguments: str | Path, cwd: Path, paths: tuple[Path, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m fpmc_bench ARGUMENTS` as a user runs it."""
+    """`python -m fpmc_bench ARGUMENTS`, from `cwd`, in the tests' own process.
+
+    With plugins of `paths`. Several `--processes` are started by a process of their own.
+    """
+    texts = list(map(str, arguments))
+    if "--processes" in texts and texts[texts.index("--processes") + 1] != "1":
+        return fpmc_bench_process(*arguments, cwd=cwd, paths=paths)
+    return subprocess.CompletedProcess(texts, *call(texts, cwd, paths))
+
+
+def fpmc_bench_process(
+    *arguments: str | Path, cwd: Path, paths: tuple[Path, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    """The same as a user runs it, in a process of its own: seconds of imports.
+
+    Once for each command, and where a test is about processes.
+    """
     return subprocess.run(
         [sys.executable, "-m", "fpmc_bench", *map(str, arguments)],
         cwd=cwd,

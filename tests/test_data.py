@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -469,8 +470,12 @@ def test_a_file_that_the_system_refuses(tmp_path: Path, monkeypatch: pytest.Monk
     """As for a user without permission; root, whom the tests may run as, has every permission."""
     path = edm_zip(tmp_path / "locked.zip", 2)
 
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
+    allowed = Path.open
+
+    def refuse(one: Path, *arguments: Any, **options: Any) -> Any:
+        if one == path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return allowed(one, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match=r"locked.zip can't be read \(Permission denied\)"):
