@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fpmc_bench.harness.planning import augmented
+from plans import loaded
 from torch import Tensor
 
 from fpmc_bench import FPMC, Source, load_dataset, load_teacher
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.augmentations import plan_source
 from fpmc_bench.contracts import AugmentationTask
 from fpmc_bench.documents.suite import SourceAugmentation
 from fpmc_bench.engine.gradient import Comparison
@@ -200,7 +200,8 @@ def test_what_was_made_from_a_batch_is_left_out_with_it(digits: Source) -> None:
     source = Source(digits.images[:40], scale=digits.scale)
     task = AugmentationTask(source, 0.5, seed=3)
     parts = [SourceAugmentation(name=name, rate=0.5) for name in ("hflip", "translate")]
-    whole = augmented(task, parts, installed_registry())  # floats: digits have 17 levels
+    context = replace(loaded(), dataset=replace(loaded().dataset, train=source))
+    whole = plan_source(context, parts).made()  # floats: digits have 17 codes
     problem = LevelProblem(whole, lambda z, sigma: z, 1e-6, 0, "cpu")
     batch = problem.batch(PLAN, 3)
     own = {
@@ -216,14 +217,14 @@ def test_what_was_made_from_a_batch_is_left_out_with_it(digits: Source) -> None:
 
 
 @pytest.mark.parametrize(("sigma", "rounded"), [(0.1, True), (0.2, False)])
-def test_where_noise_is_finer_than_levels_samples_are_judged_at_levels(
+def test_where_noise_is_finer_than_codes_samples_are_judged_at_codes(
     sigma: float, rounded: bool, digits: Source
 ) -> None:
     problem = LevelProblem(digits, lambda z, sigma: z, sigma, 0, "cpu")
     drift = torch.linspace(-0.05, 0.05, 64).reshape(1, 1, 8, 8)  # of steps of 1/8
-    on_levels = digits.values()[:5]
-    plain = validation_batch(problem, on_levels, 0)[0]
-    drifted = validation_batch(problem, on_levels + drift, 0)[0]
+    on_codes = digits.values()[:5]
+    plain = validation_batch(problem, on_codes, 0)[0]
+    drifted = validation_batch(problem, on_codes + drift, 0)[0]
     assert torch.equal(plain, drifted) == rounded
 
 

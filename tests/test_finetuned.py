@@ -18,6 +18,7 @@ from runs import SMALL_SUITE, environment, figures, fpmc_bench, kill_when, write
 from safetensors.torch import load_file
 
 from fpmc_bench import Source, build_denoiser, load_dataset, load_teacher
+from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.suite import read_suite
 from fpmc_bench.errors import CheckpointError, ParameterError, UnknownNameError
 from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights
@@ -333,7 +334,8 @@ def test_it_shows_what_it_did_and_how_to_use_it(made: Path) -> None:
     rows = re.findall(r"^ +([\d.]+) +(\d\.\d+) +(\d\.\d+) +([+-][\d.]+) +\d+ +\d+$", text, re.M)
     assert [row[0] for row in rows] == ["80", "9.72", "0.47", "0.002"]
     assert any(float(tuned) < float(base) for _, base, tuned, _ in rows)
-    assert 'params = { weights = "small-ls-qr.safetensors" }' in text
+    assert 'params = { weights = "small-ls-qr" }' in text
+    assert "--weights small-ls-qr=small-ls-qr.safetensors" in text
     with Image.open(made / "small-ls-qr.png") as figure:
         assert figure.width > 800
     assert len(list(made.glob("small-ls-qr.finetuning/*.safetensors"))) == 4
@@ -352,8 +354,31 @@ augmentations = [{{ name = "synthetic", rate = 0.02 }}]
     done = fpmc_bench("run", suite, "-d", "ls", "-d", "ls-qr", "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "run/records/ls-qr.denoiser-mse.json").read_text())
-    assert record["denoiser"] == "finetuned"
-    assert len(record["augmentations"]) == 1
+    provenance = record["provenance"]
+    assert provenance["denoiser"] == "finetuned"
+    assert provenance["params"] == {"weights": "small-ls-qr"}
+    assert provenance["files"] == load_finetuned(made / "small-ls-qr.safetensors").fingerprint
+    assert [one["augmentation"] for one in provenance["source"]["added"]] == ["synthetic"]
+
+
+def test_no_place_on_the_disk_is_written_into_a_run(made: Path, tmp_path: Path) -> None:
+    """By either way to say where weights are; and both are one row to measure."""
+    suite, path = write_suite(tmp_path), made / "small-ls-qr.safetensors"
+    asked = ("-p", "denoiser-mse", "--run-dir", "run")
+    by_path = ("-d", f'finetuned[weights="{path}"]', *asked)
+    by_name = ("-d", "finetuned[weights=small-ls-qr]", "--weights", f"small-ls-qr={path}", *asked)
+    for arguments in (by_path, by_name):
+        done = fpmc_bench("run", suite, *arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    written = [
+        path for path in (tmp_path / "run").rglob("*.json") if path.name != "arithmetic.json"
+    ]
+    assert len(written) == 4, "run.json, and records of the ceiling and of either row"
+    for file in written:
+        for folder in (made, tmp_path, *made.parents):
+            assert folder == Path("/") or str(folder) not in file.read_text()
+    rows = [read_record(file)[0] for file in written if "finetuned" in file.name]
+    assert rows[0].provenance.key == rows[1].provenance.key
 
 
 def test_other_weights_are_other_units(made: Path, tmp_path: Path) -> None:
@@ -499,8 +524,9 @@ def test_the_entry_that_is_printed_is_one(tmp_path: Path) -> None:
     entry = done.stdout[done.stdout.index("[[entries]]") :]
     suite = write_suite(tmp_path, entry)
     (own,) = [one for one in read_suite(suite).entries if one.denoiser == "finetuned"]
-    assert own.params == {"weights": 'my "own" weights.safetensors'}
+    assert own.params == {"weights": 'my "own" weights'}
     run = ("-d", own.name, "-p", "denoiser-mse", "--items", "4", "--run-dir", "run")
+    run += ("--weights", 'my "own" weights=my "own" weights.safetensors')
     assert fpmc_bench("run", suite, *run, cwd=tmp_path).returncode == 0
 
 

@@ -99,7 +99,7 @@ def test_the_record_says_which_samples(folder: Path, finished: Path) -> None:
 
     def fingerprint(directory: Path) -> str:
         record = json.loads((directory / "records" / "ls.denoiser-mse.json").read_text())
-        return str(record["fingerprints"]["dataset_test"])
+        return str(record["provenance"]["test"])
 
     only = ("-d", "ls", "-p", "denoiser-mse")
     swapped = ("--teacher", "tuning=digits-ncsnpp", "--teacher", "evaluation=digits-ddpmpp")

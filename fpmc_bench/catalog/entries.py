@@ -5,15 +5,16 @@
 -d 'lukoianov[threshold=0.02,orientation="columns"]'    values are JSON
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fpmc_bench.catalog.parameters import place_parameters
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.teachers import is_path
-from fpmc_bench.documents.names import parse_selection, selection_name
+from fpmc_bench.documents.names import parse_selection, selection_name, selection_text
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.errors import UnknownNameError, UsageError
 
@@ -36,20 +37,47 @@ def without_places(suite: Suite, registry: Registry, places: Places) -> tuple[Su
     for weights that `places` give and that no entry asks for.
     """
     weights = dict(places.weights)
-    entries, used = [], set()
+    entries: list[Entry] = []
+    used: set[str] = set()
     for entry in suite.entries:
-        params = dict(entry.params)
-        registered = registry.items["denoisers"].get(entry.denoiser)
-        for key in place_parameters(registered.item) if registered else ():
-            value = params.get(key)
-            if isinstance(value, str) and is_path(value):
-                params[key] = _named(weights, value)
-            used.add(params.get(key))
-        entries.append(entry.model_copy(update={"params": params}))
+        named = _named_params(entry.denoiser, entry.params, registry, weights)
+        used |= {str(named[key]) for key in _place_keys(entry.denoiser, registry) if key in named}
+        entries.append(entry.model_copy(update={"params": named}))
     for name in places.weights:
         if name not in used:
-            raise UnknownNameError("weights", name, filter(None, used))
+            raise UnknownNameError("weights", name, used)
     return suite.model_copy(update={"entries": tuple(entries)}), replace(places, weights=weights)
+
+
+def named_selections(
+    suite: Suite, selections: Sequence[str], registry: Registry, places: Places
+) -> tuple[tuple[str, ...], Places]:
+    """Selections with names where they have paths, as `without_places` gives them to entries."""
+    weights = dict(places.weights)
+    denoisers = {entry.name: entry.denoiser for entry in suite.entries}
+    found = []
+    for text in selections:
+        name, params = parse_selection(text)
+        named = _named_params(denoisers.get(name, name), params, registry, weights)
+        found.append(text if named == params else selection_text(name, named))
+    return tuple(found), replace(places, weights=weights)
+
+
+def _place_keys(denoiser: str, registry: Registry) -> Collection[str]:
+    registered = registry.items["denoisers"].get(denoiser)
+    return place_parameters(registered.item) if registered else ()
+
+
+def _named_params(
+    denoiser: str, params: Mapping[str, Any], registry: Registry, weights: dict[str, str]
+) -> dict[str, Any]:
+    """Parameters without paths; what is named on the way is added to `weights`."""
+    named = dict(params)
+    for key in _place_keys(denoiser, registry):
+        value = params.get(key)
+        if isinstance(value, str) and is_path(value):
+            named[key] = _named(weights, value)
+    return named
 
 
 def _named(weights: dict[str, str], path: str) -> str:

@@ -127,7 +127,7 @@ def _show(outcome: "FinetuneOutcome", as_json: bool) -> None:
         click.echo(f"\nwrote {target}\nwrote {outcome.figure}\n")
         click.echo(f'[[entries]]\nname = "{row_name(target.stem)}"\ndenoiser = "finetuned"')
         click.echo(f"params = {{ weights = {json.dumps(target.stem)} }}")  # as TOML has it too
-        click.echo(f"\nand its place: --weights {target.stem}={target}")
+        click.echo(f"# and to any command: --weights {target.stem}={target}")
     for reason in card.stopped:
         click.echo(f"fpmc-bench: {reason}", err=True)
 

@@ -41,10 +41,17 @@ def parse_selection(text: str) -> tuple[str, dict[str, Any]]:
     return match["name"], params
 
 
+def selection_text(name: str, params: Mapping[str, Any]) -> str:
+    """NAME or NAME[param=value,...]: what `parse_selection` reads these from."""
+    listed = ",".join(f"{key}={json.dumps(value)}" for key, value in params.items())
+    return f"{name}[{listed}]" if listed else name
+
+
 def selection_name(name: str, params: Mapping[str, Any]) -> str:
-    """A row's name of its own for every choice of parameters."""
+    """A row's name of its own for every choice of parameters; of a path only the last part."""
     values = {key: json.dumps(value) for key, value in params.items()}
-    parts = [f"{key}-{_plain(value.strip('[]'))}" for key, value in values.items()]
+    shown = {key: re.split(r"[/\\\\]", value)[-1].strip("[]") for key, value in values.items()}
+    parts = [f"{key}-{_plain(value)}" for key, value in shown.items()]
     if not all(map(NAMED_BY_ITSELF.fullmatch, values.values())):
         parts.append(_hash(json.dumps(values)))
     return row_name("_".join([name, *parts]))

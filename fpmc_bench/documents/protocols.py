@@ -6,9 +6,7 @@ protocol it is.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator, Field
+from typing import Literal
 
 from fpmc_bench.errors import UnknownNameError
 
@@ -54,16 +52,3 @@ def protocol_facts(name: str) -> ProtocolFacts:
     if name not in PROTOCOLS:
         raise UnknownNameError("protocol", name, PROTOCOLS)
     return PROTOCOLS[name]
-
-
-def _known(name: str) -> str:
-    try:
-        return protocol_facts(name).name
-    except UnknownNameError as error:
-        raise ValueError(str(error)) from error  # as pydantic wants it
-
-
-Protocol = Annotated[
-    str, AfterValidator(_known), Field(json_schema_extra={"enum": list(PROTOCOLS)})
-]
-"""The name of one, in a document."""

@@ -8,8 +8,7 @@ has the record knows what it takes to compute its figures anew. What may move th
 import hashlib
 from typing import Any, Literal
 
-from fpmc_bench.documents.protocols import Protocol
-from fpmc_bench.documents.reading import AnyFloat, Document
+from fpmc_bench.documents.reading import AnyFloat, Document, Protocol
 
 RowRole = Literal["entry", "ceiling", "reference"]
 KEY_LETTERS = 24

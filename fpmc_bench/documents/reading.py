@@ -5,10 +5,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 from pydantic_core import to_json
 
-from fpmc_bench.errors import SuiteError
+from fpmc_bench.documents.protocols import PROTOCOLS, protocol_facts
+from fpmc_bench.errors import SuiteError, UnknownNameError
 
 NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 """As JSON, which has only finite numbers, has to say the others: as text."""
@@ -33,6 +41,19 @@ AnyFloat = Annotated[
     float, BeforeValidator(lambda value: float(value) if value in NOT_FINITE else value)
 ]
 """A float of a document, which may be infinite or not a number."""
+
+
+def _known(name: str) -> str:
+    try:
+        return protocol_facts(name).name
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from error  # as pydantic wants it
+
+
+Protocol = Annotated[
+    str, AfterValidator(_known), Field(json_schema_extra={"enum": list(PROTOCOLS)})
+]
+"""The name of a protocol."""
 
 Model = TypeVar("Model", bound=Document)
 

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
 from fpmc_bench.documents.names import parse_selection, selection_name
-from fpmc_bench.documents.protocols import PROTOCOLS, Protocol
-from fpmc_bench.documents.reading import FiniteDocument, read_toml, validated
+from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.documents.reading import FiniteDocument, Protocol, read_toml, validated
 from fpmc_bench.documents.suite import SourceAugmentation
 
 View = Literal["finetune", "augmentation", "table"]

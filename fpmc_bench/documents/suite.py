@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
 
-from fpmc_bench.documents.protocols import PROTOCOLS, Protocol
-from fpmc_bench.documents.reading import FiniteDocument, read_toml, validated
+from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.documents.reading import FiniteDocument, Protocol, read_toml, validated
 from fpmc_bench.errors import UnknownNameError
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from fpmc_bench.catalog.context import load_context
-from fpmc_bench.catalog.entries import without_places
+from fpmc_bench.catalog.entries import named_selections, without_places
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.study_rows import PlannedRow, measured_suite, planned_rows
@@ -73,9 +73,10 @@ class StudyJob:
         another study. A row that raises later fails alone, on every process; RunError where that
         leaves none.
         """
-        rows = planned_rows(self.study, self.suite, self.registry, self.bases, self.changes)
+        bases_asked, places = named_selections(self.suite, self.bases, self.registry, self.places)
+        rows = planned_rows(self.study, self.suite, self.registry, bases_asked, self.changes)
         processes = join_processes(self.device)
-        bases = self._plan_of_bases(rows, processes.device)
+        bases = self._plan_of_bases(rows, processes.device, places)
         jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
         with locked(self.folder, "study", "--out") if processes.is_main else nullcontext():
             if processes.is_main:
@@ -90,12 +91,12 @@ class StudyJob:
             )
             return self._measure(rows, bases, processes, stopped)
 
-    def _plan_of_bases(self, rows: Sequence[PlannedRow], device: str) -> Plan:
+    def _plan_of_bases(self, rows: Sequence[PlannedRow], device: str, places: Places) -> Plan:
         """What the rows build upon, as the entries of a suite."""
         suite = measured_suite(self.study, self.suite)
         entries = {one.base.name: one.base.model_dump() for one in rows}
         suite = suite.replaced(entries=list(entries.values()))
-        named, places = without_places(suite, self.registry, self.places)
+        named, places = without_places(suite, self.registry, places)
         return plan_entries(load_context(named, self.registry, device, places))
 
     def _measure(
