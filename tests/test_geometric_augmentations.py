@@ -168,7 +168,7 @@ def test_chunks_change_nothing() -> None:
     assert torch.allclose(resample(images, turns)[[0, 255, 256, 299]], alone, atol=1e-5)
 
 
-def test_images_of_few_levels_become_floats() -> None:
+def test_images_of_few_codes_become_floats() -> None:
     digits = load_dataset("digits").train
     added = Translate().augment(AugmentationTask(digits, 0.1, 0))
     assert added.images.dtype == torch.float32
@@ -182,6 +182,7 @@ def test_weights_go_with_their_images() -> None:
     assert len(added.log_weights.unique()) == len(added) == 15
 
 
-def test_a_line_of_pixels_is_refused() -> None:
+@pytest.mark.parametrize("method", ["check", "augment"])
+def test_a_line_of_pixels_is_refused(method: str) -> None:
     with pytest.raises(InputError, match="2 x 2 pixels or more"):
-        Rotate().augment(AugmentationTask(source(shape=ImageShape(1, 1, 9)), 1.0, 0))
+        getattr(Rotate(), method)(AugmentationTask(source(shape=ImageShape(1, 1, 9)), 1.0, 0))

@@ -53,7 +53,7 @@ class Translate(_Geometric):
             unmoved = torch.eye(2, dtype=torch.float64).expand(len(offsets), 2, 2)
             return torch.cat([unmoved, -offsets[..., None]], dim=2)
 
-        return _augmented(task, draw, matrices, self.name)
+        return _augmented(self, task, draw, matrices)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Rotate(_Geometric):
             zero = torch.zeros_like(cos)
             return torch.stack([cos, sin, zero, -sin, cos, zero], dim=1).reshape(-1, 2, 3)
 
-        return _augmented(task, draw, matrices, self.name)
+        return _augmented(self, task, draw, matrices)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Scale(_Geometric):
             zoom = torch.eye(2, 3, dtype=torch.float64)
             return zoom / factors[..., None]
 
-        return _augmented(task, draw, matrices, self.name)
+        return _augmented(self, task, draw, matrices)
 
 
 def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
@@ -99,14 +99,15 @@ def _normal(generator: torch.Generator, shape: tuple[int, ...]) -> Tensor:
 
 
 def _augmented(
-    task: AugmentationTask, draw: Draw, matrices: Callable[[Tensor], Tensor], name: str
+    plugin: Augmentation, task: AugmentationTask, draw: Draw, matrices: Callable[[Tensor], Tensor]
 ) -> Source:
     """The chosen candidates of all images, made once and then read from the cache.
 
     Images of 256 codes stay so, rounded as any image file is; of fewer they become floats.
     """
+    plugin.check(task)
     source = task.source
-    found = chosen_candidates(len(source), task.rate, draw, task.seed, name)
+    found = chosen_candidates(len(source), task.rate, draw, task.seed, plugin.name)
 
     def make(rows: range) -> Tensor:
         part = slice(rows.start, rows.stop)
@@ -120,6 +121,6 @@ def _augmented(
         "seed": task.seed,
         "version": VERSION,
     }
-    images = made_images(name, key, len(found.rows), make, block_images=BLOCK_IMAGES)
+    images = made_images(plugin.name, key, len(found.rows), make, block_images=BLOCK_IMAGES)
     weights = None if source.log_weights is None else source.log_weights[found.rows]
     return Source(images, weights, source.scale, made_from=found.rows)
