@@ -69,7 +69,7 @@ def environment(*paths: Path) -> dict[str, str]:
 
 
 def fpmc_bench(
-    *arguments: str | Path, cwd: Path, paths: tuple[Path, ...] = ()
+    *arguments: str | Path | int, cwd: Path, paths: tuple[Path, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """`python -m fpmc_bench ARGUMENTS`, from `cwd`, in the tests' own process.
 
@@ -82,7 +82,7 @@ def fpmc_bench(
 
 
 def fpmc_bench_process(
-    *arguments: str | Path, cwd: Path, paths: tuple[Path, ...] = ()
+    *arguments: str | Path | int, cwd: Path, paths: tuple[Path, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """The same as a user runs it, in a process of its own: seconds of imports.
 
