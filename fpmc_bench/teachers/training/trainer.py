@@ -44,6 +44,7 @@ class Trainer:
         team: Team | None = None,
         part_images: int | None = None,
     ) -> None:
+        """InputError for images of another shape, ParameterError for more processes than images."""
         if tuple(source.shape) != (config.channels, config.side_px, config.side_px):
             raise InputError(
                 f"the network is for {config.channels}x{config.side_px}x{config.side_px} images, "
