@@ -20,10 +20,10 @@ from fpmc_bench.teachers.training.batches import Batch, draw_batch
 from fpmc_bench.teachers.training.checkpoint import read_training, write_training
 from fpmc_bench.teachers.training.denoising_loss import edm_loss, posterior_mean
 from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.sliced_dropout import SlicedDropout
 from fpmc_bench.teachers.training.team import Alone, Team
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
-from fpmc_bench.teachers.unet.sliced_dropout import SlicedDropout
 
 
 class Trainer:
