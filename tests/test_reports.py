@@ -280,5 +280,8 @@ def test_samples_beside_the_records_are_drawn_in_their_own_order(tmp_path: Path)
 def test_a_damaged_file_of_samples_is_refused(tmp_path: Path, content: bytes) -> None:
     write_exact_records(tmp_path / "records")
     (tmp_path / "samples.npz").write_bytes(content)
+    with pytest.raises(RunError, match=r"samples\.npz can't be read"):
+        write_reports(tmp_path, read_records(tmp_path / "records"))
+    np.savez(tmp_path / "samples.npz", order=np.array('["mine"]'))
     with pytest.raises(RunError, match=r"samples\.npz is not a file of samples"):
         write_reports(tmp_path, read_records(tmp_path / "records"))

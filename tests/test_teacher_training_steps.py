@@ -17,8 +17,8 @@ from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.teachers.training import denoising_loss
 from fpmc_bench.teachers.training.batches import draw_batch, pixel_spread
 from fpmc_bench.teachers.training.denoising_loss import posterior_mean
+from fpmc_bench.teachers.training.sliced_dropout import SlicedDropout
 from fpmc_bench.teachers.training.trainer import Trainer
-from fpmc_bench.teachers.unet.sliced_dropout import SlicedDropout
 
 
 @pytest.fixture(scope="module")

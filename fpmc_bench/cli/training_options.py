@@ -24,9 +24,9 @@ OR_NEVER = click.IntRange(min=0)
 NETWORK = (
     click.option("--model-channels", type=int),
     click.option(
-        "--channel-mult", type=_integers, metavar="N,N,...", help="For each level: 2,2,2."
+        "--channel-mult", type=_integers, metavar="N,N,...", help="For each resolution: 2,2,2."
     ),
-    click.option("--num-blocks", type=int, help="Residual blocks a level."),
+    click.option("--num-blocks", type=int, help="Residual blocks a resolution."),
     click.option(
         "--attention-sides", type=_integers, metavar="N,...", help="Sides in pixels, as 16 or 16,8."
     ),

@@ -25,7 +25,10 @@ def save_descent(path: Path, descent: Descent) -> None:
 
 
 def load_descent(path: Path, descent: Descent) -> bool:
-    """Put a descent where `path` left it; False where there is no whole file to go on from."""
+    """Put a descent where `path` left it; False, and unchanged, where there is no whole file.
+
+    Whether the file is of this problem is for its folder to know.
+    """
     try:
         tensors, card = load_tensors(path)
         parameters = list(descent.relaxation.parameters())

@@ -60,6 +60,7 @@ class FinetunePlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        """ParameterError naming the field that is out of its range."""
         if not self.axes or len(set(self.axes)) < len(self.axes) or set(self.axes) - set(AXES):
             raise ParameterError(f"axes must be q, r or q,r, got {','.join(self.axes) or 'none'}")
         for name in POSITIVE:

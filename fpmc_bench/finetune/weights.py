@@ -119,13 +119,17 @@ class FinetunedWeights:
         return FPMC(filter_of("q"), filter_of("r"))
 
     def save(self, path: Path) -> None:
+        """Write card and tensors, whole or not at all."""
         save_tensors(path, self.tensors, json.loads(self.card.model_dump_json()))
 
 
 def finished_level(
     descent: Descent, *, learned: bool = True
 ) -> tuple[LevelCard, dict[str, Tensor]]:
-    """The card of a finished level, and its log values by axis."""
+    """The card of a finished noise level, and its log values by axis: float16, as they are stored.
+
+    [M,H*W], [M,D], or one kernel [2H-1,2W-1] for all; what has a structure is in the card alone.
+    """
     structures: dict[Axis, str] = {}
     tensors = dict(descent.best)
     filters: dict[Axis, Filter] = {"q": descent.base.precision, "r": descent.base.response}

@@ -13,9 +13,9 @@ LEAST_SIDE_PX = 64
 
 
 def write_contact_sheet(codes: Tensor, scale: float, path: Path) -> int:
-    """Up to 128 images [N,C,H,W] of uint8 codes, spread evenly over the set; returns how many.
+    """Draw up to 128 images, spread evenly over the set, as one picture; returns how many.
 
-    Codes stand for codes * scale - 1 in [-1,1].
+    `codes` [N,C,H,W] uint8, C 1 or 3, stand for codes * scale - 1 in [-1,1].
     """
     count = min(len(codes), ROWS * COLUMNS)
     rows = np.linspace(0, len(codes) - 1, count).round().astype(int)

@@ -46,7 +46,10 @@ def kind_of(image: Image.Image) -> Kind:
 
 
 def codes(image: Image.Image, name: str, kind: Kind) -> np.ndarray:
-    """uint8 [1,H,W] or [3,H,W]; a grey image among coloured ones has three equal channels."""
+    """uint8 [1,H,W] or [3,H,W]; a grey image among coloured ones has three equal channels.
+
+    InputError, with `name` in it, for more than 8 bits a value or transparent pixels.
+    """
     if image.mode.startswith(MANY_BITS):
         raise InputError(
             f"{name} has more than 8 bits a value ({image.mode}); convert it to 8 bits"

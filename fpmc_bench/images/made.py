@@ -36,7 +36,8 @@ def made_images(
 
     The key must name everything that a row depends on; a later call for more rows makes only
     those, in blocks from where the last one ended. Where a row depends on the others of its block
-    always ask for whole blocks. Writing to the images would change this process's copy.
+    always ask for whole blocks. Mapped from a file: writing to the images would change this
+    process's copy. Raises what `make` raises, after which other blocks are still there.
     """
     digest = hashlib.sha256(json.dumps({"kind": kind, **key}, sort_keys=True).encode()).hexdigest()
     folder = cache_directory() / kind

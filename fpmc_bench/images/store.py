@@ -36,7 +36,8 @@ def decoded_images(path: Path) -> StoredImages:
 def stored_images(key: str, produce: Callable[[Path], tuple[int, ...] | None]) -> StoredImages:
     """Those of a key; where there are none, `produce` writes them to a .npy and returns labels.
 
-    Of several processes that ask at once one produces. A damaged file is produced anew.
+    Of several processes that ask at once one produces. A damaged file is produced anew. Raises
+    what `produce` raises, of which nothing is left.
     """
     folder = cache_directory() / "images"
     folder.mkdir(parents=True, exist_ok=True)

@@ -30,10 +30,10 @@ def cache_directory() -> Path:
 def cached_tensors(
     kind: str, key: Mapping[str, Any], compute: Callable[[], Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """The tensors of this (kind, key): read where known, else computed once and stored.
+    """The tensors of this (kind, key) by name, on the CPU: read where known, else computed once.
 
     Of several processes that ask at once, one computes and the others wait for its file. A
-    damaged file is computed anew.
+    damaged file is computed anew. What is read is mapped from its file. Raises what `compute` does.
     """
     text = json.dumps({"kind": kind, **key}, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]

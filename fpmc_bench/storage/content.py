@@ -17,7 +17,10 @@ CHUNK_BYTES = 2**22
 
 
 def file_fingerprint(path: Path) -> str:
-    """sha256 over the content of a file, or over names and contents of all files of a folder."""
+    """sha256 over the content of a file, or over names and contents of all files of a folder.
+
+    InputError where one can't be read.
+    """
     files = list(_files(path))
     try:
         states = [[name, *_state(file)] for name, file in files]

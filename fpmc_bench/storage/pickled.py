@@ -36,7 +36,7 @@ class Persistent:
 def shown(value: Any) -> str:
     """A value of a file in an error: short, and of a container only what it is.
 
-    The text of a container could be endless (lists that hold a list twice, thirty levels deep).
+    The text of a container could be endless (lists that hold a list twice, nested thirty deep).
     """
     if isinstance(value, str | int | float | None):
         return repr(value)[:SHOWN]

@@ -62,7 +62,10 @@ class TensorFile(Mapping[str, Tensor]):
         self.path, self.card = path, card_of(path, metadata, written_by)
 
     def __getitem__(self, name: str) -> Tensor:
-        """CheckpointError where somebody has written into the file since it was opened."""
+        """Read it, of the shape and type it was written with; KeyError where there is none.
+
+        CheckpointError where somebody has written into the file since it was opened.
+        """
         place = self._places[name]
         tensor = torch.empty(place.shape, dtype=place.dtype)
         content = tensor.reshape(-1).view(torch.uint8).numpy().data

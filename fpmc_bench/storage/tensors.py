@@ -18,7 +18,10 @@ NAMED_AT_MOST = 3
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
-    """Write `tensors` and `card` (JSON) to `path`, whole or not at all."""
+    """Write `tensors` of any shapes and types, and `card` (JSON), whole or not at all.
+
+    They are written from the CPU, contiguous; RuntimeError where two share memory.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -76,8 +79,8 @@ def card_of(path: Path, metadata: Mapping[str, str], written_by: str) -> dict[st
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
     """Give `module` these parameters and buffers; one on "meta" takes over the tensors themselves.
 
-    Raises CheckpointError, before anything is changed, naming the first missing, unexpected and
-    mis-shaped ones and `origin`, where the tensors come from.
+    Raises CheckpointError, before anything is changed, naming the first missing, unexpected,
+    mis-shaped and non-finite ones and `origin`, where the tensors come from.
     """
     expected = module.state_dict()
     problems = [

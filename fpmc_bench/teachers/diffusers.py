@@ -52,10 +52,11 @@ class DiffusersTeacher:
         return digest.hexdigest()
 
     def time(self, sigma: float) -> float:
-        """The scheduler's continuous time of a noise level, from 0 to T - 1."""
+        """The scheduler's continuous time of a noise level sigma > 0, from 0 to T - 1."""
         return float(np.interp(np.log(sigma), self.log_sigmas, np.arange(len(self.log_sigmas))))
 
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
+        """D(z, sigma) [B,C,H,W]. InputError for a z or sigma that no denoiser can answer."""
         check_query(z, sigma, self.shape)
         weight = next(self.network.parameters())
         alpha = (1 + sigma**2) ** -0.5  # sqrt(abar)

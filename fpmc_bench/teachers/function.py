@@ -29,7 +29,11 @@ class FunctionTeacher:
 
     @classmethod
     def named(cls, text: str, device: str) -> "FunctionTeacher":
-        """Of "module:function"; UsageError where there is none, or its import fails."""
+        """Of "module:function".
+
+        UsageError where the module can't be imported, UnknownNameError where it has no such
+        function.
+        """
         module_name, _, function_name = text.partition(":")
         if (here := str(Path.cwd())) not in sys.path:
             sys.path.insert(0, here)
@@ -56,7 +60,10 @@ class FunctionTeacher:
         return digest.hexdigest()
 
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
-        """D(z, sigma). Raises UsageError for an output that is no image like z."""
+        """D(z [B,C,H,W], sigma) [B,C,H,W], of z's type and device.
+
+        Raises UsageError for an output that is no image like z, or not finite.
+        """
         denoised = self.function(z.to(self.device), sigma)
         if not isinstance(denoised, Tensor) or denoised.shape != z.shape:
             kind = type(denoised).__name__

@@ -36,6 +36,7 @@ class NetworkTeacher:
 
     @property
     def shape(self) -> ImageShape:
+        """Of the images that it takes and returns."""
         return ImageShape(self.config.channels, self.config.side_px, self.config.side_px)
 
     @property
@@ -53,7 +54,10 @@ class NetworkTeacher:
         return digest.hexdigest()
 
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
-        """D(z, sigma). Raises InputError for a z or sigma that no denoiser can answer."""
+        """D(z [B,C,H,W], sigma) [B,C,H,W], of z's type and device.
+
+        Raises InputError for a z or sigma that no denoiser can answer.
+        """
         check_query(z, sigma, self.shape)
         weight = next(self.network.parameters())
         # the cast differentiates, so that a float64 z gets float64 gradients
@@ -63,7 +67,11 @@ class NetworkTeacher:
 
 
 def read_network(path: Path, device: str = "cpu") -> TeacherModel:
-    """The network at a path, by what is there. CheckpointError says what is wrong with others."""
+    """The network at a path: a diffusers folder, an EDM .pkl or a teacher file, by what is there.
+
+    CheckpointError says what is wrong with others; UsageError where a folder needs diffusers and
+    it isn't installed.
+    """
     if path.is_dir():
         return read_pipeline(path, device)
     network, card = (read_edm if path.suffix == ".pkl" else read_teacher)(path)

@@ -91,8 +91,9 @@ def sensitivity_map(
     """G [H,W,H,W] float32: how strongly input pixel j moves output pixel (y, x) (eq. 39).
 
     G[y,x][j] is the mean over `samples` noisy images z and all pairs of channels c, c' of
-    |d T(z, sigma)_{(y,x),c} / d z_{j,c'}|. Kept in the cache, one file a noise level.
-    Raises InputError where the teacher is not differentiable in z, or its gradients not finite.
+    |d T(z, sigma)_{(y,x),c} / d z_{j,c'}|; >= 0, on the CPU. Kept in the cache, one file a noise
+    level. Raises InputError where `samples` is not positive, the teacher is not differentiable in
+    z, or its gradients are not finite.
     """
     _check_samples(samples)
     key = {
@@ -117,9 +118,10 @@ def _check_samples(samples: int) -> None:
 
 
 def sensitivity_queries(source: Source, sigma: float, samples: int, seed: int) -> Tensor:
-    """z = x + sigma·eps [samples,C,H,W], x drawn from `source`; row k depends on (seed, k) alone.
+    """z = x + sigma·eps [samples,C,H,W] float32, x drawn by the weights of `source`.
 
-    All noise levels share their x and eps, so that maps differ by sigma and not by the draw.
+    On the CPU; row k depends on (seed, k) alone. All noise levels share their x and eps, so that
+    maps differ by sigma and not by the draw.
     """
     weights = torch.ones(len(source), dtype=torch.float64)
     if source.log_weights is not None:

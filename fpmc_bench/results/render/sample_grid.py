@@ -2,16 +2,15 @@
 
 import io
 import json
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from fpmc_bench.errors import InputError, RunError
+from fpmc_bench.storage.arrays import read_arrays
 from fpmc_bench.storage.atomic import write_atomically
 
 CELL_PX = 64
@@ -46,13 +45,13 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
 def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
     """label -> [n,C,H,W], in the file's own order (a JSON list in its array `order`).
 
-    RunError where the file is damaged or of another kind.
+    RunError where the file is missing, damaged or of another kind.
     """
+    arrays = read_arrays(path)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            return {label: file[label] for label in json.loads(str(file["order"]))}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
-        raise RunError(f"{path} is not a file of samples: {error}") from error
+        return {label: arrays[label] for label in json.loads(str(arrays["order"]))}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is not a file of samples: {error!r}") from error
 
 
 def _enlarged(image: NDArray[np.floating], factor: int) -> Image.Image:

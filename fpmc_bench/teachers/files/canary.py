@@ -27,7 +27,7 @@ allowed. A wrong layer, an unwanted bf16 or a changed formula shows up far above
 
 @torch.no_grad()
 def answers(network: EDMPrecond, sigmas: Sequence[float]) -> Tensor:
-    """D of keyed noise, [S,C,H,W], one noise level an image, on the CPU in evaluation mode."""
+    """D of keyed noise [S,C,H,W], an image a noise level: float32, on the CPU, in evaluation."""
     config = network.config
     shape = (config.channels, config.side_px, config.side_px)
     noise = unit_noise(0, "canary", range(len(sigmas)), shape)
@@ -41,7 +41,10 @@ def answers(network: EDMPrecond, sigmas: Sequence[float]) -> Tensor:
 def check_canary(
     network: EDMPrecond, sigmas: Sequence[float], expected: Tensor | None, origin: str
 ) -> None:
-    """Raises CheckpointError where the network, read from `origin`, answers anything else."""
+    """Raises CheckpointError where the network, read from `origin`, answers others than `expected`.
+
+    [S,C,H,W], to TOLERANCE; None where the file has none.
+    """
     found = answers(network, sigmas)
     if expected is None or expected.shape != found.shape:
         shape = "missing" if expected is None else list(expected.shape)

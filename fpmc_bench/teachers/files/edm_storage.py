@@ -45,7 +45,10 @@ class TensorReader:
         self._storages: dict[int, tuple[Node, Tensor]] = {}
 
     def read(self, value: Any, name: str) -> Tensor:
-        """The tensor or parameter called `name`, float32 or float16, on the CPU."""
+        """The tensor or parameter called `name`, of any shape, float32 or float16, on the CPU.
+
+        CheckpointError where `value` is none, or asks for more than its storage or the file holds.
+        """
         where = f"{self.origin}: '{name}'"
         if isinstance(value, Node) and value.name == REBUILD_PARAMETER and value.args:
             value = value.args[0]

@@ -29,7 +29,9 @@ class Batch:
 
 
 def draw_batch(plan: TrainingPlan, source: Source, step: int, rows: slice) -> Batch:
-    """Some rows of the batch of `step`, images drawn with replacement by the source's weights.
+    """Some rows of the batch of `step`: images drawn with replacement by the source's weights.
+
+    ln(sigma) is normal as the plan says; mirrored with probability 1/2 where it asks for that.
 
     All rows are drawn and the others dropped: what a row holds depends on (seed, step, row) and
     not on how many processes share the batch.
@@ -53,7 +55,10 @@ def draw_batch(plan: TrainingPlan, source: Source, step: int, rows: slice) -> Ba
 
 
 def pixel_spread(source: Source) -> float:
-    """Standard deviation of all pixel values (sigma_data), a chunk of images at a time."""
+    """Standard deviation of all pixel values, in [-1, 1]: EDM's sigma_data.
+
+    Every image counts alike, whatever its weight. Read a chunk of images at a time.
+    """
     count, mean, squares = 0, 0.0, 0.0
     for chunk, _ in source.chunks(CHUNK_IMAGES, "cpu", torch.float32):
         values = chunk.double()

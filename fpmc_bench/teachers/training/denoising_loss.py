@@ -11,7 +11,7 @@ CHUNK_IMAGES = 4096
 
 
 def edm_loss(network: EDMPrecond, z: Tensor, sigma: Tensor, target: Tensor) -> Tensor:
-    """Mean over the batch of lambda(sigma) ||D(z; sigma) - target||^2 / D (EDM, eq. 2).
+    """Mean over the batch of lambda(sigma) ||D(z; sigma) - target||^2 / D, a scalar (EDM, eq. 2).
 
     z = x + sigma eps and target (x, or its posterior mean) [B,C,H,W]; sigma [B].
     lambda = (sigma^2 + sigma_data^2) / (sigma sigma_data)^2.

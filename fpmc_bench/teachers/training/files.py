@@ -22,6 +22,7 @@ class TrainingFiles:
     teacher: Path
 
     def __post_init__(self) -> None:
+        """ParameterError where the teacher's file would not end in .safetensors."""
         if self.teacher.suffix != ".safetensors":
             raise ParameterError(f"--out must end in .safetensors, got {self.teacher}")
 

@@ -44,6 +44,7 @@ class TrainingPlan:
     precision: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
+        """ParameterError naming the field that is out of its range."""
         positive = ["steps", "batch", "warmup_steps", "learning_rate", "sigma_log_std"]
         optional = ["stable_target_sigma", "ema_halflife_images", "max_gradient_norm"]
         for name in [*positive, *(name for name in optional if getattr(self, name) is not None)]:
@@ -56,7 +57,7 @@ class TrainingPlan:
             raise ParameterError(f"weight_decay must not be negative, got {self.weight_decay}")
 
     def learning_rate_at(self, step: int) -> float:
-        """Linear warm-up; then half a cosine down to zero at the last step, or constant."""
+        """Linear warm-up from step 0; then half a cosine down to 0 at the last, or constant."""
         warmup = min(1.0, (step + 1) / self.warmup_steps)
         if self.learning_rate_decay == "none":
             return self.learning_rate * warmup

@@ -18,7 +18,7 @@ STEPS = 18
 
 
 def as_denoiser(network: EDMPrecond) -> Callable[[Tensor, float], Tensor]:
-    """(z, sigma) -> D(z, sigma) of a network, on whatever device it is."""
+    """(z [B,C,H,W], sigma) -> D(z, sigma) [B,C,H,W] of a network, on whatever device it is."""
 
     @torch.no_grad()
     def denoise(z: Tensor, sigma: float) -> Tensor:
@@ -31,7 +31,10 @@ def as_denoiser(network: EDMPrecond) -> Callable[[Tensor, float], Tensor]:
 def write_training_samples(
     path: Path, network: EDMPrecond, images: Source, device: torch.device
 ) -> None:
-    """A PNG: a row of training images, then samples from keyed noise (Heun, 18 noise levels)."""
+    """A PNG: a row of training images, then samples from keyed noise (Heun, 18 noise levels).
+
+    InputError for images that are neither grey nor RGB.
+    """
     shape = tuple(images.shape)
     rows = {"training images": images.chunk(0, COLUMNS, "cpu", torch.float32)[0].numpy()}
     for row in range(SAMPLE_ROWS):

@@ -20,10 +20,10 @@ from fpmc_bench.teachers.training.batches import Batch, draw_batch
 from fpmc_bench.teachers.training.checkpoint import read_training, write_training
 from fpmc_bench.teachers.training.denoising_loss import edm_loss, posterior_mean
 from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.sliced_dropout import SlicedDropout
 from fpmc_bench.teachers.training.team import Alone, Team
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
-from fpmc_bench.teachers.unet.sliced_dropout import SlicedDropout
 
 
 class Trainer:
@@ -44,6 +44,7 @@ class Trainer:
         team: Team | None = None,
         part_images: int | None = None,
     ) -> None:
+        """InputError for images of another shape, ParameterError for more processes than images."""
         if tuple(source.shape) != (config.channels, config.side_px, config.side_px):
             raise InputError(
                 f"the network is for {config.channels}x{config.side_px}x{config.side_px} images, "

@@ -65,7 +65,7 @@ class NetworkConfig(BaseModel):
         if self.side_px % (1 << (len(self.channel_mult) - 1)):
             raise ValueError(
                 f"side_px {self.side_px} can't be halved {len(self.channel_mult) - 1} times "
-                f"(channel_mult has {len(self.channel_mult)} levels)"
+                f"(channel_mult has {len(self.channel_mult)} values)"
             )
         if self.model_channels % 4:
             raise ValueError(f"model_channels must be a multiple of 4, got {self.model_channels}")

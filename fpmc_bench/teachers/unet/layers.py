@@ -43,6 +43,7 @@ class ResampledConv2d(nn.Module):
         down: bool = False,
         fused: bool = False,
     ) -> None:
+        """`kernel`: the convolution's odd side in pixels. ValueError unless it is up or down."""
         super().__init__()
         if up == down or (fused and up):
             raise ValueError("exactly one of up and down; fused only with down")
@@ -66,6 +67,7 @@ class ResampledConv2d(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B,Cin,H,W] -> [B,Cout,H/2,W/2] or [B,Cout,2H,2W]."""
         if self.fused:
             wide = functional.conv2d(x, self.weight, padding=self.kernel_pad + self.filter_pad)
             return self._halve(wide, 0) + self.bias[:, None, None]
@@ -79,13 +81,14 @@ def group_norm(channels: int, eps: float = 1e-6) -> nn.GroupNorm:
 
 
 class PositionalEmbedding(nn.Module):
-    """Noise level [B] -> [B, channels]: cosines and sines at frequencies 1 down to 1e-4."""
+    """Noise label [B] -> [B, channels]: cosines and sines at frequencies 1 down to 1e-4."""
 
     def __init__(self, channels: int, max_positions: float = 10_000) -> None:
         super().__init__()
         self.channels, self.max_positions = channels, max_positions
 
     def forward(self, noise_label: Tensor) -> Tensor:
+        """[B] -> [B, channels]."""
         half = self.channels // 2
         exponent = torch.arange(half, dtype=torch.float32, device=noise_label.device) / (half - 1)
         angle = torch.outer(noise_label, self.max_positions ** -exponent.to(noise_label.dtype))
@@ -93,7 +96,7 @@ class PositionalEmbedding(nn.Module):
 
 
 class FourierEmbedding(nn.Module):
-    """Noise level [B] -> [B, channels]: cosines and sines at fixed random frequencies."""
+    """Noise label [B] -> [B, channels]: cosines and sines at fixed random frequencies."""
 
     freqs: Tensor
 
@@ -102,5 +105,6 @@ class FourierEmbedding(nn.Module):
         self.register_buffer("freqs", torch.randn(channels // 2) * scale)
 
     def forward(self, noise_label: Tensor) -> Tensor:
+        """[B] -> [B, channels]."""
         angle = torch.outer(noise_label, (2 * torch.pi * self.freqs).to(noise_label.dtype))
         return torch.cat([angle.cos(), angle.sin()], dim=1)

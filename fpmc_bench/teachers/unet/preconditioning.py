@@ -23,7 +23,7 @@ class Coefficients:
 
 
 def coefficients(config: NetworkConfig, sigma: Tensor) -> Coefficients:
-    """The network's column of EDM's table 1 at noise levels > 0 of any shape."""
+    """The network's column of EDM's table 1 at noise levels sigma > 0, a tensor of any shape."""
     one = torch.ones_like(sigma)
     if config.preconditioning == "ve":
         return Coefficients(one, sigma, one, (sigma / 2).log())

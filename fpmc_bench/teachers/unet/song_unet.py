@@ -65,6 +65,7 @@ class UNetBlock(nn.Module):
             init_xavier(self.proj, 1e-5)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x [B,Cin,H,W], embedding [B,E] -> [B,Cout,H',W']."""
         h = self.conv0(functional.silu(self.norm0(x)))
         h = functional.silu(self.norm1(h + self.affine(embedding)[:, :, None, None]))
         h = self.conv1(functional.dropout(h, p=self.dropout, training=self.training))
@@ -107,9 +108,9 @@ class SongUNet(nn.Module):
         layers: dict[str, nn.Module] = {}
         skips: list[int] = []
         cout, aux_channels = config.model_channels, config.channels
-        for level, mult in enumerate(config.channel_mult):
-            side = config.side_px >> level
-            if level == 0:
+        for halvings, mult in enumerate(config.channel_mult):
+            side = config.side_px >> halvings
+            if halvings == 0:
                 layers[f"{side}x{side}_conv"] = nn.Conv2d(config.channels, cout, 3, padding=1)
             else:
                 layers[f"{side}x{side}_down"] = UNetBlock(cout, cout, config, down=True)
@@ -137,9 +138,9 @@ class SongUNet(nn.Module):
         skips = list(skips)
         cout = skips[-1]
         deepest = len(config.channel_mult) - 1
-        for level, mult in reversed(list(enumerate(config.channel_mult))):
-            side = config.side_px >> level
-            if level == deepest:
+        for halvings, mult in reversed(list(enumerate(config.channel_mult))):
+            side = config.side_px >> halvings
+            if halvings == deepest:
                 layers[f"{side}x{side}_in0"] = UNetBlock(cout, cout, config, attention=True)
                 layers[f"{side}x{side}_in1"] = UNetBlock(cout, cout, config)
             else:
@@ -167,6 +168,7 @@ class SongUNet(nn.Module):
         return functional.silu(self.map_layer1(embedding))
 
     def forward(self, x: Tensor, noise_label: Tensor) -> Tensor:
+        """x [B,C,H,W], noise_label [B] -> [B,C,H,W]."""
         embedding = self._embed(noise_label)
         skips: list[Tensor] = []
         aux = x

@@ -39,7 +39,7 @@ class Finetuned(FPMCDenoiser):
 
     @cached_property
     def path(self) -> Path:
-        """Of the file. UnknownNameError for a name that is neither a file's nor shipped."""
+        """Of the file. Raises UnknownNameError for a name that is neither a file's nor shipped."""
         if self.weights.endswith(SUFFIX):
             return Path(os.path.expanduser(self.weights))  # noqa: PTH111  # leaves ~nobody as it is
         shipped = {path.stem: path for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
