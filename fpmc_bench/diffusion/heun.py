@@ -11,11 +11,16 @@ from fpmc_bench.errors import InputError
 def heun_sample(
     denoiser: Callable[[Tensor, float], Tensor], noise: Tensor, sigmas: Tensor | Sequence[float]
 ) -> Tensor:
-    """Solve dz/dsigma = (z - D(z, sigma)) / sigma from sigmas[0] to 0; returns [B,C,H,W].
+    """Solve dz/dsigma = (z - D(z, sigma)) / sigma from sigmas[0] to 0: images [B,C,H,W].
 
-    `noise` [B,C,H,W] is unit normal, scaled by sigmas[0] inside; `sigmas` [S] descends and does
-    not hold the final 0. Heun's second-order steps, the last one Euler's: 2S-1 evaluations.
-    The state is kept in float64, so that small steps from sigma 80 lose nothing.
+    `denoiser(z, sigma)` is given z [B,C,H,W] in the dtype of `noise` and returns the same shape.
+    `noise` [B,C,H,W] is unit normal, scaled by sigmas[0] inside; `sigmas` [S], in units of pixel
+    values in [-1,1], descends and does not hold the final 0. Heun's second-order steps, the last
+    one Euler's: 2S-1 evaluations. The state is float64, so that small steps from sigma 80 lose
+    nothing; the result has the dtype of `noise`, and is not clamped to [-1,1].
+
+    Raises InputError where sigmas are none, not positive or not strictly descending, and whatever
+    the denoiser raises.
     """
     levels = [float(sigma) for sigma in sigmas]
     if not levels or any(a <= b for a, b in zip(levels, [*levels[1:], 0.0], strict=True)):

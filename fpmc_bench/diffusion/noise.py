@@ -12,12 +12,18 @@ from torch import Tensor
 
 
 def generator(seed: int, stream: str, item: int) -> torch.Generator:
-    """A CPU generator keyed by content: equal keys, equal numbers; any other key, unrelated."""
+    """A CPU generator keyed by content: equal keys, equal numbers; any other key, unrelated.
+
+    The key is (seed, stream, item): `stream` names the purpose, `item` counts within it.
+    """
     digest = hashlib.sha256(f"{seed}/{stream}/{item}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def unit_noise(seed: int, stream: str, items: Iterable[int], shape: tuple[int, ...]) -> Tensor:
-    """Standard normal float32 [len(items), *shape], row k depending on (seed, stream, item k)."""
+    """Standard normal float32 [n,*shape] on the CPU, one row for each of n `items`.
+
+    A row depends on (seed, stream, its item) alone. `shape` is that of one image, [C,H,W].
+    """
     rows = [torch.randn(shape, generator=generator(seed, stream, item)) for item in items]
     return torch.stack(rows) if rows else torch.empty(0, *shape)

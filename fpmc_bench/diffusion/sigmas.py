@@ -7,9 +7,12 @@ from fpmc_bench.errors import ParameterError
 
 
 def sigma_grid(steps: int, smin: float = 0.002, smax: float = 80.0, rho: float = 7) -> Tensor:
-    """[steps] float64, descending from smax to smin, without the final 0.
+    """The noise levels [steps] float64, descending from smax to smin, without the final 0.
 
-    sigma_i = (smax^(1/rho) + i/(steps-1) (smin^(1/rho) - smax^(1/rho)))^rho.
+    sigma_i = (smax^(1/rho) + i/(steps-1) (smin^(1/rho) - smax^(1/rho)))^rho: standard deviations
+    of noise on pixel values in [-1,1]. Both ends are exact. The default is EDM's range.
+
+    Raises ParameterError unless steps >= 2, 0 < smin < smax and rho > 0.
     """
     if steps < 2 or not 0 < smin < smax or rho <= 0:
         raise ParameterError(

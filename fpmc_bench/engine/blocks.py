@@ -37,7 +37,7 @@ ARRAYS_PER_BLOCK = 2
 
 
 def distance_scale(sigma: float) -> float:
-    """What differences are multiplied by, so that their squares sum to E / 2 sigma^2."""
+    """1 / (sqrt(2) sigma): the squares of differences times that sum to E / 2 sigma^2."""
     return 1 / (math.sqrt(2) * sigma)
 
 
@@ -91,12 +91,12 @@ class BlockReader:
         return averaged_bytes + math.prod(scaled) * self.dtype.itemsize
 
     def only(self, columns: Tensor) -> "BlockReader":
-        """Of the images that are columns `columns` [m] of all blocks side by side."""
+        """The reader of the images that are columns `columns` [m] of all blocks side by side."""
         columns = columns.cpu()
         return replace(self, rows=columns if self.rows is None else self.rows[columns])
 
     def blocks(self, keep_in: Scratch | None = None) -> Iterator[Block]:
-        """In order. A block is overwritten by the next unless there is somewhere to keep them."""
+        """In order. Each overwrites the one before, unless they are kept in memory of `keep_in`."""
         buffers: tuple[Tensor, Tensor] | None = None
         for start in range(0, len(self), self.images):
             raw, weights = self._stored(start)

@@ -33,13 +33,19 @@ def fpmc_denoise(
     chunk_images: int | None = None,
     batch_queries: int | None = None,
 ) -> Tensor:
-    """Evaluate `model` over `source` at noisy images z [B,C,H,W]; returns [B,C,H,W] like z.
+    """D(z, sigma) of `model` over `source` at noisy images z [B,C,H,W]: [B,C,H,W] like z.
+
+    Equations 7-10 of the paper, exact to 1e-4 for any z and sigma. z is of any floating-point
+    dtype, on the device that is to compute; sigma is the standard deviation of its noise on pixel
+    values in [-1,1].
 
     `budget_bytes` bounds the working memory beside the source (default: as `using` set it).
     `chunk_images` and `batch_queries` override the sizes that follow from it; all three change the
     speed, and the result only in its last bits. Where a GPU runs out of memory, half of the budget
-    is tried, and so on. Raises InputError for a sigma that is not positive and finite, for a z with
-    NaN or infinite values, and for mismatched shapes.
+    is tried, and so on.
+
+    Raises InputError for a sigma that is not positive and finite, for a z with NaN or infinite
+    values, for mismatched shapes, and for a model that leaves a dimension without response.
     """
     teach_allocator()
     check_query(z, sigma, model.shape)
@@ -58,7 +64,10 @@ def fpmc_denoise(
 
 
 def check_query(z: Tensor, sigma: float, shape: ImageShape) -> None:
-    """Refuse what no denoiser can answer, naming what was wrong and what was expected."""
+    """InputError for what no denoiser can answer, with what was wrong and what was expected.
+
+    z must be [B,C,H,W] of images of `shape`, floating-point and finite; sigma positive and finite.
+    """
     if not (math.isfinite(sigma) and sigma > 0):
         raise InputError(f"sigma must be a positive, finite number, got {sigma}")
     if z.ndim != 4 or image_shape(z) != shape:

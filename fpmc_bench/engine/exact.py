@@ -25,7 +25,10 @@ LARGEST_LOGIT_ERROR = 0.3
 def stream_exactly(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
 ) -> Tensor:
-    """float32 for all queries z [B,C,H,W], and float64 for those that need it; float32 results."""
+    """D(z, sigma) of z [B,C,H,W] by streaming, [B,C,H,W] float32.
+
+    Distances are float32 for all queries, and float64 again for those that need it.
+    """
     found = stream(prepared, source, z.float(), sigma, limits)
     logits = logit_error(prepared, found, sigma)
     unsure = (logits > LARGEST_LOGIT_ERROR).any(0)
@@ -37,7 +40,7 @@ def stream_exactly(
 
 
 def logit_error(prepared: PreparedModel, found: Posterior, sigma: float) -> Tensor:
-    """How far float32 logits near the largest are off, [M,B].
+    """How far float32 logits near the largest are off, [M,B] in nats.
 
     Sums are wrong by a part of themselves that grows like the root of their number of terms. Each
     term is wrong by a part of itself, and the more there are the more of that averages out. z and

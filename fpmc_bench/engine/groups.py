@@ -24,6 +24,7 @@ class Workspace:
         self._arrays: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def pair(self, shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
+        """Both arrays of that shape, on the device and in the dtype of `like`, with old content."""
         if shape not in self._arrays:
             self._arrays[shape] = (like.new_empty(shape), like.new_empty(shape))
         return self._arrays[shape]
@@ -48,7 +49,7 @@ class Group:
 def groups_of(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, queries: int
 ) -> list[Group]:
-    """z [B,C,H,W], `queries` at a time."""
+    """The groups of z [B,C,H,W], `queries` at a time, none of them compared with anything yet."""
     shape = (prepared.response_channels + 1, prepared.response.columns)
     workspace = Workspace()
     return [
@@ -96,7 +97,7 @@ def squares_of(
 
 
 def energies_of(prepared: PreparedModel, group: Group, block: Block) -> Tensor:
-    """E / 2 sigma^2 - log p: [M,b,n]."""
+    """E / 2 sigma^2 - log p of a group and a block, [M,b,n] in the dtype of the distances."""
     channels = prepared.precision_channels
     squares = squares_of(group.scaled, block.scaled, channels, group.offset, group.workspace)
     energies = prepared.precision.apply(squares.flatten(1)).reshape(-1, *squares.shape[1:])
@@ -106,6 +107,6 @@ def energies_of(prepared: PreparedModel, group: Group, block: Block) -> Tensor:
 
 
 def gather(prepared: PreparedModel, group: Group, weights: Tensor, block: Block) -> None:
-    """Add sum_n x_n (R^T w_n), and the same of squares: weights [M,b,n]."""
+    """Add sum_n x_n (R^T w_n), and the same of squares, to the group's total: weights [M,b,n]."""
     spread = prepared.response.adjoint(weights.flatten(1)).reshape(-1, *weights.shape[1:])
     group.total += torch.einsum("kbn,ckn->ckb", spread, block.averaged)

@@ -21,10 +21,7 @@ from fpmc_bench.fpmc.held import held_bytes, held_storages
 
 @dataclass(frozen=True, eq=False)
 class PreparedModel:
-    """Maps of Q and R over `planes` pixels (K = H*W) or, channel by channel, dimensions (K = D).
-
-    `precision_channels` and `response_channels` say how many planes share one row of the map.
-    """
+    """Maps of Q and R over pixels, all channels alike (K = H*W), or over dimensions (K = D)."""
 
     model: FPMC
     precision: LinearMap
@@ -36,10 +33,12 @@ class PreparedModel:
 
     @property
     def precision_channels(self) -> int:
+        """How many channels share one row of the precision's map."""
         return _sharing(self.model.precision)
 
     @property
     def response_channels(self) -> int:
+        """How many channels share one row of the response's map."""
         return _sharing(self.model.response)
 
     @property

@@ -18,6 +18,7 @@ class Search:
     `rows`. Offers, for row patches a [h,I,K] of a query and b [n,h,I,K] of n images, of the image
     rows `near`:
 
+        values_per_image(width)        numbers in one query's product with an image, width = I
         arranged(b)                    b as the product takes it, once for all queries
         energies(a, arranged, n) -> [G,R,n*T]    of R query pixels and T candidates an image, in
                                        G groups
@@ -33,6 +34,7 @@ class Search:
 
     @property
     def radius_px(self) -> int:
+        """From the middle of the window to its end."""
         return len(self.window) // 2
 
     @property

@@ -72,7 +72,7 @@ def demand_of(prepared: PreparedModel) -> Demand:
 def stream(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
 ) -> Posterior:
-    """z [B,C,H,W], in the dtype that distances are to be computed in."""
+    """The posterior of z [B,C,H,W], whose dtype is that of the distances (eq. 7-10)."""
     demand = demand_of(prepared)
     sizes = sizes_for(demand, len(source), len(z), z.dtype, limits, on_gpu=z.is_cuda)
     if prepared.one_pass:

@@ -9,7 +9,8 @@ a fast product for each family. What a family must offer is
 Filters that don't depend on the channel work on planes [H*W], summed or repeated over channels,
 which is a third of the work for RGB images.
 
-A filter is a value: frozen, equal to nothing but itself, valid from construction on.
+A filter is a value: frozen, equal to nothing but itself, valid from construction on: InputError for
+tensors of another shape, and for values that are negative, infinite or NaN.
 """
 
 from abc import ABC, abstractmethod

@@ -16,6 +16,9 @@ class FPMC:
     `precision` and `response` are the M x D matrices Q and R. The source measure p_i is the one
     the engine is given, or, with `translations`, each of its images at every translation that
     estimator i may take (then estimators are pixels: Q squares at pixel i, R one-hot).
+
+    Raises InputError where Q and R are for other images or numbers of estimators, and for
+    translations of anything but separable precisions with one-hot pixel responses.
     """
 
     precision: Filter
@@ -40,10 +43,12 @@ class FPMC:
 
     @property
     def shape(self) -> ImageShape:
+        """Of the images that it denoises."""
         return self.precision.shape
 
     @property
     def estimators(self) -> int:
+        """M."""
         return self.precision.estimators
 
     @property

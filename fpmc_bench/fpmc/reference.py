@@ -11,7 +11,10 @@ from fpmc_bench.fpmc.source import Source
 
 
 def reference_denoise(model: FPMC, source: Source, z: Tensor, sigma: float) -> Tensor:
-    """z [B,C,H,W] -> D(z, sigma) [B,C,H,W] float64."""
+    """D(z, sigma) [B,C,H,W] float64 of noisy images z [B,C,H,W], for sigma > 0.
+
+    Takes memory for all M x N pairs of an estimator and an image at once; nothing is checked.
+    """
     images = source.values(torch.float64)
     log_weights = (
         torch.zeros(len(source)) if source.log_weights is None else source.log_weights

@@ -30,5 +30,5 @@ class ImageShape(NamedTuple):
 
 
 def image_shape(images: "Tensor") -> ImageShape:
-    """The shape of one image of a batch [N,C,H,W]."""
+    """The shape of one image of a batch [N,C,H,W]; TypeError for another number of axes."""
     return ImageShape(*images.shape[1:])

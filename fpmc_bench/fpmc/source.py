@@ -23,6 +23,9 @@ class Source:
     `images` [N,C,H,W]: floats in [-1,1], or uint8 codes, which stand for codes * `scale` - 1
     (1/127.5 for 8-bit images). `log_weights` [N] are unnormalised; None is the uniform measure.
     `made_from` [N] of images that an augmentation made of others: the rows of those; None: of none.
+
+    Raises InputError for no images, another dtype, floats beyond [-1,1] or NaN, log weights of
+    which none is above -inf or one is +inf or NaN, and vectors of another length than N.
     """
 
     images: Tensor
@@ -64,6 +67,7 @@ class Source:
 
     @property
     def shape(self) -> ImageShape:
+        """Of one image."""
         return image_shape(self.images)
 
     @property
@@ -82,13 +86,14 @@ class Source:
         return self
 
     def rows_in(self, original: "Source") -> Tensor:
-        """[N]: the row of `original` that each image is, or was made from; -1 where it is none."""
+        """[N] int64: the row of `original` that each image is or was made from; -1 where none."""
         if self is original:
             return torch.arange(len(self))
         return torch.full((len(self),), -1) if self.made_from is None else self.made_from
 
     @property
     def device(self) -> torch.device:
+        """Where the images are stored."""
         return self.images.device
 
     @property
@@ -97,16 +102,19 @@ class Source:
         return self.images.nbytes
 
     def stored(self, rows: slice | Tensor) -> Tensor:
-        """Images as they are stored: rows start..stop, or those of an index [n] on the CPU."""
+        """Images [n,C,H,W] as they are stored, of a slice or of an index [n] on the CPU."""
         return self.images[rows]
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> "Source":
-        """The same measure over changed images: moved to a device, say, or transposed."""
+        """The same measure over changed images: moved to a device, say, or transposed.
+
+        `change` takes and returns stored images [N,C,H,W].
+        """
         return replace(self, images=change(self.images))
 
     @cached_property
     def squared_norms(self) -> Tensor:
-        """|x|^2 of every image, [N] float64."""
+        """|x|^2 of every image x in [-1,1], [N] float64 on the CPU."""
         norms = torch.empty(len(self), dtype=torch.float64)
         # written in place: results kept one by one between large arrays would fragment memory
         for start in range(0, len(self), NORM_IMAGES):
@@ -118,7 +126,7 @@ class Source:
     def chunk(
         self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
-        """Images [n,C,H,W] in [-1,1] and log weights [n] of rows start..stop."""
+        """Images [n,C,H,W] in [-1,1] and log weights [n] (0 without any) of rows start..stop."""
         images = self.to_values(self.stored(slice(start, stop)).to(device), dtype)
         weights = (
             torch.zeros(stop - start) if self.log_weights is None else self.log_weights[start:stop]
@@ -126,13 +134,16 @@ class Source:
         return images, weights.to(device, dtype)
 
     def to_values(self, stored: Tensor, dtype: torch.dtype) -> Tensor:
-        """Values in [-1,1] of any part of the images as they are stored."""
+        """Values in [-1,1] of any part of the images as they are `stored`, in its shape."""
         if self.is_coded:
             return stored.to(dtype).mul_(self.scale).sub_(1)
         return stored.to(dtype)
 
     def to_stored(self, values: Tensor) -> Tensor:
-        """What comes nearest to `values` of all that images like these could be stored as."""
+        """What comes nearest to `values` of all that images like these could be stored as.
+
+        In the shape of `values`; codes are those of values clamped to [-1,1].
+        """
         if self.is_coded:
             return values.clamp(-1, 1).add_(1).div_(self.scale).round_().to(torch.uint8)
         return values.to(self.dtype)
@@ -140,7 +151,7 @@ class Source:
     def chunks(
         self, size: int, device: torch.device | str, dtype: torch.dtype
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """The whole source in order, `size` images at a time."""
+        """The whole source in order, `size` images at a time: each as `chunk` gives it."""
         for start in range(0, len(self), size):
             yield self.chunk(start, min(start + size, len(self)), device, dtype)
 

@@ -12,7 +12,10 @@ from fpmc_bench.errors import InputError
 
 @dataclass(frozen=True)
 class Translations:
-    """Every training image at every translation that squares of `side_px` can take unclipped."""
+    """Every training image at every translation that squares of `side_px` can take unclipped.
+
+    Raises InputError for a side that is even or below 1.
+    """
 
     side_px: int
 
@@ -36,7 +39,7 @@ class Translations:
         return [*groups, (interior, interior)] if len(interior) else groups
 
     def targets(self, coordinate: int, size_px: int) -> range:
-        """Where one coordinate may move to."""
+        """Where one coordinate of an axis of `size_px` pixels may move to, itself among them."""
         k = self.radius_px
         if k <= coordinate < size_px - k:
             return range(k, size_px - k)

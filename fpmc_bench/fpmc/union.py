@@ -16,7 +16,9 @@ class Union(Source):
     """Several sources one after the other, each where it was: nothing is copied.
 
     `parts` are alike: all codes of one scale, or all floats of one type. `original` is what they
-    were made from; by default the first of them.
+    were made from; by default the first of them. All else is as `Source` says.
+
+    Raises InputError for parts that are not stored alike.
     """
 
     parts: tuple[Source, ...]

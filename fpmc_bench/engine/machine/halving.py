@@ -12,7 +12,10 @@ Result = TypeVar("Result")
 
 
 def within_memory(budget_bytes: int, compute: Callable[[int], Result]) -> Result:
-    """`compute(budget_bytes)`; where that is out of memory with half of the budget, and so on."""
+    """`compute(budget_bytes)`; where that is out of memory with half of the budget, and so on.
+
+    torch.OutOfMemoryError where 1 MiB is still too much.
+    """
     while True:
         try:
             return compute(budget_bytes)

@@ -13,7 +13,7 @@ WORD_BYTES = 4
 
 
 def transpose_into(out: Tensor, rows: Tensor) -> None:
-    """out [D,n] float32 = rows [n,D].T, of any type."""
+    """out [D,n] = rows [n,D].T: from any dtype to a floating-point one that holds its values."""
     if _as_words(rows):
         words = rows.view(torch.int32).T
         _unpack(words.clone(memory_format=torch.contiguous_format), out)

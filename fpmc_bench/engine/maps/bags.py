@@ -36,6 +36,7 @@ class Bags:
 
     @property
     def additions(self) -> int:
+        """Rows of all bags together: what one column of `sum` takes."""
         return len(self.indices)
 
     @property
@@ -44,7 +45,7 @@ class Bags:
         return int(self.offsets.diff().max()) if len(self.offsets) > 1 else 0
 
     def sum(self, rows: Tensor) -> Tensor:
-        """[K,P] -> [M,P], in the dtype of `rows`."""
+        """The sums [M,P] of rows [K,P], float32 or float64 like those."""
         if rows.dtype == torch.float64:
             return self._wide_sum(rows)
         return embedding_bag(

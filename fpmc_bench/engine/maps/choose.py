@@ -46,7 +46,10 @@ def linear_map(filter_: Filter, device: torch.device | str, arithmetic: Arithmet
 
 
 def matrix_map(matrix: Tensor, order: Tensor, arithmetic: Arithmetic) -> LinearMap:
-    """For a matrix of zeros and ones whatever is cheapest here; for any other a float32 product."""
+    """The products of `matrix` [M,K]; `order` [K] lists its columns with neighbours side by side.
+
+    For zeros and ones whatever is cheapest here; for any other values a float32 product.
+    """
     if not is_binary(matrix):
         return Product(matrix)
     matrix = matrix.bool()
@@ -63,7 +66,7 @@ def is_binary(values: Tensor) -> bool:
 
 
 def neighbours(shape: ImageShape, channels: int) -> Tensor:
-    """The pixels of each channel in squares of 2 x 2, one square after the other: [K]."""
+    """K = channels * H*W columns in squares of 2 x 2 pixels, one after the other: [K] int64."""
     y, x = torch.meshgrid(
         torch.arange(shape.height_px), torch.arange(shape.width_px), indexing="ij"
     )

@@ -61,7 +61,7 @@ def _splits(values: Tensor) -> bool:
 
 
 def split_product(matrix: Tensor, values: Tensor) -> Tensor:
-    """matrix [M,K] whose entries bfloat16 holds, values [K,P] float32 -> [M,P] float32."""
+    """matrix [M,K], whose entries bfloat16 holds, times values [K,P] float32: [M,P] float32."""
     parts = torch.cat(bfloat16_parts(values), dim=1)
     if values.is_cuda:
         product = torch.mm(matrix.bfloat16(), parts.bfloat16(), out_dtype=torch.float32)

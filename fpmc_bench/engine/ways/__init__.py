@@ -13,5 +13,5 @@ WAYS = (WHOLE, TRANSLATED, STREAMED)
 
 
 def way_of(model: FPMC) -> Way:
-    """How the engine evaluates `model`."""
+    """How the engine evaluates `model`: the first of `WAYS` that fits."""
     return next(way for way in WAYS if way.fits(model))
