@@ -161,7 +161,7 @@ def test_one_failure_stays_one(finished: Path, tmp_path: Path, how: str, complai
     assert "faulty.denoiser-mse failed" in done.stderr
     assert figures(tmp_path / "run") == figures(finished), "in two processes too"
     record = json.loads((tmp_path / "run" / "records" / "ls.sample-mse.json").read_text())
-    assert record["environment"]["processes"] == processes
+    assert [one["environment"]["processes"] for one in record["computed"]] == [processes]
 
 
 def test_a_broken_plugin_costs_only_itself(tmp_path: Path) -> None:

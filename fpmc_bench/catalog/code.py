@@ -5,6 +5,7 @@ import inspect
 import sys
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 from fpmc_bench.catalog.registry import Registered
 from fpmc_bench.documents.provenance import PluginOrigin
@@ -15,14 +16,14 @@ def origin_of(registered: Registered) -> PluginOrigin:
     return PluginOrigin(
         distribution=registered.distribution,
         version=registered.version,
-        code=code_fingerprint(registered.item.__module__.partition(".")[0]),
+        code=code_fingerprint(sys.modules[registered.item.__module__.partition(".")[0]]),
     )
 
 
 @cache
-def code_fingerprint(top: str) -> str:
+def code_fingerprint(top: ModuleType) -> str:
     """sha256 over the source of a whole top-level package, or of a module that is one file."""
-    file = Path(inspect.getfile(sys.modules[top]))
+    file = Path(inspect.getfile(top))
     paths = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     digest = hashlib.sha256()
     for path in paths:
