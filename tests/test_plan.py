@@ -149,3 +149,13 @@ def test_weights_without_a_place_are_refused_before_any_work(tmp_path: Path) -> 
     places = Places(weights={"mine": str(tmp_path / "gone.safetensors")})
     with pytest.raises(ParameterError, match=r"there is nothing at .*gone\.safetensors"):
         make_plan(suite, installed_registry(), "cpu", places)
+
+
+def test_a_network_s_path_becomes_a_name_and_its_role_has_the_place() -> None:
+    teachers = {"tuning": "some/where/mine.safetensors", "evaluation": "digits-ncsnpp"}
+    suite = small_suite(teachers=teachers)
+    named, places = without_places(suite, installed_registry(), Places())
+    assert named.teachers.model_dump() == {"tuning": "mine", "evaluation": "digits-ncsnpp"}
+    assert places.teacher == {"tuning": "some/where/mine.safetensors"}
+    given = Places(teacher={"tuning": "digits-ddpmpp"})
+    assert without_places(suite, installed_registry(), given)[1].teacher == given.teacher

@@ -15,7 +15,8 @@ from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.teachers import is_path
 from fpmc_bench.documents.names import parse_selection, selection_name, selection_text
-from fpmc_bench.documents.suite import Entry, Suite
+from fpmc_bench.documents.protocols import ROLES
+from fpmc_bench.documents.suite import Entry, Suite, Teachers
 from fpmc_bench.errors import UnknownNameError, UsageError
 
 
@@ -31,10 +32,11 @@ def select_entries(suite: Suite, selections: Sequence[str], registry: Registry) 
 
 
 def without_places(suite: Suite, registry: Registry, places: Places) -> tuple[Suite, Places]:
-    """The suite with names where its entries have paths, and `places` that know these names.
+    """The suite with names where it has paths, and `places` that know these names.
 
-    A file is named by its stem. UsageError where two files would have one name; UnknownNameError
-    for weights that `places` give and that no entry asks for.
+    Weights of entries and networks in roles: a file is named by its stem. UsageError where two
+    files would have one name; UnknownNameError for weights that `places` give and that no entry
+    asks for.
     """
     weights = dict(places.weights)
     entries: list[Entry] = []
@@ -46,7 +48,13 @@ def without_places(suite: Suite, registry: Registry, places: Places) -> tuple[Su
     for name in places.weights:
         if name not in used:
             raise UnknownNameError("weights", name, used)
-    return suite.model_copy(update={"entries": tuple(entries)}), replace(places, weights=weights)
+    teachers = {role: getattr(suite.teachers, role) for role in ROLES}
+    paths = {str(role): name for role, name in teachers.items() if is_path(name)}
+    teachers |= {role: Path(name).stem for role, name in teachers.items() if role in paths}
+    named_suite = suite.model_copy(
+        update={"entries": tuple(entries), "teachers": Teachers(**teachers)}
+    )
+    return named_suite, replace(places, weights=weights, teacher={**paths, **places.teacher})
 
 
 def named_selections(

@@ -58,7 +58,7 @@ def run_suite(
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
     plan = make_plan(chosen, registry, processes.device, places)
-    directory = RunDirectory(run_dir or default_run_directory(chosen))
+    directory = RunDirectory(run_dir or default_run_directory(plan.suite))
     return run_plan(
         plan,
         directory,

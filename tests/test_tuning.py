@@ -1,0 +1,122 @@
+"""Tuning: the value with the least error against the tuning teacher, sigma by sigma."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from plans import loaded, small_suite
+
+from fpmc_bench import build_denoiser, heun_sample, unit_noise
+from fpmc_bench.errors import ParameterError, UnknownNameError, UsageError
+from fpmc_bench.jobs.tune import Tuning, tunable, tune
+from fpmc_plugins.denoisers.ls import LocalScore
+from fpmc_plugins.denoisers.lukoianov import Lukoianov
+from fpmc_plugins.denoisers.optimal import Optimal
+from fpmc_plugins.denoisers.pspc_flex import PspcFlex
+from fpmc_plugins.denoisers.windows import Windows
+
+SIDES = (1, 5, 15)
+ITEMS = 6
+
+
+def validation(level: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noisy samples of the tuning teacher and its answers at one noise level."""
+    context = loaded()
+    start = unit_noise(3, "tune-samples", range(ITEMS), (1, 8, 8))
+    with torch.no_grad():
+        clean = heun_sample(context.tuning, start, context.sigmas)
+        sigma = context.sigmas[level]
+        z = clean + sigma * unit_noise(3, f"tune-noise/{level}", range(ITEMS), (1, 8, 8))
+        return z, context.tuning(z, sigma)
+
+
+def test_errors_are_those_of_every_candidate_at_every_sigma() -> None:
+    calls: list[None] = []
+    found = tune(
+        loaded(), LocalScore, items=ITEMS, values=SIDES, progress=lambda: calls.append(None)
+    )
+    assert len(calls) == 4 * len(SIDES)
+    assert found.errors.shape == (4, len(SIDES), ITEMS)
+    assert found.schedules == {"patch_sizes"}
+    for level, sigma in enumerate(found.sigmas):
+        z, target = validation(level)
+        for column, side in enumerate(SIDES):
+            ls = build_denoiser(
+                "ls",
+                loaded().dataset.train,
+                sigmas=found.sigmas,
+                params={"patch_sizes": [side] * 4},
+            )
+            with torch.no_grad():
+                errors = (ls(z, sigma).double() - target.double()).square().flatten(1).mean(1)
+            np.testing.assert_allclose(found.errors[level, column], errors, rtol=1e-9, atol=1e-15)
+    best = found.errors.mean(axis=2).argmin(axis=1)
+    assert found.chosen == {"patch_sizes": [SIDES[index] for index in best]}
+
+
+def test_a_parameter_that_is_no_schedule_gets_one_value() -> None:
+    found = tune(loaded(), Lukoianov, items=3, values=(0.005, 0.5), params={"orientation": "rows"})
+    assert found.schedules == frozenset()
+    averages = found.errors.mean(axis=(0, 2))
+    assert found.chosen == {"threshold": (0.005, 0.5)[int(averages.argmin())]}
+
+
+def test_two_parameters_are_tried_in_every_combination() -> None:
+    found = tune(loaded(), Windows, items=2, values=(0.5, 2.0))
+    assert [tuple(one.values()) for one in found.candidates] == [
+        (0.5, 0.5),
+        (0.5, 2.0),
+        (2.0, 0.5),
+        (2.0, 2.0),
+    ]
+    assert found.schedules == {"query_widths", "response_widths"}
+
+
+def test_maps_are_there_for_those_who_need_them() -> None:
+    found = tune(loaded(), PspcFlex, items=2, values=(0.5, 1.0))
+    assert np.isfinite(found.errors).all()
+
+
+def test_what_can_not_be_tuned_is_refused() -> None:
+    with pytest.raises(UsageError, match="'optimal' has no parameter to tune"):
+        tune(loaded(), Optimal)
+    with pytest.raises(ParameterError, match="which is even"):
+        tune(loaded(), LocalScore, values=(2,))
+
+
+def test_without_names_those_of_the_suite_are_tuned_that_have_something_to_tune() -> None:
+    entries = [
+        {"name": "optimal", "denoiser": "optimal"},
+        {"name": "a", "denoiser": "ls", "params": {"patch_sizes": [1, 1, 1, 1]}},
+        {"name": "b", "denoiser": "ls", "params": {"patch_sizes": [3, 3, 3, 3]}},
+    ]
+    context = loaded().of(small_suite(entries=entries))
+    assert tunable(context) == [LocalScore]
+    assert tunable(context, ["optimal", "windows"]) == [Optimal, Windows]
+    with pytest.raises(UnknownNameError, match="Did you mean 'windows'"):
+        tunable(context, ["window"])
+
+
+@given(
+    errors=arrays(
+        np.float64, (3, 6, 2), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0, float("inf")])
+    )
+)
+def test_the_choice_is_that_of_trying_all(errors: np.ndarray) -> None:
+    """A fixed parameter and a schedule: the fixed value whose best schedule is best on average."""
+    candidates: list[dict[str, Any]] = [{"fixed": f, "side": s} for f in "ab" for s in (1, 3, 5)]
+    tuning = Tuning("x", frozenset({"side"}), (3.0, 2.0, 1.0), tuple(candidates), errors)
+    means = errors.mean(axis=2)
+    best = {
+        fixed: means[:, [i for i, one in enumerate(candidates) if one["fixed"] == fixed]]
+        for fixed in "ab"
+    }
+    chosen = tuning.chosen
+    averages = {fixed: table.min(axis=1).mean() for fixed, table in best.items()}
+    assert averages[chosen["fixed"]] == min(averages.values())
+    table = best[chosen["fixed"]]
+    assert chosen["side"] == [(1, 3, 5)[index] for index in table.argmin(axis=1)]

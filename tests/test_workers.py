@@ -1,0 +1,156 @@
+"""Workers: every unit once, whoever takes it; what fails, fails alone; nothing is done twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from plans import ARITHMETIC, loaded, small_bench, small_plan, small_workload
+
+from fpmc_bench.contracts import AugmentationTask, Source
+from fpmc_bench.diffusion.heun import heun_sample
+from fpmc_bench.diffusion.noise import unit_noise
+from fpmc_bench.errors import RunError
+from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.units import Workload
+from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
+
+PROTOCOL = "denoiser-mse"
+
+
+def run_all(ledger: Ledger, workload: Workload, world: int = 1) -> list[int]:
+    """Both stages of a protocol by `world` processes, one after another; what the last was told."""
+    references, rows = workload.references(PROTOCOL), workload.rows(PROTOCOL)
+    told: list[int] = []
+    benches = [
+        small_bench(ledger, workload, Processes(rank, world, "cpu")) for rank in range(world)
+    ]
+    for bench in benches:
+        bench.run_references(references, lambda _: None)
+    for bench in benches:
+        bench.run_rows(rows, references, told.append)
+    return told
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_shares_hold_every_unit_once(world: int, count: int) -> None:
+    shares = [list(Processes(rank, world, "cpu").share(count)) for rank in range(world)]
+    assert sorted(index for share in shares for index in share) == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_any_number_of_processes_computes_the_same(tmp_path: Path) -> None:
+    entries = [{"name": name, "denoiser": name} for name in ("optimal", "wiener")]
+    workload = small_workload(entries=entries)
+    ledgers = [Ledger(tmp_path / str(world)) for world in (1, 3)]
+    told = [run_all(ledger, workload, world) for ledger, world in zip(ledgers, (1, 3), strict=True)]
+    assert told[0] == list(range(1, 10)), "of 9 units of 3 rows"
+    assert told[1][-1] == 9
+    for unit in workload.rows(PROTOCOL):
+        one, three = (ledger.required(unit.key, unit.row).arrays for ledger in ledgers)
+        assert one.keys() == three.keys() == {"mse@1", "r2@1"}
+        assert one["mse@1"].shape == (len(unit.items), 4)
+        assert all(np.array_equal(one[name], three[name]) for name in one)
+
+
+def test_what_is_there_is_not_computed_again(tmp_path: Path) -> None:
+    ledger, workload = Ledger(tmp_path), small_workload()
+    run_all(ledger, workload)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
+    assert run_all(ledger, workload)[0] == 6, "all are there at the first look"
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")} == before
+
+
+def test_the_teacher_against_itself_is_without_error(tmp_path: Path) -> None:
+    """In the roles of denoiser-mse the tuning teacher is the reference: its own row would be 0."""
+    ledger, workload = Ledger(tmp_path), small_workload()
+    bench = small_bench(ledger, workload)
+    references = workload.references(PROTOCOL)
+    bench.run_references(references, lambda _: None)
+    itself = [replace(unit, contestant=references[0].contestant) for unit in references]
+    as_rows = [
+        replace(unit, provenance=unit.provenance.model_copy(update={"role": "entry"}))
+        for unit in itself
+    ]
+    bench.run_rows(as_rows, references, lambda _: None)
+    for unit in as_rows:
+        arrays = ledger.required(unit.key, "row").arrays
+        assert not arrays["mse@1"].any()
+        assert (arrays["r2@1"] == 1).all()
+
+
+def test_an_augmentation_that_raises_fails_its_own_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: HorizontalFlip, task: AugmentationTask) -> Source:
+        raise RuntimeError("the mirror is broken")
+
+    monkeypatch.setattr(HorizontalFlip, "augment", broken)
+    ledger = Ledger(tmp_path)
+    entries = [
+        {"name": name, "denoiser": "optimal", "augmentations": [{"name": name, "rate": 1.0}]}
+        for name in ("hflip", "vflip")
+    ]
+    told = run_all(ledger, small_workload(entries=entries), world=2)
+    assert list(ledger.failures()) == [f"hflip.{PROTOCOL}"]
+    assert "the mirror is broken" in ledger.failures()[f"hflip.{PROTOCOL}"]
+    assert told[-1] == 9, "rows that failed are finished"
+    rows = small_workload(entries=entries).rows(PROTOCOL)
+    assert [ledger.has(unit.key) for unit in rows] == [*[True] * 3, *[False] * 3, *[True] * 3]
+
+
+def test_a_row_s_images_are_made_once_for_all_its_units(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    original = VerticalFlip.augment
+
+    def counted(self: VerticalFlip, task: AugmentationTask) -> Source:
+        made.append(1)
+        return original(self, task)
+
+    monkeypatch.setattr(VerticalFlip, "augment", counted)
+    entry = {"name": "v", "denoiser": "wiener", "augmentations": [{"name": "vflip", "rate": 1.0}]}
+    run_all(Ledger(tmp_path), small_workload(entries=[entry]))
+    assert len(made) == 1
+
+
+def test_without_the_reference_a_row_says_so(tmp_path: Path) -> None:
+    ledger, workload = Ledger(tmp_path), small_workload()
+    bench = small_bench(ledger, workload)
+    bench.run_rows(workload.rows(PROTOCOL), workload.references(PROTOCOL), lambda _: None)
+    report = ledger.failures()[f"optimal.{PROTOCOL}"]
+    assert "the reference's unit" in report
+    assert "vanished from the ledger" in report
+
+
+def test_test_images_that_a_dataset_lacks_are_sampled_in_blocks(tmp_path: Path) -> None:
+    context = replace(loaded(), dataset=replace(loaded().dataset, test=None))
+    plan = small_plan()
+    workload = Workload(replace(plan, context=context.of(plan.suite)), ARITHMETIC)
+    ledger = Ledger(tmp_path)
+    with pytest.raises(RunError, match="sampled test images"):
+        small_bench(ledger, workload).run_references(workload.references(PROTOCOL), lambda _: None)
+    told: list[int] = []
+    small_bench(ledger, workload).sample_test_images(told.append)
+    assert told == [1, 2, 3]
+    for items, key in workload.sampled_images():
+        noise = unit_noise(3, "held-out-samples", items, (1, 8, 8))  # the stream's name is frozen
+        with torch.no_grad():
+            expected = heun_sample(context.tuning, noise, context.sigmas).clamp(-1, 1)
+        found = ledger.required(key, "images").arrays["prediction"]
+        assert np.array_equal(found, expected.numpy())
+    small_bench(ledger, workload).run_references(workload.references(PROTOCOL), lambda _: None)
+    assert all(ledger.has(unit.key) for unit in workload.references(PROTOCOL))
+
+
+def test_every_unit_has_a_note_of_its_own_time(tmp_path: Path) -> None:
+    ledger, workload = Ledger(tmp_path), small_workload()
+    run_all(ledger, workload)
+    notes = [ledger.required(unit.key, unit.row).note for unit in workload.rows(PROTOCOL)]
+    assert all(note.seconds > 0 for note in notes)
+    assert len({note.seconds for note in notes}) == len(notes)
+    assert {note.environment.processes for note in notes} == {1}
