@@ -3,9 +3,10 @@
     python benchmarks/compare.py --data cifar10-32x32.zip --images 2000 --queries 8 \\
         --peer pspc=PATH --peer convolutional_diffusion=PATH --peer locality=PATH --dense
 
-PATH is a checkout of the peer's repository, whose own classes are called; `--dense` adds plain
-dense torch. Each side runs once to warm up and then in turn with the other. Prints each row when
-it is measured and a markdown table at the end; exits with 1 where answers that must agree do not.
+PATH is a checkout of the peer's repository, whose own classes are called; `previous` is one of this
+project at another commit. `--dense` adds plain dense torch. Each side runs once to warm up and then
+in turn with the other. Prints each row when it is measured and a markdown table at the end; exits
+with 1 where answers that must agree do not.
 """
 
 import json
