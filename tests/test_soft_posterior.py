@@ -58,12 +58,13 @@ def plainly(precision: Tensor, response: Tensor, comparison: Comparison) -> Tens
 @pytest.mark.parametrize("budget", [PLENTY, KEEPS_SOME, KEEPS_NONE])
 @pytest.mark.parametrize("precision", [PIXELS, DIMENSIONS])
 @pytest.mark.parametrize("response", [PIXELS, DIMENSIONS])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "weights", [None, (0.3, 0, -1, 1, 2, -2, 0.5, 0, 1), (-math.inf, 0, 1) * 3]
+)
 def test_value_and_gradients_are_those_of_autograd(
-    budget: int, precision: int, response: int, weighted: bool
+    budget: int, precision: int, response: int, weights: tuple[float, ...] | None
 ) -> None:
-    weights = torch.linspace(-1, 1, IMAGES) if weighted else None
-    source = source_of(log_weights=weights)
+    source = source_of(log_weights=None if weights is None else torch.tensor(weights))
     rows = torch.tensor([0, 2, 3, 5, 6, 7, 8])
     comparison = Comparison(source, rows, queries_of(0.8, source), 0.8, budget)
     q, r = matrices_of(precision, response)
@@ -95,6 +96,19 @@ def test_only_what_is_asked_for_is_differentiated() -> None:
         soft_posterior(*matrices, comparison).square().sum().backward()
         torch.testing.assert_close(matrices[index].grad, both[index])
         assert matrices[1 - index].grad is None
+
+
+@pytest.mark.parametrize("budget", [PLENTY, KEEPS_NONE])
+def test_where_one_image_has_all_weight_the_gradient_is_that_of_the_others(budget: int) -> None:
+    """However small: an optimiser divides by it."""
+    source = source_of()
+    queries = source.values(torch.float64)[:QUERIES]
+    comparison = Comparison(source, torch.arange(IMAGES), queries, 0.1, budget)
+    q, r = matrices_of(PIXELS, PIXELS)
+    (wanted,) = torch.autograd.grad(plainly(q, r, comparison).sum(), q)
+    (found,) = torch.autograd.grad(soft_posterior(q, r, comparison).sum(), q)
+    assert 0 < float(wanted.abs().max()) < 1e-40
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
 
 
 def test_backward_twice_gives_the_same() -> None:

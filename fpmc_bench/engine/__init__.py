@@ -4,7 +4,7 @@
     ways/        how: whole images, translated squares, or anything else streamed; one file a way
     exact        streaming in float32, and in float64 where that shows
     streaming    one pass over the source, or two
-    gradient     the same as a differentiable function of Q and R
+    gradient, sweeps    the same as a differentiable function of Q and R
     searches     which pixels meet which where squares move
     groups, blocks    some queries, and some images of the source, as columns
     softmax, elementwise    the running softmax, and the chains of operations it is made of
