@@ -1,4 +1,4 @@
-"""A command of `fpmc-bench` in the tests' own process, which has torch already.
+"""Commands and scripts in the tests' own process, which has torch already.
 
 What it leaves behind is undone, so that it finds and leaves the process as a new one would.
 """
@@ -9,9 +9,10 @@ import linecache
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -25,6 +26,22 @@ def call(arguments: Sequence[str], cwd: Path, paths: Sequence[Path]) -> tuple[in
     `paths` are importable, before everything but `cwd`. Unlike in a process of its own, warnings
     are what pytest makes of them: errors.
     """
+    return _called(lambda: main(list(arguments), prog_name="fpmc-bench"), arguments, cwd, paths)
+
+
+def call_script(script: Path, arguments: Sequence[str]) -> tuple[int, str, str]:
+    """The same of `python SCRIPT ARGUMENTS`, where the script's command is its `main`."""
+
+    def command() -> None:
+        main = importlib.import_module(script.stem).main
+        main(list(arguments), prog_name=script.name)
+
+    return _called(command, arguments, script.parent, ())
+
+
+def _called(
+    command: Callable[[], object], arguments: Sequence[str], cwd: Path, paths: Sequence[Path]
+) -> tuple[int, str, str]:
     out, err = _pipe(), _pipe()
     with ExitStack() as stack:
         for context in (
@@ -38,7 +55,7 @@ def call(arguments: Sequence[str], cwd: Path, paths: Sequence[Path]) -> tuple[in
             redirect_stderr(err),
         ):
             stack.enter_context(context)
-        status = _status(arguments)
+        status = _status(command)
     return status, _read(out), _read(err)
 
 
@@ -53,10 +70,10 @@ def _read(pipe: io.TextIOWrapper) -> str:
     return pipe.read()
 
 
-def _status(arguments: Sequence[str]) -> int:
+def _status(command: Callable[[], object]) -> int:
     """As Python would end: an error's traceback on stderr, or what `sys.exit` was given."""
     try:
-        main(list(arguments), prog_name="fpmc-bench")
+        command()
     except SystemExit as end:
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
@@ -70,10 +87,12 @@ def _status(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _importing(cwd: Path, paths: Sequence[Path]) -> Iterator[None]:
-    """These folders first, plugins of `paths` installed; afterwards no module of theirs is left."""
-    folders = [cwd, *(path.resolve() for path in paths)]
+    """These folders first, plugins of `paths` installed; afterwards no module of theirs is left.
+
+    Nor of any other folder that the command made importable.
+    """
     path, modules = sys.path[:], set(sys.modules)
-    sys.path[:0] = map(str, folders)
+    sys.path[:0] = map(str, [cwd, *(path.resolve() for path in paths)])
     importlib.invalidate_caches()
     if paths:
         installed_registry.cache_clear()
@@ -82,13 +101,19 @@ def _importing(cwd: Path, paths: Sequence[Path]) -> Iterator[None]:
     finally:
         sys.path[:] = path
         for name in set(sys.modules) - modules:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and any(Path(file).is_relative_to(folder) for folder in folders):
+            place = _place(sys.modules[name])
+            if place and not any(place.is_relative_to(folder) for folder in path if folder):
                 del sys.modules[name]
         linecache.clearcache()
         importlib.invalidate_caches()
         if paths:
             installed_registry.cache_clear()
+
+
+def _place(module: ModuleType) -> Path | None:
+    """The file of a module, or the folder of a package without one; None for what is built in."""
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return next((Path(place) for place in places if place), None)
 
 
 @contextmanager

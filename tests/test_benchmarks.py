@@ -1,18 +1,16 @@
-"""The scripts of `benchmarks/`: `compare.py` as a user runs it, with plain torch for a peer."""
+"""The scripts of `benchmarks/`; plain torch is a peer to `compare.py`."""
 
-import importlib
 import json
 import subprocess
 import sys
 import textwrap
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from in_process import call_script
 from PIL import Image
 from runs import environment, write_suite
 
@@ -21,19 +19,27 @@ SCRIPTS = sorted(p.stem for p in BENCHMARKS.glob("*.py") if "__main__" in p.read
 METHODS = {"optimal", "ls", "els", "pspc-square", "pspc-flex", "lukoianov"}
 
 
+def run(name: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """`python benchmarks/NAME ARGUMENTS` in this process."""
+    return subprocess.CompletedProcess(arguments, *call_script(BENCHMARKS / name, arguments))
+
+
 def compare(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *(sys.executable, "-W", "error", str(BENCHMARKS / "compare.py")),
-            *("--threads", "1", "--repetitions", "2", "--queries", "2"),
-            *map(str, arguments),
-        ],
+    quick = ("--threads", "1", "--repetitions", "2", "--queries", "2")
+    return run("compare.py", [*quick, *map(str, arguments)])
+
+
+def test_a_script_starts_by_itself() -> None:
+    """From anywhere, and without a warning: as a user starts it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(BENCHMARKS / "compare.py"), "--peer", "pspc=nowhere"],
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
+    assert done.returncode == 2
+    assert "nowhere has no pspc/denoisers.py" in done.stderr
 
 
 def zip_of_images(path: Path, count: int, side_px: int) -> Path:
@@ -137,14 +143,7 @@ def test_status_says_whether_a_peer_agrees(tmp_path: Path, offset: str, status: 
 
 def script(name: str, *arguments: str) -> str:
     """What a script of the benchmarks prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(BENCHMARKS / name), *arguments],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = run(name, arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -158,7 +157,7 @@ def test_a_step_of_fine_tuning_is_measured() -> None:
 
 
 def test_the_sweep_of_fine_tuning_moves_one_setting_at_a_time() -> None:
-    options = ("--base", "ls", "--sigma", "1.09", "--steps", "20", "--batch", "8")
+    options = ("--base", "ls", "--sigma", "1.09", "--steps", "4", "--batch", "8")
     table = script("finetune_sweep.py", "digits", *options, "--validation-items", "4")
     rows = [line.split("|")[1:3] for line in table.splitlines()[2:]]
     assert rows[0][0].strip() == "defaults"
@@ -185,32 +184,16 @@ def test_precisions_of_low_rank_are_learned() -> None:
     assert changes[0] != changes[1]
 
 
-@pytest.fixture
-def imported(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ModuleType]:
-    """A script of the benchmarks as a module, with those beside it importable until the end."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    yield importlib.import_module(request.param)
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(BENCHMARKS)):
-            del sys.modules[name]
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_says_what_it_does(name: str) -> None:
+    text = script(f"{name}.py", "--help")
+    assert text.startswith(f"Usage: {name}.py [OPTIONS]")
+    assert text.partition("Options:")[0].count("\n\n") > 1, "a line on what it prints"
 
 
-@pytest.mark.parametrize("imported", SCRIPTS, indirect=True)
-def test_every_script_says_what_it_does(imported: ModuleType) -> None:
-    done = CliRunner().invoke(imported.main, ["--help"])
-    assert done.exit_code == 0, done.output
-    assert "Usage: main [OPTIONS]" in done.output
-    assert imported.main.help, "a line on what it prints"
-
-
-@pytest.mark.parametrize("imported", ["teacher_quality"], indirect=True)
-def test_teachers_are_measured_beside_all_entries(imported: ModuleType, tmp_path: Path) -> None:
+def test_teachers_are_measured_beside_all_entries(tmp_path: Path) -> None:
     suite = str(write_suite(tmp_path))
-    done = CliRunner().invoke(imported.main, [suite, "--items", "4"], catch_exceptions=False)
-    tables = done.output.split("\n\n")
+    tables = script("teacher_quality.py", suite, "--items", "4").split("\n\n")
     header, _, *rows = tables[1].splitlines()
     assert header.split() == ["sigma", "tuning", "evaluation", "optimal", "ls", "pspc-flex"]
     assert [row.split()[0] for row in rows] == ["80", "9.72", "0.47", "0.002"]
@@ -219,5 +202,5 @@ def test_teachers_are_measured_beside_all_entries(imported: ModuleType, tmp_path
         "networks keep a clean image; optimal knows no test image"
     )
     assert len(tables[3].splitlines()) == 2 + len(rows)
-    done = CliRunner().invoke(imported.main, [suite, "--items", "501"])
-    assert (done.exit_code, "digits has less than 501 test images" in done.output) == (2, True)
+    done = run("teacher_quality.py", [suite, "--items", "501"])
+    assert (done.returncode, "digits has less than 501 test images" in done.stderr) == (2, True)

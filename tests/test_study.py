@@ -190,36 +190,37 @@ def test_at_the_noise_levels_asked_for(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, nearest)
 
 
-@pytest.mark.parametrize("text", [FINETUNE, AUGMENTATION], ids=["learned", "added"])
-def test_several_processes_find_the_same(
-    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever is learned or added to a source, made anew by each."""
-    suite, study = write_suite(tmp_path), write(tmp_path, text)
-    common = ("study", study, "--suite", suite, "--items", "4")
-    settings = QUICK if text == FINETUNE else ()
-    for processes in ("1", "2"):
-        monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path / f"cache-{processes}"))
-        more = ("--out", processes, "--processes", processes)
-        done = fpmc_bench(*common, *settings, *more, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-    (one,), (two,) = ((tmp_path / name).glob("*.csv") for name in "12")
-    assert one.read_bytes() == two.read_bytes()
-    if text == AUGMENTATION:  # weights lie in folders of their own
-        assert figures(tmp_path / "1/run") == figures(tmp_path / "2/run")
-
-
-def test_sources_with_more_in_them(tmp_path: Path) -> None:
-    suite, study = write_suite(tmp_path), write(tmp_path, AUGMENTATION)
+@pytest.fixture(scope="module")
+def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a study of augmentations left, carried out by one process."""
+    folder = tmp_path_factory.mktemp("added")
+    suite, study = write_suite(folder), write(folder, AUGMENTATION)
     command = ("study", study, "--suite", suite, "--items", "4", "--out", "out")
-    done = fpmc_bench(*command, cwd=tmp_path)
+    done = fpmc_bench(*command, cwd=folder)
     assert done.returncode == 0, done.stderr
-    data = pd.read_csv(tmp_path / "out/added.csv")
+    return folder / "out"
+
+
+def test_several_processes_find_the_same(
+    added: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is added to a source, made anew: they have a cache of their own."""
+    monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path / "cache"))
+    suite, study = write_suite(tmp_path), write(tmp_path, AUGMENTATION)
+    more = ("--items", "4", "--out", "out", "--processes", "2")
+    done = fpmc_bench("study", study, "--suite", suite, *more, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/added.csv").read_bytes() == (added / "added.csv").read_bytes()
+    assert figures(tmp_path / "out/run") == figures(added / "run")
+
+
+def test_sources_with_more_in_them(added: Path) -> None:
+    data = pd.read_csv(added / "added.csv")
     rates = {name: list(part["rate"].unique()) for name, part in data.groupby("augmentation")}
     assert rates == {"hflip": [0.02], "translate": [0.02, 2.0], "synthetic": [0.02, 2.0]}
     assert len(data["sigma"].unique()) == 2, "at the noise levels asked for and no others"
     base, own = (
-        read_record(tmp_path / f"out/run/records/{name}.denoiser-mse.json")[1]["mse@1"]
+        read_record(added / f"run/records/{name}.denoiser-mse.json")[1]["mse@1"]
         for name in ("ls", "ls+translate-2")
     )
     assert base.shape == (4, 2)
@@ -280,21 +281,27 @@ RAISES = """
 """
 
 
-@pytest.mark.parametrize("below", [1.0, 100.0], ids=["later", "at once"])
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_denoiser_that_raises_fails_alone(below: float, processes: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_denoiser_that_raises_fails_alone(
+    processes: int, studied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later, or at once; what is learned beside it, made anew by each process, stays the same."""
+    monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path / "cache"))
     suite, study = write_suite(tmp_path), write(tmp_path, FINETUNE)
     plugin = write_plugin(tmp_path / "plugins", "raises", RAISES)
-    base = ("--base", "ls", "--base", f"raises[below={below}]", "--processes", processes)
-    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK, *base)
-    done = fpmc_bench(*command, cwd=tmp_path, paths=(plugin,))
+    bases = ("ls", "raises[below=1.0]", "raises[below=100.0]")
+    more = [text for base in bases for text in ("--base", base)]
+    command = ("study", study, "--suite", suite, "--items", "4", "--out", "out", *QUICK, *more)
+    done = fpmc_bench(*command, "--processes", processes, cwd=tmp_path, paths=(plugin,))
     assert done.returncode == 1, done.stderr
-    for row in (r"\.denoiser-mse", r"\+q", r"\+qr"):
-        assert re.search(rf"^fpmc-bench: raises_below-{below}{row} failed:", done.stderr, re.M)
-    assert done.stderr.count("RuntimeError: out of ideas") == 3
+    for below in (1.0, 100.0):
+        for row in (r"\.denoiser-mse", r"\+q", r"\+qr"):
+            assert re.search(rf"^fpmc-bench: raises_below-{below}{row} failed:", done.stderr, re.M)
+    assert done.stderr.count("RuntimeError: out of ideas") == 6
     data = pd.read_csv(tmp_path / "out/axes.csv")
     assert set(data["base"]) == {"ls"}
     assert len(data) == 2 * 4
+    assert (tmp_path / "out/axes.csv").read_bytes() == (studied / "out/axes.csv").read_bytes()
 
 
 ADDS_NONE = """
