@@ -6,6 +6,7 @@ import pytest
 import torch
 from plans import loaded, small_plan, small_suite
 
+import fpmc_plugins
 from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import installed_registry
@@ -100,6 +101,7 @@ def test_every_protocol_has_its_networks_and_levels() -> None:
         "digits-ncsnpp",
         "digits-ddpmpp",
     ]
+    assert "NCSN++" in plan.network("sample-mse", "reference").citation
     assert plan.levels("denoiser-mse") == (3, 1)
     assert plan.levels("sample-mse") == (0, 1, 2, 3)
     assert plan.problem("denoiser-mse", loaded().dataset.train).levels == (3, 1)
@@ -159,3 +161,21 @@ def test_a_network_s_path_becomes_a_name_and_its_role_has_the_place() -> None:
     assert places.teacher == {"tuning": "some/where/mine.safetensors"}
     given = Places(teacher={"tuning": "digits-ddpmpp"})
     assert without_places(suite, installed_registry(), given)[1].teacher == given.teacher
+
+
+def test_a_network_of_a_plugin_s_name_is_not_believed_to_be_the_plugin_s(tmp_path: Path) -> None:
+    """Whoever names a file as a registered network is: its row cites nobody."""
+    shipped = Path(fpmc_plugins.__file__).parent / "teachers" / "digits-ncsnpp.safetensors"
+    mine = tmp_path / "digits-ddpmpp.safetensors"
+    mine.write_bytes(shipped.read_bytes())
+    teachers = {"tuning": str(mine), "evaluation": "digits-ddpmpp"}
+    with pytest.raises(UsageError, match="two networks are named 'digits-ddpmpp'"):
+        make_plan(small_suite(teachers=teachers), installed_registry(), "cpu")
+    other = tmp_path / "photos-ddpmpp.safetensors"
+    other.write_bytes(shipped.read_bytes())
+    plan = make_plan(
+        small_suite(teachers={**teachers, "tuning": str(other)}), installed_registry(), "cpu"
+    )
+    network = plan.network("denoiser-mse", "reference")
+    assert (network.name, network.citation) == ("photos-ddpmpp", "")
+    assert "DDPM++" in plan.network("denoiser-mse", "ceiling").citation

@@ -1,11 +1,12 @@
 """Context: what all entries of a suite share, loaded: images, networks, noise levels, device."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset, missing_dataset
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.catalog.registry import Registered, Registry
 from fpmc_bench.catalog.teachers import is_function, is_path, load_teacher, missing_teacher
 from fpmc_bench.contracts import AugmentationTask, Setting, TeacherModel
 from fpmc_bench.diffusion.sigmas import sigma_grid
@@ -21,6 +22,7 @@ class Context:
     """Nothing of what a suite names is missing any more, and nothing has been computed.
 
     `sigmas` descend. Entries are in `suite`, but what they name is not loaded here.
+    `teacher_plugins` are those that offer the network of a role, where one does.
     """
 
     suite: Suite
@@ -31,6 +33,7 @@ class Context:
     device: str
     registry: Registry
     places: Places
+    teacher_plugins: Mapping[Role, Registered]
 
     def of(self, suite: Suite) -> "Context":
         """The same for a suite that differs in entries, protocols and measured levels alone."""
@@ -93,8 +96,13 @@ def load_context(
                 f"teacher '{teacher.name}' is for images {shape}, but dataset '{dataset.name}' "
                 f"has {dataset.shape}"
             )
+    plugins = {
+        role: registry.items["teachers"][name]
+        for role, name in zip(ROLES, names, strict=True)
+        if not is_path(name) and name in registry.items["teachers"]
+    }
     sigmas = grid_of(suite.sigmas)
-    return Context(suite, dataset, tuning, evaluation, sigmas, device, registry, places)
+    return Context(suite, dataset, tuning, evaluation, sigmas, device, registry, places, plugins)
 
 
 def grid_of(grid: SigmaGrid) -> tuple[float, ...]:

@@ -93,12 +93,24 @@ class Plan:
 
         How well two networks agree bounds what imitation can mean.
         """
-        facts = protocol_facts(protocol)
-        model = self.context.teacher(facts.reference if role == "reference" else facts.ceiling)
-        entry = Entry(name=row_name(model.name), denoiser=model.name)
-        origin = PluginOrigin(distribution="fpmc-bench", version=fpmc_bench.__version__, code="")
-        source = PlannedSource(self.context)
-        return Contestant(role, entry, model, source, origin, model.fingerprint)
+        context, facts = self.context, protocol_facts(protocol)
+        part = facts.reference if role == "reference" else facts.ceiling
+        model, plugin = context.teacher(part), context.teacher_plugins.get(part)
+        return Contestant(
+            role,
+            Entry(name=row_name(model.name), denoiser=model.name),
+            model,
+            PlannedSource(context),
+            # its fingerprint says all of what it computes
+            PluginOrigin(
+                distribution=plugin.distribution if plugin else "fpmc-bench",
+                version=plugin.version if plugin else fpmc_bench.__version__,
+                code="",
+            ),
+            model.fingerprint,
+            plugin.item.citation if plugin else "",
+            (plugin.item.url or plugin.url) if plugin else "",
+        )
 
 
 def make_plan(suite: Suite, registry: Registry, device: str, places: Places | None = None) -> Plan:

@@ -24,5 +24,6 @@ def sampled_images(
 
     Their noise is a stream of its own, so that none of them is a sample of sample-mse.
     """
+    # the stream keeps its first name: under another one it would be other noise
     noise = unit_noise(seed, "held-out-samples", items, shape).to(device)
     return heun_sample(teacher, noise, sigmas).clamp(-1, 1).cpu()
