@@ -18,6 +18,7 @@ Measure
     build_denoiser        a registered method over images of your own, as a denoiser
     load_suite            what is to be compared: a registered suite or a TOML file
     run_suite             carry it out: a record for every entry and protocol
+    Places                where data, networks and weights are that you keep yourself
 
 Mathematics
     Source                images with their weights: the measure p that a posterior mean is over
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from fpmc_bench.catalog.datasets import load_dataset
     from fpmc_bench.catalog.denoisers import build_denoiser
     from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.catalog.places import Places
     from fpmc_bench.catalog.teachers import load_teacher
     from fpmc_bench.diffusion.heun import heun_sample
     from fpmc_bench.diffusion.noise import unit_noise
@@ -76,6 +78,7 @@ __all__ = [
     "FPMC",
     "FinetunedWeights",
     "NetworkTeacher",
+    "Places",
     "Source",
     "build_denoiser",
     "cached_tensors",
@@ -102,6 +105,7 @@ _HOMES = {
     "FPMC": "fpmc_bench.fpmc",
     "FinetunedWeights": "fpmc_bench.finetune.weights",
     "NetworkTeacher": "fpmc_bench.teachers.network",
+    "Places": "fpmc_bench.catalog.places",
     "Source": "fpmc_bench.fpmc.source",
     "build_denoiser": "fpmc_bench.catalog.denoisers",
     "cached_tensors": "fpmc_bench.storage.cache",
