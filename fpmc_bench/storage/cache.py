@@ -32,8 +32,9 @@ def cached_tensors(
 ) -> dict[str, Tensor]:
     """The tensors of this (kind, key) by name, on the CPU: read where known, else computed once.
 
-    Of several processes that ask at once, one computes and the others wait for its file. A
-    damaged file is computed anew. What is read is mapped from its file. Raises what `compute` does.
+    They may be of any shapes and types; `key` is plain data, as JSON has it. Of several processes
+    that ask at once, one computes and the others wait for its file. A damaged file is computed
+    anew. What is read is mapped from its file. Raises what `compute` does.
     """
     text = json.dumps({"kind": kind, **key}, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]

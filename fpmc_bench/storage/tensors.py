@@ -79,8 +79,9 @@ def card_of(path: Path, metadata: Mapping[str, str], written_by: str) -> dict[st
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
     """Give `module` these parameters and buffers; one on "meta" takes over the tensors themselves.
 
-    Raises CheckpointError, before anything is changed, naming the first missing, unexpected,
-    mis-shaped and non-finite ones and `origin`, where the tensors come from.
+    Tensors, of any shapes, have the names that `module.state_dict()` gives them. Raises
+    CheckpointError, before anything is changed, naming the first missing, unexpected, mis-shaped
+    and non-finite ones and `origin`, where the tensors come from.
     """
     expected = module.state_dict()
     problems = [
