@@ -40,6 +40,7 @@ class Context:
         return replace(self, suite=suite)
 
     def teacher(self, role: Role) -> TeacherModel:
+        """The network in that role."""
         return self.tuning if role == "tuning" else self.evaluation
 
     def setting(self, source: Source, *, with_sensitivity: bool = False) -> Setting:

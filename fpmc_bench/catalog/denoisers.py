@@ -31,8 +31,13 @@ def build_denoiser(
 
     `images`: a Source, floats [N,C,H,W] in [-1,1], or uint8 codes. `sigmas` [S]: the grid that
     schedules in `params` refer to; an off-grid sigma uses the nearest grid value. `teacher`: a
-    model, a registered name or a path. `sensitivity` [S,H,W,H,W]: computed from the teacher where
-    it is needed and not given.
+    model, a registered name or a path. `sensitivity` [S,H,W,H,W], [s,y,x] the map of output pixel
+    (y,x): finite and not negative, computed from the teacher where it is needed and not given.
+
+    Raises UnknownNameError for a name that is not registered, ParameterError for `params` that are
+    unknown, ill-typed or unfit for images or grid, InputError for images or maps of another shape
+    or range, UsageError where the method needs a teacher or maps and has none, and what
+    `load_teacher` raises.
     """
     cls: type[Denoiser] = installed_registry().get("denoisers", name).item
     plugin = make_plugin(cls, params, Places())

@@ -60,7 +60,10 @@ def without_places(suite: Suite, registry: Registry, places: Places) -> tuple[Su
 def named_selections(
     suite: Suite, selections: Sequence[str], registry: Registry, places: Places
 ) -> tuple[tuple[str, ...], Places]:
-    """Selections with names where they have paths, as `without_places` gives them to entries."""
+    """Selections with names where they have paths, as `without_places` gives them to entries.
+
+    UsageError for text that can't be read, or for two paths of one name.
+    """
     weights = dict(places.weights)
     denoisers = {entry.name: entry.denoiser for entry in suite.entries}
     found = []

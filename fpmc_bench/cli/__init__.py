@@ -35,9 +35,11 @@ class LazyGroup(click.Group):
     """Commands by name, imported on demand; deliberate errors become one line and a status."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """All of them, in the order in which help lists them."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now; None where there is none."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
@@ -46,6 +48,7 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Carry out the command; exits with 2 after a UsageError, with 1 after another of ours."""
         try:
             return super().invoke(ctx)
         except FpmcBenchError as error:

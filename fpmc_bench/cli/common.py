@@ -24,6 +24,7 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Bytes; click's own error for what is no size, or less than a MiB."""
         if isinstance(value, int):
             return value
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]i?B?|B)?\s*", value, re.IGNORECASE)

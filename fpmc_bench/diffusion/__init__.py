@@ -1,0 +1,1 @@
+"""Noise levels, keyed noise, and the sampler that goes from noise to images."""

@@ -1,7 +1,5 @@
 """Suite: a frozen, validated document that fixes everything a run's figures depend on."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,6 +9,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.reading import FiniteDocument, Protocol, read_toml, validated
 from fpmc_bench.errors import UnknownNameError
+from fpmc_bench.storage.keys import content_key
 
 
 class DatasetChoice(FiniteDocument):
@@ -108,7 +107,7 @@ class Suite(FiniteDocument):
         content = self.model_dump(mode="json", exclude={"description", "entries", "protocols"})
         if self.levels is None:
             del content["levels"]  # as it was before there was a choice
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return content_key(content, letters=64)
 
     def entry(self, name: str) -> Entry:
         """The entry of this name, or UnknownNameError."""

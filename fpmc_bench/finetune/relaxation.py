@@ -22,7 +22,8 @@ class Relaxed(nn.Module):
     """One matrix Q or R [M,K]: the base's own where it is `learned` not, else exp(log_values).
 
     K is H*W where channels share their values, else D. `log_values` are [M,K], or one kernel
-    [2H-1,2W-1] that holds q(u - i) for every offset.
+    [2H-1,2W-1] that holds q(u - i) for every offset; ParameterError where a kernel is asked for
+    and the matrix is not [H*W,H*W].
     """
 
     _fixed: Tensor | None
@@ -100,7 +101,10 @@ class Relaxation(nn.Module):
         self.response = relaxed(base.response, "r")
 
     def rounded(self) -> dict[str, Tensor]:
-        """log q and log r, as far as they are learned, rounded as they are stored: float16."""
+        """log q and log r by axis, as far as they are learned, rounded as they are stored: float16.
+
+        [M,K] or one kernel [2H-1,2W-1] each, as `Relaxed` holds them.
+        """
         pairs = (("q", self.precision), ("r", self.response))
         return {
             axis: part.log_values.detach().half().cpu().clone()
@@ -140,7 +144,10 @@ def starting_zeros(base: FPMC, plan: FinetunePlan, sigma: float) -> dict[Axis, f
 
 
 def relaxed_model(base: FPMC, log_values: Mapping[str, Tensor]) -> FPMC:
-    """The base with `log_values` of q and r (as `Relaxation.rounded` gives them) in place."""
+    """The base with `log_values` [M,K] or [2H-1,2W-1] in place, as `Relaxation.rounded` gives them.
+
+    What has none stays the base's. InputError for another shape.
+    """
     filters = {"q": base.precision, "r": base.response}
     filters |= {axis: learned_filter(values, base.shape) for axis, values in log_values.items()}
     return FPMC(filters["q"], filters["r"])

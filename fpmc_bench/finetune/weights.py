@@ -154,7 +154,10 @@ def finished_level(
 def joined(
     card: Mapping[str, Any], levels: Sequence[tuple[LevelCard, Mapping[str, Tensor]]]
 ) -> FinetunedWeights:
-    """One file's content from those of all noise levels, in the order of the grid."""
+    """One file's content from those of all noise levels, in the order of the grid.
+
+    `levels`: for each what `finished_level` gives; `card`: all fields of the file's but `levels`.
+    """
     tensors = {
         f"{axis}.{index}": values
         for index, (_, found) in enumerate(levels)

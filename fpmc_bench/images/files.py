@@ -29,7 +29,7 @@ class ImageFiles:
     labels: tuple[int, ...] | None
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
-        """(name to show, content) of every image, in order."""
+        """(name to show, content) of every image, in order; InputError names a damaged one."""
         if self.path.is_dir():
             for name in self.names:
                 yield str(self.path / name), _read(self.path / name)

@@ -4,8 +4,6 @@ Processes that want the same images at the same time share the blocks between th
 process has finished is not made again.
 """
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +16,8 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 from tqdm import tqdm
 
-from fpmc_bench.storage.cache import cache_directory
+from fpmc_bench.storage.atomic import atomic_path
+from fpmc_bench.storage.cache import cached_path
 
 WAIT_SECONDS = 0.2
 """Between two looks at whether another process has finished its block."""
@@ -39,10 +38,7 @@ def made_images(
     always ask for whole blocks. Mapped from a file: writing to the images would change this
     process's copy. Raises what `make` raises, after which other blocks are still there.
     """
-    digest = hashlib.sha256(json.dumps({"kind": kind, **key}, sort_keys=True).encode()).hexdigest()
-    folder = cache_directory() / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    whole = folder / f"{digest[:32]}.npy"
+    whole = cached_path(kind, key, ".npy")
     while (there := _count(whole)) < images:
         starts = range(there, images, block_images)
         blocks = [range(start, min(start + block_images, images)) for start in starts]
@@ -90,9 +86,8 @@ def _make_block(path: Path, whole: Path, rows: range, make: Callable[[range], Te
         with FileLock(path.with_suffix(".lock"), timeout=0):
             if path.exists() or _count(whole) >= rows.stop:
                 return False
-            partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npy")
-            np.save(partial, make(rows).cpu().numpy())
-            partial.replace(path)
+            with atomic_path(path, ".partial.npy") as partial:
+                np.save(partial, make(rows).cpu().numpy())
             return True
     except Timeout:
         return False
@@ -103,16 +98,15 @@ def _append(whole: Path, parts: Mapping[Path, range]) -> None:
     there = _count(whole)
     first = np.load(next(iter(parts)), mmap_mode="r")
     images = max(rows.stop for rows in parts.values())
-    partial = whole.with_name(f"{whole.stem}.{os.getpid()}.partial.npy")
-    array = np.lib.format.open_memmap(
-        partial, mode="w+", dtype=first.dtype, shape=(images, *first.shape[1:])
-    )
-    if there:
-        array[:there] = np.load(whole, mmap_mode="r")
-    for path, rows in parts.items():
-        array[rows.start : rows.stop] = np.load(path, mmap_mode="r")
-    array.flush()
-    partial.replace(whole)
+    with atomic_path(whole) as partial:
+        array = np.lib.format.open_memmap(
+            partial, mode="w+", dtype=first.dtype, shape=(images, *first.shape[1:])
+        )
+        if there:
+            array[:there] = np.load(whole, mmap_mode="r")
+        for path, rows in parts.items():
+            array[rows.start : rows.stop] = np.load(path, mmap_mode="r")
+        array.flush()
     for path in parts:
         path.unlink(missing_ok=True)
         path.with_suffix(".lock").unlink(missing_ok=True)

@@ -2,24 +2,20 @@
 
 import io
 import json
-import os
 import zipfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.decoding import codes, opened
 from fpmc_bench.images.files import LABELS_FILE, image_files
+from fpmc_bench.images.in_threads import in_threads
+from fpmc_bench.storage.atomic import atomic_path
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The first moment that a zip can name; a file's own would make every archive another."""
-AT_ONCE = 64
 
 
 def prepare_zip(folder: Path, target: Path, side_px: int) -> int:
@@ -33,30 +29,22 @@ def prepare_zip(folder: Path, target: Path, side_px: int) -> int:
     if target.exists():
         raise InputError(f"{target} exists; remove it, or choose another name")
     files = image_files(folder)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
 
-    def one(named: tuple[str, bytes]) -> bytes:
-        return _small_png(*named, side_px)
+    def small(name: str, content: bytes) -> bytes:
+        return _small_png(name, content, side_px)
 
-    try:
-        with (
-            zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
-            ThreadPoolExecutor() as threads,
-            tqdm(total=len(files.names), desc="preparing", unit="image", disable=None) as bar,
-        ):
-            written: list[str] = []
-            for batch in _batches(files.contents()):
-                for content in threads.map(one, batch):
-                    written.append(_name(len(written)))
-                    archive.writestr(zipfile.ZipInfo(written[-1], EPOCH), content)
-                bar.update(len(batch))
-            labels = None
-            if files.labels is not None:
-                labels = [list(pair) for pair in zip(written, files.labels, strict=True)]
-            archive.writestr(zipfile.ZipInfo(LABELS_FILE, EPOCH), json.dumps({"labels": labels}))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        atomic_path(target) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        written: list[str] = []
+        for content in in_threads(files, small, "preparing"):
+            written.append(_name(len(written)))
+            archive.writestr(zipfile.ZipInfo(written[-1], EPOCH), content)
+        labels = None
+        if files.labels is not None:
+            labels = [list(pair) for pair in zip(written, files.labels, strict=True)]
+        archive.writestr(zipfile.ZipInfo(LABELS_FILE, EPOCH), json.dumps({"labels": labels}))
     return len(files.names)
 
 
@@ -80,8 +68,3 @@ def _small_png(name: str, content: bytes, side_px: int) -> bytes:
     buffer = io.BytesIO()
     square.resize((side_px, side_px), Image.Resampling.LANCZOS).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _batches(contents: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    while batch := list(islice(contents, AT_ONCE)):
-        yield batch

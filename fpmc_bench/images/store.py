@@ -1,28 +1,24 @@
 """Decoded images as one memory-mapped array of bytes, made once for each content."""
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock
-from tqdm import tqdm
 
 from fpmc_bench.contracts import StoredImages
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.decoding import Kind, codes, kind_of, opened
 from fpmc_bench.images.files import ImageFiles, image_files
+from fpmc_bench.images.in_threads import in_threads
+from fpmc_bench.storage.atomic import atomic_path
 from fpmc_bench.storage.cache import cache_directory
 from fpmc_bench.storage.content import file_fingerprint
 
 VERSION = 1
 """Raised when the same files would be decoded to other bytes."""
-AT_ONCE = 256
-"""Images handed to the decoding threads together."""
 
 
 def decoded_images(path: Path) -> StoredImages:
@@ -47,13 +43,9 @@ def stored_images(key: str, produce: Callable[[Path], tuple[int, ...] | None]) -
             return _mapped(array, labels)
         except (OSError, ValueError):
             pass
-        partial = array.with_name(f"{array.stem}.{os.getpid()}.partial.npy")
-        try:
+        with atomic_path(array, ".partial.npy") as partial:
             found = produce(partial)
             labels.write_text(json.dumps(found), encoding="ascii")
-            partial.replace(array)
-        finally:
-            partial.unlink(missing_ok=True)
         return _mapped(array, labels)
 
 
@@ -74,8 +66,7 @@ def _decode(files: ImageFiles, target: Path) -> tuple[int, ...] | None:
     shape = (len(files.names), *first.shape)
     array = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
 
-    def one(named: tuple[str, bytes]) -> np.ndarray:
-        name, content = named
+    def one(name: str, content: bytes) -> np.ndarray:
         values = codes(opened(content, name), name, kind)
         if values.shape != first.shape:
             raise InputError(
@@ -85,13 +76,8 @@ def _decode(files: ImageFiles, target: Path) -> tuple[int, ...] | None:
             )
         return values
 
-    with ThreadPoolExecutor() as threads, _bar("decoding", len(files.names)) as bar:
-        done = 0
-        for batch in _batches(files.contents()):
-            for values in threads.map(one, batch):
-                array[done] = values
-                done += 1
-            bar.update(done - bar.n)
+    for index, values in enumerate(in_threads(files, one, "decoding")):
+        array[index] = values
     array.flush()
     return files.labels
 
@@ -100,14 +86,3 @@ def _common_kind(files: ImageFiles) -> Kind:
     """Grey where all images are: the first few decide to look at all of them."""
     kinds = (kind_of(opened(content, name)) for name, content in files.contents())
     return "grey" if all(kind == "grey" for kind in kinds) else "colour"
-
-
-def _batches(contents: Iterator[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    while batch := list(islice(contents, AT_ONCE)):
-        yield batch
-
-
-def _bar(label: str, total: int) -> "tqdm[None]":
-    """A progress bar of the main process, where there is a terminal."""
-    disable = True if os.environ.get("RANK", "0") != "0" else None
-    return tqdm(total=total, desc=label, unit="image", disable=disable, leave=False)

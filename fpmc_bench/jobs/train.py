@@ -72,7 +72,7 @@ def train_teacher(
     Raises ParameterError or InputError naming the setting that is senseless or does not fit the
     dataset, and ParameterError where the loss stops being finite; RunError where another training
     holds the files or the processes see different ones; CheckpointError for a checkpoint of
-    another training; and what `load_dataset` raises.
+    another training; UsageError for a device that is not there; and what `load_dataset` raises.
     """
     asked = settings or {}
     choices, files = chosen(size, asked), TrainingFiles(out)

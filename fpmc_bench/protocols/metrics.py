@@ -13,13 +13,16 @@ Metric = Callable[[Tensor, Tensor], Tensor]
 
 
 def mse_1(prediction: Tensor, reference: Tensor) -> Tensor:
-    """e = mean_d (D - T)^2 over raw values; nothing is clamped or rescaled."""
+    """e = mean_d (D - T)^2, [...,C,H,W] -> [...], of raw values: not clamped, nor rescaled."""
     error = prediction.double() - reference.double()
     return error.square().flatten(-3).mean(-1)
 
 
 def r2_1(prediction: Tensor, reference: Tensor) -> Tensor:
-    """1 - sum_d (D - T)^2 / sum_d (T - mean(T))^2, the mean over the item's own dimensions."""
+    """1 - sum_d (D - T)^2 / sum_d (T - mean(T))^2, [...,C,H,W] -> [...].
+
+    The mean is over the item's own dimensions. 1 is perfect, 0 as good as the mean; no lower bound.
+    """
     target = reference.double().flatten(-3)
     residual = (prediction.double().flatten(-3) - target).square().sum(-1)
     spread = (target - target.mean(-1, keepdim=True)).square().sum(-1)

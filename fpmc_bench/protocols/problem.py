@@ -29,7 +29,10 @@ class Problem:
 
 
 def checked(denoise: DenoiseFunction, name: str) -> DenoiseFunction:
-    """The same function, with outputs of the wrong shape or with NaN refused by name."""
+    """The same function z, sigma -> [B,C,H,W] in the dtype of z, with what is wrong refused.
+
+    PluginError says that `name` returned another shape than that of z, or NaN or infinite values.
+    """
 
     def guarded(z: Tensor, sigma: float) -> Tensor:
         output = denoise(z, sigma)

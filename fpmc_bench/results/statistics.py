@@ -95,7 +95,7 @@ def tied_with_best(
     """The name of least mean, and those whose paired difference from it is not significant.
 
     values: name -> [n] over the same items, less is better. A name with a value that is not finite
-    is neither best nor tied. Empty where no name is left.
+    is neither best nor tied. Empty where no name is left. InputError where lengths differ.
     """
     finite = {name: _vector(v) for name, v in values.items() if np.isfinite(v).all()}
     if not finite:

@@ -80,6 +80,7 @@ _SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
 def build_tables(records: Sequence[tuple[Record, ItemValues]]) -> tuple[Table, ...]:
     """One table per protocol that has records, denoiser-mse first.
 
+    Each record comes with its per-item values, [items,S] or [items] as `ItemValues` says.
     RunError where records of different suites, items, datasets, teachers or metric versions are
     mixed (naming two files and the field), where an entry stands twice, or where a record's
     figures are not those of its per-item values.

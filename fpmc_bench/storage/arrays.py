@@ -36,7 +36,10 @@ def write_arrays(
 
 
 def read_arrays(path: Path) -> Arrays:
-    """All arrays of a file, by name; RunError names a file that is missing, damaged or hostile."""
+    """All arrays of a file, of any shapes, by name.
+
+    RunError names a file that is missing, damaged or hostile.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -5,13 +5,13 @@ same. A file changed in place within the clock's resolution, its size kept, woul
 """
 
 import hashlib
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from fpmc_bench.errors import InputError
+from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.cache import cache_directory
+from fpmc_bench.storage.keys import content_key
 
 CHUNK_BYTES = 2**22
 
@@ -24,17 +24,14 @@ def file_fingerprint(path: Path) -> str:
     files = list(_files(path))
     try:
         states = [[name, *_state(file)] for name, file in files]
-        state = hashlib.sha256(json.dumps([str(path.resolve()), states]).encode()).hexdigest()
-        known = cache_directory() / "images" / "known" / state[:32]
+        state = content_key([str(path.resolve()), states], letters=32)
+        known = cache_directory() / "images" / "known" / state
         if known.is_file():
             return known.read_text(encoding="ascii")
         key = _digest(files)
     except OSError as error:
         raise InputError(f"{error.filename or path} can't be read ({error.strerror})") from error
-    known.parent.mkdir(parents=True, exist_ok=True)
-    partial = known.with_name(f"{known.name}.{os.getpid()}")
-    partial.write_text(key, encoding="ascii")
-    partial.replace(known)
+    write_atomically(known, key.encode("ascii"))
     return key
 
 

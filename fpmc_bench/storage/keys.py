@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any
 
 KEY_LETTERS = 24
 
 
-def content_key(content: Mapping[str, Any]) -> str:
-    """A short sha256 of plain data, whatever the order of its fields."""
+def content_key(content: Any, letters: int = KEY_LETTERS) -> str:
+    """The first `letters` of a sha256 of plain data, whatever the order of fields."""
     text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LETTERS]
+    return hashlib.sha256(text.encode()).hexdigest()[:letters]

@@ -1,7 +1,6 @@
 """Tensors with a JSON card in one safetensors file: weights that can't execute anything."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from fpmc_bench.errors import CheckpointError
+from fpmc_bench.storage.atomic import write_atomically
 
 CARD_KEY = "fpmc_bench"
 NAMED_AT_MOST = 3
@@ -22,12 +22,9 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, A
 
     They are written from the CPU, contiguous; RuntimeError where two share memory.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     # not safetensors' save_file: that makes files private to their owner, whatever the umask
-    partial.write_bytes(save(contiguous, {CARD_KEY: json.dumps(card, sort_keys=True)}))
-    partial.replace(path)
+    write_atomically(path, save(contiguous, {CARD_KEY: json.dumps(card, sort_keys=True)}))
 
 
 def load_tensors(
@@ -79,8 +76,9 @@ def card_of(path: Path, metadata: Mapping[str, str], written_by: str) -> dict[st
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
     """Give `module` these parameters and buffers; one on "meta" takes over the tensors themselves.
 
-    Raises CheckpointError, before anything is changed, naming the first missing, unexpected,
-    mis-shaped and non-finite ones and `origin`, where the tensors come from.
+    Tensors, of any shapes, have the names that `module.state_dict()` gives them. Raises
+    CheckpointError, before anything is changed, naming the first missing, unexpected, mis-shaped
+    and non-finite ones and `origin`, where the tensors come from.
     """
     expected = module.state_dict()
     problems = [

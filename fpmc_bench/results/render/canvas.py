@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Literal
 
 from matplotlib import style
 from matplotlib.axis import Axis
@@ -9,18 +10,22 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 DOTS_PER_INCH = 150
+Picture = Literal["png", "svg"]
 
 
-def drawn_png(size_inches: tuple[float, float], draw: Callable[[Canvas], None]) -> bytes:
-    """What `draw` puts on an empty canvas, as a PNG; equal input, equal bytes."""
-    with style.context("default"):
+def drawn(
+    size_inches: tuple[float, float], draw: Callable[[Canvas], None], kind: Picture = "png"
+) -> bytes:
+    """What `draw` puts on an empty canvas, as a PNG or SVG; equal input, equal bytes."""
+    undated = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    with style.context(["default", {"svg.hashsalt": "fpmc_bench"}]):
         canvas = Canvas(figsize=size_inches, dpi=DOTS_PER_INCH, layout="constrained")
         draw(canvas)
         for panel in canvas.axes:
             panel.set_axisbelow(True)
             panel.spines[["top", "right"]].set_visible(False)
         output = io.BytesIO()
-        canvas.savefig(output, format="png", metadata={"Software": None})
+        canvas.savefig(output, format=kind, metadata=undated)
     return output.getvalue()
 
 

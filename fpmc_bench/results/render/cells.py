@@ -43,14 +43,17 @@ def compact_text(figure: Figure) -> str:
 
 
 def rank_text(row: Row) -> str:
+    """The rank; a dash for the ceiling, which has none."""
     return NO_RANK if row.rank is None else str(row.rank)
 
 
 def entry_text(row: Row) -> str:
+    """The entry's name, with a word beside that of the ceiling."""
     return f"{row.entry} (ceiling)" if row.rank is None else row.entry
 
 
 def seconds_text(row: Row) -> str:
+    """Seconds per query to two digits."""
     return f"{row.seconds_per_query:.2g}"
 
 

@@ -1,14 +1,12 @@
 """The figure of denoiser-mse: error against noise level, a line an entry. Needs matplotlib."""
 
-import io
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from fpmc_bench.results.render.canvas import Picture, drawn
 from fpmc_bench.results.table import Row, Table
 
 # Okabe & Ito, "Color universal design" (2008), less the yellow, which white paper swallows
@@ -21,7 +19,6 @@ DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 SIZE_INCHES = (8.4, 4.8)
-DOTS_PER_INCH = 150
 BAND_ERRORS = 2
 
 
@@ -34,22 +31,19 @@ class LineStyle:
     marker: str
 
 
-def draw_sigma_figure(table: Table, kind: Literal["png", "svg"] = "png") -> bytes:
+def draw_sigma_figure(table: Table, kind: Picture = "png") -> bytes:
     """MSE against sigma, both logarithmic, with bands of ±2 standard errors; the same bytes always.
 
     The entries come in the order of the leaderboard, the ceiling in dashed black.
     """
-    # from the defaults, so that a user's own matplotlib settings don't change the bytes
-    with style.context(["default", {"svg.hashsalt": "fpmc_bench"}]):
-        canvas = Canvas(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+
+    def draw(canvas: Canvas) -> None:
         axes = canvas.add_subplot()
         _draw_lines(axes, table)
         _label(axes, table)
         canvas.legend(loc="outside right upper", frameon=False, handlelength=3.2)
-        output = io.BytesIO()
-        undated = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-        canvas.savefig(output, format=kind, metadata=undated)
-    return output.getvalue()
+
+    return drawn(SIZE_INCHES, draw, kind)
 
 
 def _draw_lines(axes: Axes, table: Table) -> None:
@@ -92,8 +86,6 @@ def _label(axes: Axes, table: Table) -> None:
         loc="left",
     )
     axes.grid(which="major", color="0.9", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
     means = np.array([figure.mean for row in table.rows for figure in row.by_sigma])
     drawn = means[np.isfinite(means) & (means > 0)]
     axes.set_xlim(min(table.sigmas) / 1.6, max(table.sigmas) * 1.6)

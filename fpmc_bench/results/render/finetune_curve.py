@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Canvas
 
-from fpmc_bench.results.render.canvas import drawn_png, plain_log_ticks
+from fpmc_bench.results.render.canvas import drawn, plain_log_ticks
 
 SIZE_INCHES = (7.6, 4.6)
 
@@ -40,4 +40,4 @@ def draw_finetune_curves(title: str, curves: Mapping[float, Sequence[tuple[int, 
         axes.grid(which="both", color="0.92", linewidth=0.6)
         canvas.colorbar(scale, ax=axes, label="noise level sigma (images in [-1, 1])")
 
-    return drawn_png(SIZE_INCHES, draw)
+    return drawn(SIZE_INCHES, draw)

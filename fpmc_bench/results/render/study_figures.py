@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from fpmc_bench.documents.names import parse_selection, selection_name
 from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint
-from fpmc_bench.results.render.canvas import drawn_png, plain_log_ticks
+from fpmc_bench.results.render.canvas import drawn, plain_log_ticks
 from fpmc_bench.results.render.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 from fpmc_bench.results.table import Table
 
@@ -219,4 +219,4 @@ def _figure(title: str, panels: tuple[float, float], draw: Callable[[Canvas], No
         for panel in canvas.axes:
             panel.grid(which="major", color="0.92", linewidth=0.6)
 
-    return drawn_png(size, draw_titled)
+    return drawn(size, draw_titled)

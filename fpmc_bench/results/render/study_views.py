@@ -41,14 +41,14 @@ class Answer(NamedTuple):
 
 
 def finetuned(title: str, rows: Sequence[StudyRow], known: Known) -> Answer:
-    """Every base against what was learned from it."""
+    """Every base against what was learned from it; RunError where no such pair is left."""
     points = finetune_points(rows, {record.entry: (record, values) for record, values in known})
     plain, csv = _data(points)
     return Answer(_finetune_table(points), plain, csv, draw_finetune_figure(title, points))
 
 
 def augmented(title: str, rows: Sequence[StudyRow], known: Known) -> Answer:
-    """Every base against itself over more images."""
+    """Every base against itself over more images; RunError where no such pair is left."""
     points = augmentation_points(rows, {record.entry: (record, values) for record, values in known})
     plain, csv = _data(points)
     return Answer(_augmentation_table(points), plain, csv, draw_augmentation_figure(title, points))

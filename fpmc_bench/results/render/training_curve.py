@@ -1,15 +1,15 @@
 """The figure of a training: loss and held-out errors against the steps. Needs matplotlib."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from matplotlib import colormaps, style
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from fpmc_bench.results.render.canvas import drawn
+
 SIZE_INCHES = (8.4, 6.4)
-DOTS_PER_INCH = 150
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,8 @@ def draw_training_curve(title: str, batch: int, points: Sequence[CurvePoint]) ->
     Without held-out errors the loss has the figure to itself.
     """
     measured = [point for point in points if point.held_out]
-    # from the defaults, so that a user's own matplotlib settings don't change the bytes
-    with style.context("default"):
-        canvas = Canvas(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+
+    def draw(canvas: Canvas) -> None:
         panels = canvas.subplots(2 if measured else 1, sharex=True, squeeze=False)[:, 0]
         _draw_loss(panels[0], points)
         panels[0].set_title(title, fontsize="medium", loc="left")
@@ -38,11 +37,8 @@ def draw_training_curve(title: str, batch: int, points: Sequence[CurvePoint]) ->
         panels[-1].set_xlabel(f"training step (batches of {batch} images)")
         for panel in panels:
             panel.grid(which="major", color="0.9", linewidth=0.6)
-            panel.set_axisbelow(True)
-            panel.spines[["top", "right"]].set_visible(False)
-        output = io.BytesIO()
-        canvas.savefig(output, format="png", metadata={"Software": None})
-    return output.getvalue()
+
+    return drawn(SIZE_INCHES, draw)
 
 
 def _draw_loss(axes: Axes, points: Sequence[CurvePoint]) -> None:

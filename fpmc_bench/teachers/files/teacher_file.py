@@ -70,8 +70,8 @@ def export_teacher(
 ) -> None:
     """Write the weights of an EDMPrecond (the moving average of a Trainer) as a teacher file.
 
-    Raises CheckpointError where `state_dict` is not that of `config`, or where a weight does not
-    fit float16.
+    `state_dict` has tensors of any shapes, by name. Raises CheckpointError where it is not that of
+    `config`, or where a weight does not fit float16.
     """
     network = _blank(config)
     load_weights(network, state_dict, "state_dict")

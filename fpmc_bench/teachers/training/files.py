@@ -43,6 +43,7 @@ class TrainingFiles:
         return self.folder / "loss.png"
 
     def grid(self, step: int) -> Path:
+        """The samples after `step` steps."""
         return self.folder / f"samples-{step:08}.png"
 
     def refuse_finished(self) -> None:

@@ -16,7 +16,10 @@ class Team(Protocol):
     def world(self) -> int: ...
 
     def add_up(self, values: Tensor) -> Tensor:
-        """The sum over all processes, with the same bits in each. All of them must call it."""
+        """The sum of `values` [n] over all processes, [n], with the same bits in each.
+
+        All of them must call it.
+        """
         ...
 
 
@@ -28,4 +31,5 @@ class Alone:
     world: int = 1
 
     def add_up(self, values: Tensor) -> Tensor:
+        """The `values` [n] themselves, as those of the only process."""
         return values

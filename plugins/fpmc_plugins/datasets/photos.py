@@ -25,7 +25,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Photos(Dataset):
-    """RGB crops of two photographs: up to 2000 training and 500 test images of disjoint regions."""
+    """RGB crops of two photographs: up to 2000 training and 500 test images of disjoint regions.
+
+    `side_px` is 16, 32 or 64; ParameterError for another.
+    """
 
     name: ClassVar[str] = "photos"
     citation: ClassVar[str] = "scikit-learn sample images (china.jpg, flower.jpg), CC-BY"

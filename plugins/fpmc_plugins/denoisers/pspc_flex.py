@@ -23,7 +23,8 @@ def sensitivity_masks(maps: Tensor, threshold: float) -> Tensor:
     """Boolean masks [H*W,H,W] of maps G [H,W,H,W] at threshold tau in (0, 1] (eq. 40-42).
 
     The pixels of each map in descending order (ties by position), up to and including the one at
-    which their share of the total first reaches tau; tau = 1 keeps every pixel.
+    which their share of the total first reaches tau; tau = 1 keeps every pixel. InputError for a
+    map with negative values, or with zeros alone.
     """
     height, width = maps.shape[:2]
     flat = maps.double().reshape(height * width, height * width)

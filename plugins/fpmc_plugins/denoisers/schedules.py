@@ -11,7 +11,7 @@ def largest_centred_side(shape: ImageShape) -> int:
 
 
 def check_centred_sides(name: str, sides: Sequence[int], shape: ImageShape) -> None:
-    """Odd, from 1 to the side that covers the image from every pixel."""
+    """Odd, from 1 to the side that covers the image from every pixel; else ParameterError."""
     largest = largest_centred_side(shape)
     for side in sides:
         if side % 2 == 0:
