@@ -1,6 +1,7 @@
 """A dataset without test images: items are samples of the tuning teacher (paper C.1)."""
 
 import json
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,13 @@ TRAIN_ONLY = """
     @hookimpl
     def fpmc_datasets():
         return [TrainOnly]
+"""
+FUNCTION = """
+    from torch.nn.functional import avg_pool2d
+
+    def denoise(z, sigma):
+        kept = 1 / (1 + sigma**2)
+        return kept * z + (1 - kept) * avg_pool2d(z * kept**0.5, 3, 1, 1)
 """
 
 
@@ -90,8 +98,14 @@ def test_items_are_samples_of_the_tuning_teacher(finished: Path) -> None:
         assert errors[item, level] == pytest.approx(float(error), rel=1e-3)
 
 
-def test_two_processes_sample_the_same(folder: Path, finished: Path) -> None:
-    assert figures(run(folder, "two", "--processes", "2")) == figures(finished)
+def test_two_processes_sample_the_same(folder: Path) -> None:
+    """Of a teacher that is a function of a module beside the suite."""
+    (folder / "mynet.py").write_text(textwrap.dedent(FUNCTION))
+    options = ("--teacher", "tuning=mynet:denoise", "--quiet", "-d", "pspc-flex", "-d", "optimal")
+    one, two = (run(folder, name, *options, "--processes", name) for name in ("1", "2"))
+    assert figures(one) == figures(two)
+    record = json.loads((two / "records" / "pspc-flex.denoiser-mse.json").read_text())
+    assert [one["environment"]["processes"] for one in record["computed"]] == [2]
 
 
 def test_the_record_says_which_samples(folder: Path, finished: Path) -> None:

@@ -81,25 +81,35 @@ def test_finished_blocks_survive_a_failure() -> None:
     assert set(before) <= set(range(10))
 
 
-def _in_process(images: int, results: "multiprocessing.Queue[tuple[list[int], list[int]]]") -> None:
-    make = Maker(seconds=0.05)
-    results.put((made(images, make), make.asked))
+COUNTS = {"alike": (40, 40, 40), "fewer and more": (40, 4, 8)}
+"""Images that three processes want, of each key."""
 
 
-@pytest.mark.parametrize("counts", [(40, 40, 40), (40, 4, 8)], ids=["alike", "fewer and more"])
-def test_processes_share_the_blocks(counts: tuple[int, ...]) -> None:
+def _in_process(
+    number: int,
+    together: "multiprocessing.synchronize.Barrier",
+    out: "multiprocessing.Queue[tuple[str, list[int], list[int]]]",
+) -> None:
+    for key, counts in COUNTS.items():
+        make = Maker(seconds=0.05)
+        together.wait(timeout=60)
+        out.put((key, made(counts[number], make, key), make.asked))
+
+
+def test_processes_share_the_blocks() -> None:
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    workers = [context.Process(target=_in_process, args=(count, queue)) for count in counts]
+    queue, together = context.Queue(), context.Barrier(3)
+    workers = [context.Process(target=_in_process, args=(n, together, queue)) for n in range(3)]
     for worker in workers:
         worker.start()
-    results = [queue.get(timeout=60) for _ in workers]
+    results = [queue.get(timeout=60) for _ in range(6)]
     for worker in workers:
         worker.join()
-    found = sorted((rows for rows, _ in results), key=len)
-    assert found == [list(range(count)) for count in sorted(counts)]
-    asked = sorted(row for _, rows in results for row in rows)
-    assert asked == list(range(40)), "no row was made by two of them"
+    for key, counts in COUNTS.items():
+        found = sorted((rows for own, rows, _ in results if own == key), key=len)
+        assert found == [list(range(count)) for count in sorted(counts)]
+        asked = sorted(row for own, _, rows in results if own == key for row in rows)
+        assert asked == list(range(40)), "no row was made by two of them"
 
 
 def test_others_may_join_fewer_than_are_wanted(tmp_path: Path) -> None:

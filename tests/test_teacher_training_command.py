@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from runs import environment, write_plugin
-from trainings import LAUNCHERS, PLAN, SMALL, TINY, assert_close, call, train, weights_after
+from runs import fpmc_bench, write_plugin
+from trainings import PLAN, SMALL, TINY, assert_close, call, train, weights_after
 
 from fpmc_bench import load_dataset, load_teacher
 from fpmc_bench.errors import ParameterError, UnknownNameError
@@ -104,11 +104,14 @@ def test_the_figure_is_drawn_alike_every_time(held_out: dict[float, float], tmp_
     assert draw_training_curve("mine", 64, points[:1]).startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("launcher", list(LAUNCHERS))
+@pytest.mark.parametrize("launcher", ["--processes", "accelerate"])
 def test_several_processes_train_what_one_does_to_rounding(
     launcher: str, alone: Path, tmp_path: Path
 ) -> None:
-    """Three processes and ten images: shares of 3, 3 and 4, and dropout."""
+    """Three processes and ten images: shares of 3, 3 and 4, and dropout.
+
+    Those that torchrun starts are resumed in `test_teacher_training_interruptions`.
+    """
     out = tmp_path / "several.safetensors"
     more = ["--log-every", "2", *(["--processes", "3"] if launcher == "--processes" else [])]
     done = train(out, *more, launcher=launcher)
@@ -202,14 +205,7 @@ def test_held_out_errors_need_held_out_images(tmp_path: Path) -> None:
     out = tmp_path / "a.safetensors"
     arguments = ["teacher", "train", "trainonly", "--data", f"trainonly={tmp_path}", *SMALL]
     for more, status in ((["--held-out-every", "2"], 2), (["--size", "small"], 0)):
-        done = subprocess.run(
-            [sys.executable, "-m", "fpmc_bench", *arguments, "--out", str(out), *more],
-            env=environment(plugin),
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
-        )
+        done = fpmc_bench(*arguments, "--out", out, *more, cwd=tmp_path, paths=(plugin,))
         assert done.returncode == status, done.stderr
         assert ("'trainonly' has no test images" in done.stderr) == (status == 2)
     assert out.exists()
@@ -226,3 +222,4 @@ def test_help_says_what_the_sizes_are_without_torch() -> None:
     for size, preset in PRESETS.items():
         assert f"{size}: {preset.summary}" in done.stdout
     assert "200 M images" in done.stdout
+    assert "--architecture" in done.stdout

@@ -13,6 +13,7 @@ from trainings import PLAN, SMALL, TINY, call, command, train
 
 from fpmc_bench import Source, load_dataset
 from fpmc_bench.errors import ParameterError, RunError
+from fpmc_bench.storage.tensors import load_tensors
 from fpmc_bench.teachers.training.files import TrainingFiles
 from fpmc_bench.teachers.training.log import LogLine, append_line, read_log, rewind_log
 from fpmc_bench.teachers.training.session import Habits, Session
@@ -135,28 +136,37 @@ def kill_when_there_is_a_checkpoint(out: Path, *arguments: str) -> None:
     assert checkpoint.exists()
 
 
-@pytest.mark.parametrize("more", [[], ["--precision", "bf16", "--hflip"]])
+@pytest.mark.parametrize(
+    "more", [[], ["--precision", "bf16", "--hflip", "--architecture", "ncsnpp"]]
+)
 def test_a_killed_training_ends_as_an_uninterrupted_one(more: list[str], tmp_path: Path) -> None:
     arguments = ["--checkpoint-every", "2", "--log-every", "5", "--steps", "60", *more]
     whole, out = tmp_path / "whole.safetensors", tmp_path / "a.safetensors"
     done = call("digits", "--out", str(whole), *SMALL, *arguments)
     assert done.exit_code == 0, done.output
     kill_when_there_is_a_checkpoint(out, *arguments)
+    checkpoint = out.with_suffix(".checkpoint")
+    assert 2 <= load_tensors(checkpoint)[1]["step"] < 60
+    done = call("digits", "--out", str(out), *SMALL, *arguments, "--seed", "5")
+    assert done.exit_code == 1
+    assert "plan.seed is 0, expected 5" in done.output
     done = call("digits", "--out", str(out), *SMALL, *arguments)
     assert done.exit_code == 0, done.output
     assert "going on from step" in done.output
+    assert not checkpoint.exists()
     assert out.read_bytes() == whole.read_bytes()
     found, expected = (read_log(TrainingFiles(path).log) for path in (out, whole))
     assert without_pace(found) == without_pace(expected)
 
 
 def test_several_processes_go_on_after_a_kill_where_they_stopped(tmp_path: Path) -> None:
+    """Whoever starts them again, and whoever would have started those that went on."""
     out = tmp_path / "a.safetensors"
-    arguments = ["--checkpoint-every", "2", "--steps", "40", "--processes", "2"]
+    arguments = ["--checkpoint-every", "2", "--steps", "24", "--held-out-every", "0"]
     whole = tmp_path / "whole.safetensors"
-    assert train(whole, *arguments).returncode == 0
-    kill_when_there_is_a_checkpoint(out, *arguments)
-    done = train(out, *arguments)
+    assert train(whole, *arguments, launcher="torchrun").returncode == 0
+    kill_when_there_is_a_checkpoint(out, *arguments, "--processes", "2")
+    done = train(out, *arguments, launcher="torchrun")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("going on from step") == 1
     assert out.read_bytes() == whole.read_bytes()

@@ -32,7 +32,7 @@ SMALL = (
 LAUNCHERS = {
     "--processes": ("-m", "fpmc_bench"),
     "torchrun": (
-        *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3"),
+        *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
         *("-m", "fpmc_bench"),
     ),
     "accelerate": (
