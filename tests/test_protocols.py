@@ -134,5 +134,5 @@ def test_a_third_protocol_is_a_file_and_a_line_of_facts(
     assert one_step.rows[0].entry == "digits-ncsnpp"
     assert (one_step.sigmas, one_step.items) == ((), 7)
     assert "one-step" in render_csv(one_step)
-    with np.load(tmp_path / "samples.npz") as file:
+    with np.load(tmp_path / "samples" / "one-step.npz") as file:
         assert file["optimal"].shape == (3, 1, 8, 8)  # those of the first block

@@ -136,6 +136,6 @@ def test_the_first_samples_of_every_row_are_kept(workload: Workload, tmp_path: P
     fill(directory, workload.references("sample-mse"), NOTES)
     fill(directory, workload.rows("sample-mse")[3:], NOTES)
     publish(workload, directory)
-    with np.load(directory.samples) as file:
+    with np.load(directory.samples("sample-mse")) as file:
         assert json.loads(str(file["order"])) == ["digits-ncsnpp", "optimal"]
         assert file["optimal"].shape == (3, 1, 8, 8)

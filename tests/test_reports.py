@@ -8,7 +8,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import matplotlib as mpl
@@ -30,6 +30,7 @@ from fpmc_bench.results.render.markdown import render_markdown
 from fpmc_bench.results.render.sample_grid import CELL_PX, GAP_PX, write_sample_grid
 from fpmc_bench.results.render.terminal import render_terminal
 from fpmc_bench.results.table import Table, build_tables
+from fpmc_bench.storage.arrays import write_arrays
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -240,14 +241,22 @@ def test_a_sample_grid_refuses(tmp_path: Path, rows: dict[str, np.ndarray], comp
     assert list(tmp_path.iterdir()) == []
 
 
+def save_samples(run_dir: Path, rows: Mapping[str, np.ndarray]) -> None:
+    """As a run does, but in another order than the one they are to be shown in."""
+    path = run_dir / "samples" / "sample-mse.npz"
+    backwards = dict(reversed(rows.items()))
+    write_arrays(path, {"order": np.array(json.dumps(list(rows))), **backwards})
+
+
 def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
     write_exact_records(tmp_path / "records")
     records = read_records(tmp_path / "records")
-    written = write_reports(tmp_path, records, samples(1, 8))
+    save_samples(tmp_path, samples(1, 8))
+    written = write_reports(tmp_path, records)
     assert {str(path.relative_to(tmp_path)) for path in written} == {
         "figures/denoiser-mse.png",
         "figures/denoiser-mse.svg",
-        "figures/samples.png",
+        "figures/sample-mse-samples.png",
         "tables/denoiser-mse-by-sigma.csv",
         "tables/denoiser-mse.csv",
         "tables/denoiser-mse.md",
@@ -260,7 +269,7 @@ def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
         *written
     }
     before = {path: path.read_bytes() for path in written}
-    assert write_reports(tmp_path, records, samples(1, 8)) == written
+    assert write_reports(tmp_path, records) == written
     assert {path: path.read_bytes() for path in written} == before
 
 
@@ -269,19 +278,20 @@ def test_samples_beside_the_records_are_drawn_in_their_own_order(tmp_path: Path)
     records = read_records(tmp_path / "records")
     rows = samples(3, 8)
     write_sample_grid(tmp_path / "expected.png", rows)
-    backwards = dict(reversed(rows.items()))
-    np.savez(tmp_path / "samples.npz", order=np.array(json.dumps(list(rows))), **backwards)
-    assert write_reports(tmp_path, records)[-1] == tmp_path / "figures" / "samples.png"
-    drawn = (tmp_path / "figures" / "samples.png").read_bytes()
-    assert drawn == (tmp_path / "expected.png").read_bytes()
+    save_samples(tmp_path, rows)
+    drawn = tmp_path / "figures" / "sample-mse-samples.png"
+    assert write_reports(tmp_path, records)[-1] == drawn
+    assert drawn.read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"not samples"])
 def test_a_damaged_file_of_samples_is_refused(tmp_path: Path, content: bytes) -> None:
     write_exact_records(tmp_path / "records")
-    (tmp_path / "samples.npz").write_bytes(content)
-    with pytest.raises(RunError, match=r"samples\.npz can't be read"):
+    path = tmp_path / "samples" / "sample-mse.npz"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=r"sample-mse\.npz can't be read"):
         write_reports(tmp_path, read_records(tmp_path / "records"))
-    np.savez(tmp_path / "samples.npz", order=np.array('["mine"]'))
-    with pytest.raises(RunError, match=r"samples\.npz is not a file of samples"):
+    np.savez(path, order=np.array('["mine"]'))
+    with pytest.raises(RunError, match=r"sample-mse\.npz is not a file of samples"):
         write_reports(tmp_path, read_records(tmp_path / "records"))

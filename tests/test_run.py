@@ -60,7 +60,7 @@ def test_a_run_leaves_records_tables_and_figures(finished: Path) -> None:
         for suffix in ("md", "csv", "tex"):
             assert (finished / "tables" / f"{protocol}.{suffix}").stat().st_size > 0
     assert (finished / "figures" / "denoiser-mse.png").is_file()
-    assert (finished / "figures" / "samples.png").is_file()
+    assert (finished / "figures" / "sample-mse-samples.png").is_file()
 
 
 def test_repeated_it_shows_the_same_as_json(finished: Path) -> None:

@@ -20,6 +20,14 @@ from fpmc_bench.documents.suite import Entry, Suite, Teachers
 from fpmc_bench.errors import UnknownNameError, UsageError
 
 
+def chosen_entries(
+    suite: Suite, selections: Sequence[str], registry: Registry, places: Places
+) -> tuple[Suite, Places]:
+    """`select_entries` with names where the selections have paths, and `places` that know these."""
+    named, places = named_selections(suite, selections, registry, places)
+    return select_entries(suite, named, registry), places
+
+
 def select_entries(suite: Suite, selections: Sequence[str], registry: Registry) -> Suite:
     """The suite with only the selected entries, in the order asked for.
 

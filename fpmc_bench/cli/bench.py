@@ -59,7 +59,7 @@ def bench(
     import torch
     from tqdm import tqdm
 
-    from fpmc_bench.catalog.entries import select_entries
+    from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.plan import make_plan
@@ -67,9 +67,10 @@ def bench(
     from fpmc_bench.jobs.bench import measure_ceilings, measure_suite
 
     registry = registry_with_warnings()
-    chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)
+    whole = load_suite(suite, registry=registry)
+    chosen, places = chosen_entries(whole, denoisers, registry, given.places)
     device = join_processes(given.device).device
-    plan = make_plan(chosen, registry, device, given.places)
+    plan = make_plan(chosen, registry, device, places)
     settings = EngineSettings(given.memory_budget)
     ceilings = measure_ceilings(device)
     total = len(plan.contestants) * min(levels, len(plan.context.sigmas))

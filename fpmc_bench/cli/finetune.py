@@ -60,7 +60,7 @@ def finetune(
     """
     from tqdm import tqdm
 
-    from fpmc_bench.catalog.entries import select_entries
+    from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.finetune.plan import FinetunePlan
     from fpmc_bench.harness.processes import leave_processes, relaunch
@@ -70,7 +70,8 @@ def finetune(
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         ctx.exit(relaunch(processes, sys.argv[1:]))
     registry = registry_with_warnings()
-    chosen = select_entries(load_suite(suite, registry=registry), (base,), registry)
+    whole = load_suite(suite, registry=registry)
+    chosen, places = chosen_entries(whole, (base,), registry, given.places)
     target = out or default_weights_path(chosen, settings)
     if target.suffix != ".safetensors":
         raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
@@ -84,7 +85,7 @@ def finetune(
                 registry,
                 device=given.device,
                 memory_budget=given.memory_budget,
-                places=given.places,
+                places=places,
                 watch=lambda job, joined: _watch(job, joined, bar),
             )
     finally:

@@ -64,7 +64,7 @@ def run(
 
     An interrupted run continues when the same command is given again.
     """
-    from fpmc_bench.catalog.entries import select_entries
+    from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.jobs.run import run_suite
@@ -72,7 +72,8 @@ def run(
     if processes > 1 and "WORLD_SIZE" not in os.environ:
         ctx.exit(relaunch(processes, sys.argv[1:]))
     registry = registry_with_warnings()
-    chosen = select_entries(load_suite(suite, registry=registry), denoisers, registry)
+    whole = load_suite(suite, registry=registry)
+    chosen, places = chosen_entries(whole, denoisers, registry, given.places)
     chosen = _changed(chosen, items, seed, protocols)
     try:
         outcome = run_suite(
@@ -82,7 +83,7 @@ def run(
             fresh=fresh,
             progress=not quiet,
             memory_budget=given.memory_budget,
-            places=given.places,
+            places=places,
             registry=registry,
         )
     finally:

@@ -24,8 +24,9 @@ class Environment(Document):
 class UnitNote(Document):
     """Beside the arrays of a unit: where, when and by what command it was computed.
 
-    `seconds` it took, building the denoiser not counted; `date_utc` as 2026-11-28T12:00:00Z;
-    `command` without places on a disk; `commit` of the code, where that is a checkout.
+    `seconds` it took, fitting the denoiser not counted, making models of noise levels that it had
+    not met before counted; `date_utc` as 2026-11-28T12:00:00Z; `command` without places on a disk;
+    `commit` of the code, where that is a checkout.
     """
 
     environment: Environment

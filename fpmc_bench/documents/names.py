@@ -48,10 +48,9 @@ def selection_text(name: str, params: Mapping[str, Any]) -> str:
 
 
 def selection_name(name: str, params: Mapping[str, Any]) -> str:
-    """A row's name of its own for every choice of parameters; of a path only the last part."""
+    """A row's name of its own for every choice of parameters."""
     values = {key: json.dumps(value) for key, value in params.items()}
-    shown = {key: re.split(r"[/\\\\]", value)[-1].strip("[]") for key, value in values.items()}
-    parts = [f"{key}-{_plain(value)}" for key, value in shown.items()]
+    parts = [f"{key}-{_plain(value.strip('[]'))}" for key, value in values.items()]
     if not all(map(NAMED_BY_ITSELF.fullmatch, values.values())):
         parts.append(_hash(json.dumps(values)))
     return row_name("_".join([name, *parts]))

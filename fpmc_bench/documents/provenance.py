@@ -9,9 +9,9 @@ import hashlib
 from typing import Any, Literal
 
 from fpmc_bench.documents.reading import AnyFloat, Document, Protocol
+from fpmc_bench.storage.keys import KEY_LETTERS
 
 RowRole = Literal["entry", "ceiling", "reference"]
-KEY_LETTERS = 24
 
 
 class PluginOrigin(Document):

@@ -133,4 +133,4 @@ def _write_samples(workload: Workload, protocol: str, directory: RunDirectory) -
         if unit.items.start == 0 and (found := directory.ledger.read(unit.key)):
             rows[unit.contestant.name] = found.arrays[PREDICTION][:GRID_SAMPLES]
     order = {"order": np.array(json.dumps(list(rows)))}
-    write_arrays(directory.samples, {**rows, **order}, compressed=True)
+    write_arrays(directory.samples(protocol), {**rows, **order}, compressed=True)

@@ -4,7 +4,7 @@ run.json          the suite as run, and its fingerprint
 ledger/           finished work units and failures
 records/          one JSON and one npz per entry and protocol
 tables/ figures/  rendered from the records
-samples.npz       the first few samples of every entry
+samples/          the first few predictions of every row, for protocols that keep them
 arithmetic.json   what products cost on the machine where the run began: all its processes, and
                   those that continue it, choose between equal ways alike
 """
@@ -24,7 +24,7 @@ from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked
 
 ARITHMETIC = "arithmetic.json"
-CONTENTS = ("run.json", ARITHMETIC, "samples.npz", "ledger", "records", "tables", "figures")
+CONTENTS = ("run.json", ARITHMETIC, "samples", "ledger", "records", "tables", "figures")
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class RunDirectory:
     def records(self) -> Path:
         return self.path / "records"
 
-    @property
-    def samples(self) -> Path:
-        return self.path / "samples.npz"
+    def samples(self, protocol: str) -> Path:
+        """Of a protocol that keeps predictions."""
+        return self.path / "samples" / f"{protocol}.npz"
 
     @property
     def arithmetic(self) -> Arithmetic:

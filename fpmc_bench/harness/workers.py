@@ -98,7 +98,7 @@ class Workbench:
         self.ledger.write(unit.key, arrays, self.notary.note(seconds))
 
     def _predict(self, unit: WorkUnit) -> tuple[Tensor, float]:
-        """Predictions for a block and the seconds they took, building the denoiser not counted."""
+        """Predictions for a block and the seconds they took, fitting the denoiser not counted."""
         protocol = unit.provenance.protocol
         denoise = checked(self._denoiser(unit.contestant), unit.contestant.name)
         problem = self.workload.plan.problem(protocol, self._test_images())

@@ -73,8 +73,8 @@ class StudyJob:
         another study. A row that raises later fails alone, on every process; RunError where that
         leaves none.
         """
-        bases_asked, places = named_selections(self.suite, self.bases, self.registry, self.places)
-        rows = planned_rows(self.study, self.suite, self.registry, bases_asked, self.changes)
+        study, bases_asked, places = self._without_paths()
+        rows = planned_rows(study, self.suite, self.registry, bases_asked, self.changes)
         processes = join_processes(self.device)
         bases = self._plan_of_bases(rows, processes.device, places)
         jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
@@ -90,6 +90,18 @@ class StudyJob:
                 jobs, self._weights, self._ledger, processes, self.memory_budget, self.progress
             )
             return self._measure(rows, bases, processes, stopped)
+
+    def _without_paths(self) -> tuple[Study, tuple[str, ...], Places]:
+        """Study and bases with names for paths, and places that know these names."""
+        texts = (*self.study.bases, *(row.base for row in self.study.rows), *self.bases)
+        named, places = named_selections(self.suite, texts, self.registry, self.places)
+        own, given = len(self.study.bases), len(self.study.bases) + len(self.study.rows)
+        rows = [
+            row.model_copy(update={"base": base})
+            for row, base in zip(self.study.rows, named[own:given], strict=True)
+        ]
+        study = self.study.model_copy(update={"bases": named[:own], "rows": tuple(rows)})
+        return study, named[given:], places
 
     def _plan_of_bases(self, rows: Sequence[PlannedRow], device: str, places: Places) -> Plan:
         """What the rows build upon, as the entries of a suite."""

@@ -78,7 +78,7 @@ _SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
 
 
 def build_tables(records: Sequence[tuple[Record, ItemValues]]) -> tuple[Table, ...]:
-    """One table per protocol that has records, denoiser-mse first.
+    """One table per protocol that has records, in the order of `PROTOCOLS`.
 
     Each record comes with its per-item values, [items,S] or [items] as `ItemValues` says.
     RunError where records of different suites, items, datasets, teachers or metric versions are
@@ -152,7 +152,7 @@ def _caption(record: Record, *, has_ceiling: bool) -> tuple[str, ...]:
         f"± is the standard error s/sqrt(n) of the mean over n = {record.items} items"
         + (", an item's value being its mean over noise levels." if by_sigma else "."),
         f"* marks the best entry and those not distinguishable from it: paired t-test of "
-        f"{RANKED_BY} item by item, Holm-corrected, level {SIGNIFICANCE:g}.",
+        f"{RANKED_BY} item by item, Holm-corrected, significance {SIGNIFICANCE:g}.",
     ]
     if has_ceiling:
         sentences.append("The ceiling is the other teacher network; it is not ranked.")

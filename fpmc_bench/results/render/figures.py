@@ -1,4 +1,4 @@
-"""The figure of denoiser-mse: error against noise level, a line an entry. Needs matplotlib."""
+"""The figure of errors against noise levels, a line an entry. Needs matplotlib."""
 
 from dataclasses import dataclass
 
@@ -79,7 +79,7 @@ def _label(axes: Axes, table: Table) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log", nonpositive="clip")
     axes.set_xlabel("noise level sigma (pixel units, images in [-1, 1])")
-    axes.set_ylabel(f"denoiser MSE against {table.reference}")
+    axes.set_ylabel(f"{table.protocol} against {table.reference}")
     axes.set_title(
         f"{table.suite}: {table.items} items a noise level, bands ±{BAND_ERRORS} s.e.",
         fontsize="medium",

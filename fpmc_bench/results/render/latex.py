@@ -21,7 +21,7 @@ ESCAPED = str.maketrans(
 
 
 def render_latex(table: Table) -> str:
-    """A table environment, and for denoiser-mse a second with the errors by noise level."""
+    """A table environment, and, where there are errors by noise level, a second with them."""
     headers = ["", "", "entry", *(rf"{metric} $\pm$ s.e." for metric in table.metrics), "s/query"]
     rows = [
         [

@@ -17,7 +17,7 @@ ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]
 
 
 def render_markdown(table: Table) -> str:
-    """The leaderboard, its caption, and for denoiser-mse the errors by noise level."""
+    """The leaderboard, its caption, and the errors by noise level where there are any."""
     headers = ["rank", "", "entry", *(f"{metric} ± s.e." for metric in table.metrics), "s/query"]
     rows = [
         [

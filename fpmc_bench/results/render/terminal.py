@@ -20,7 +20,7 @@ Column = list[str]
 
 
 def render_terminal(table: Table) -> str:
-    """The leaderboard, its caption, and for denoiser-mse the errors by noise level."""
+    """The leaderboard, its caption, and the errors by noise level where there are any."""
     caption = "\n".join(textwrap.fill(sentence, WIDTH_COLUMNS) for sentence in table.caption)
     parts = [f"{table.suite}: {table.protocol}", _ranking(table), caption]
     if table.sigmas:

@@ -1,25 +1,19 @@
 """Everything that is rendered from a run's records, written beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fpmc_bench.documents.record import ItemValues, Record
 from fpmc_bench.results.table import build_tables
 from fpmc_bench.storage.atomic import write_atomically
 
 
-def write_reports(
-    run_dir: Path,
-    records: Sequence[tuple[Record, ItemValues]],
-    samples: Mapping[str, NDArray[np.floating]] | None = None,
-) -> list[Path]:
+def write_reports(run_dir: Path, records: Sequence[tuple[Record, ItemValues]]) -> list[Path]:
     """Write tables/ and figures/ of these records under `run_dir`; returns the paths written.
 
-    samples: label -> [n,C,H,W] in [-1, 1], the teacher first; by default run_dir/samples.npz, and
-    no grid where there is none. Rendering again gives the same bytes. RunError as build_tables.
+    Among them a grid of the samples that lie beside the records (samples/PROTOCOL.npz), where there
+    are any. Rendering again gives the same bytes. RunError as `build_tables`, and for a damaged
+    file of samples.
     """
     from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
     from fpmc_bench.results.render.figures import draw_sigma_figure
@@ -41,9 +35,7 @@ def write_reports(
     for path, content in contents.items():
         write_atomically(path, content)
     written = list(contents)
-    if samples is None and (run_dir / "samples.npz").is_file():
-        samples = read_samples(run_dir / "samples.npz")
-    if samples:
-        written.append(run_dir / "figures" / "samples.png")
-        write_sample_grid(written[-1], samples)
+    for samples in sorted(run_dir.glob("samples/*.npz")):
+        written.append(run_dir / "figures" / f"{samples.stem}-samples.png")
+        write_sample_grid(written[-1], read_samples(samples))
     return written

@@ -44,7 +44,9 @@ class Finetuned(FPMCDenoiser):
             return Path(os.path.expanduser(self.weights))  # noqa: PTH111  # leaves ~nobody as it is
         shipped = {path.stem: path for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
         if self.weights not in shipped:
-            raise UnknownNameError("fine-tuned weights", self.weights, shipped)
+            unknown = UnknownNameError("fine-tuned weights", self.weights, shipped)
+            unknown.args = (f"{unknown} Weights of your own: say --weights {self.weights}=PATH.",)
+            raise unknown
         return shipped[self.weights]
 
     @cached_property
