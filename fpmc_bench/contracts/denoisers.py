@@ -102,7 +102,7 @@ class FPMCDenoiser(Denoiser):
 
     @abstractmethod
     def fpmc(self, setting: Setting, sigma: float) -> FPMC:
-        """The collection at one noise level. Kept by the caller as far as its memory budget goes."""
+        """The collection at one noise level; kept by the caller as far as its budget goes."""
 
 
 class FunctionDenoiser(Denoiser):
