@@ -166,10 +166,10 @@ def test_export_refuses_weights_of_another_network(tmp_path: Path) -> None:
 def test_cards_of_other_files_are_refused(file: Path) -> None:
     tensors, card = load_tensors(file)
     changes: list[tuple[dict[str, object], str]] = [
-        ({"config": {**card["config"], "side_px": 7}}, "'config' of its card: .*halved"),
-        ({"config": {**card["config"], "num_blocks": 10**12}}, r"'config\.num_blocks' of its card"),
-        ({"step": "many"}, "'step' of its card"),
-        ({"unknown": 1}, "'unknown' of its card"),
+        ({"config": {**card["config"], "side_px": 7}}, "in its card, config: .*halved"),
+        ({"config": {**card["config"], "num_blocks": 10**12}}, r"in its card, config\.num_blocks:"),
+        ({"step": "many"}, "in its card, step:"),
+        ({"unknown": 1}, "in its card, unknown:"),
     ]
     for change, message in changes:
         save_tensors(file, tensors, {**card, **change})

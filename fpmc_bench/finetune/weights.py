@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
+from fpmc_bench.documents.reading import Document
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.descent import Descent, Point
 from fpmc_bench.finetune.plan import Axis
@@ -29,12 +30,7 @@ STRUCTURES: dict[str, type[Filter]] = {
 """Filters that their name says all of."""
 
 
-class _Frozen(BaseModel):
-    # parameters may be infinite, which JSON can only say as text
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class LevelCard(_Frozen):
+class LevelCard(Document):
     """One noise level: what it was measured at, and how it ended.
 
     One that was not `learned`, for nobody was going to measure it, is as the base has it.
@@ -44,7 +40,7 @@ class LevelCard(_Frozen):
     learned: bool = True
     curve: tuple[Point, ...] = Field(min_length=1)
     stopped: str | None = None
-    structures: dict[Axis, str] = {}
+    structures: dict[Axis, str] = Field(default_factory=dict)
     """Of filters that are not in the file as numbers."""
 
     @property
@@ -57,7 +53,7 @@ class LevelCard(_Frozen):
         return min(self.curve, key=lambda point: point.error)
 
 
-class FinetuneCard(_Frozen):
+class FinetuneCard(Document):
     """What was fine-tuned, on what, against what, and how."""
 
     kind: Literal["finetuned"] = "finetuned"
@@ -72,7 +68,7 @@ class FinetuneCard(_Frozen):
     teacher: str
     teacher_fingerprint: str
     plan: dict[str, Any]
-    circumstances: dict[str, Any] = {}
+    circumstances: dict[str, Any] = Field(default_factory=dict)
     """What else determines the weights: seeds, code, the kind of device."""
     levels: tuple[LevelCard, ...] = Field(min_length=1)
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from torch import Tensor
 
+from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import CheckpointError, InputError, ParameterError
 from fpmc_bench.finetune.plan import AXES, Axis
 from fpmc_bench.finetune.relaxation import kernel_shape, learned_filter, plain_values
@@ -64,9 +65,7 @@ def _card(path: Path, content: Mapping[str, Any]) -> FinetuneCard:
     try:
         return FinetuneCard.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise CheckpointError(f"{path} has a damaged card: {where}: {first['msg']}") from error
+        raise CheckpointError(f"{path} has a damaged card: {first_fault(error, 'card')}") from error
 
 
 def _refuse_damaged(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import ParameterError, UsageError
 from fpmc_bench.harness.processes import join_processes
 from fpmc_bench.harness.training_team import ProcessTeam
@@ -153,6 +154,4 @@ def _network_config(
     try:
         return NetworkConfig(**fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "network"
-        raise ParameterError(f"{where}: {first['msg']}") from error
+        raise ParameterError(first_fault(error, "network")) from error

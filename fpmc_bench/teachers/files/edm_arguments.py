@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.pickled import shown
 from fpmc_bench.teachers.unet.config import NetworkConfig
@@ -96,10 +97,8 @@ def config_of(class_name: str, state: dict[str, Any], origin: str) -> NetworkCon
             {"architecture": architecture, "preconditioning": preconditioning, **fields}
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise CheckpointError(
-            f"{origin} has a network that can't be built: '{where}': {first['msg']}"
+            f"{origin} has a network that can't be built: {first_fault(error, 'network')}"
         ) from error
 
 

@@ -9,16 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    ValidationError,
-)
+from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError
 from torch import Tensor
 
+from fpmc_bench.documents.reading import Document, first_fault
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.tensors import load_tensors, load_weights, save_tensors
 from fpmc_bench.teachers.files.canary import CANARY, CANARY_SIGMAS, answers, check_canary
@@ -31,24 +25,20 @@ DATASETS = {"cifar10": "cifar10", "ffhq": "ffhq64", "afhqv2": "afhqv2-64"}
 """EDM's name of a dataset, in the names of its files, and ours."""
 
 
-class Origin(BaseModel):
+class Origin(Document):
     """The published file that weights were converted from: its name and the sha256 of its bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
     sha256: str
 
 
-class TeacherCard(BaseModel):
+class TeacherCard(Document):
     """What a teacher file says about its weights. Frozen, validated, JSON-able.
 
     `plan` is None where the weights were not trained here, but come from `origin`;
     `dataset_fingerprint` is that of the training images, "" where nobody knows it. `canary` are
     the noise levels of the answers that lie beside the weights (see `canary`).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     config: NetworkConfig
     plan: TrainingPlan | None
@@ -126,11 +116,9 @@ def read_teacher(path: Path) -> tuple[EDMPrecond, TeacherCard]:
     try:
         card = TeacherCard.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise CheckpointError(
-            f"{path} is not a teacher file: '{where}' of its card: {first['msg']}; expected one "
-            f"written by 'fpmc-bench teacher train' or 'fpmc-bench teacher convert'"
+            f"{path} is not a teacher file: in its card, {first_fault(error, 'card')}; "
+            f"expected one written by 'fpmc-bench teacher train' or 'fpmc-bench teacher convert'"
         ) from error
     expected = tensors.pop(CANARY, None) if card.canary else None
     network = _with_weights(card.config, tensors, path)

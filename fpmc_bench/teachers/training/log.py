@@ -1,33 +1,29 @@
 """The log of a training: a JSON object a line, as many lines as an uninterrupted training has."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from fpmc_bench.documents.reading import Document, first_fault
 from fpmc_bench.errors import RunError
 from fpmc_bench.storage.atomic import write_atomically
 
 
-class HeldOutError(BaseModel):
+class HeldOutError(Document):
     """Mean squared error of the averaged network on the test images at one noise level."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sigma: float
     mse: float
 
 
-class LogLine(BaseModel):
+class LogLine(Document):
     """Where a training stands after `step` steps.
 
     `loss` is the mean training loss (EDM, eq. 2; no unit) over the steps since the line before,
     `images` how many were drawn so far, `images_per_second` the pace since the line before, less
     what held-out errors and sample grids took. `held_out` is empty where none was due.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     step: int
     images: int
@@ -54,10 +50,11 @@ def read_log(path: Path) -> list[LogLine]:
     text = path.read_text(encoding="utf-8", errors="replace")
     *lines, _ = text.split("\n")
     try:
-        return [LogLine.model_validate(json.loads(line)) for line in lines]
-    except (json.JSONDecodeError, ValidationError) as error:
+        return [LogLine.model_validate_json(line) for line in lines]
+    except ValidationError as error:
         raise RunError(
-            f"{path} is not the log of a training ({error}); move it away to go on"
+            f"{path} is not the log of a training ({first_fault(error, 'line')}); move it away to "
+            f"go on"
         ) from error
 
 

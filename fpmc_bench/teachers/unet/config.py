@@ -3,8 +3,6 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     SerializerFunctionWrapHandler,
@@ -12,11 +10,13 @@ from pydantic import (
     model_validator,
 )
 
+from fpmc_bench.documents.reading import Document
+
 LATER_FIELDS = ("preconditioning", "label_dim", "beta_d", "beta_min", "noise_steps")
 """Fields that came when files and fingerprints already existed."""
 
 
-class NetworkConfig(BaseModel):
+class NetworkConfig(Document):
     """Architecture of one SongUNet and its preconditioning. Frozen, validated, JSON-able.
 
     `architecture` picks DDPM++ (positional embedding, plain encoder, box filter) or NCSN++
@@ -28,8 +28,6 @@ class NetworkConfig(BaseModel):
     A field that came later (LATER_FIELDS) is left out of the JSON at its default: so a network
     that exists has the same JSON, and with it the same fingerprint, as before there was the field.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: Literal["ddpmpp", "ncsnpp"]
     # the limits are far beyond any network; they keep a strange file from building forever
