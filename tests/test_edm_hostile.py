@@ -17,7 +17,7 @@ import pytest
 import torch
 from edm_files import SMALL, Persistent, edm_object, network_of, write_edm
 from hostile_pickles import RAW, Calls
-from runs import fpmc_bench
+from runs import fpmc_bench_process
 
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.restricted_pickle import LONGEST_KEY, read_pickle
@@ -260,7 +260,9 @@ def test_nothing_is_called_even_by_a_known_name() -> None:
 def test_the_interpreter_survives_and_says_one_line(case: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.pkl"
     path.write_bytes(RAW[case])
-    result = fpmc_bench("teacher", "convert", path, tmp_path / "o.safetensors", cwd=tmp_path)
+    result = fpmc_bench_process(
+        "teacher", "convert", path, tmp_path / "o.safetensors", cwd=tmp_path
+    )
     assert result.returncode == 1, result.stderr
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr

@@ -1,5 +1,7 @@
 """The engine against the dense float64 oracle: every filter family, any chunk, batch and order."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -61,8 +63,7 @@ def queries(source: Source, sigma: float, seed: int, far: bool) -> Tensor:
     return source.values()[rows] + sigma * noise
 
 
-@settings(max_examples=60, deadline=None)
-@given(
+any_problem = given(
     family=st.sampled_from(FAMILIES),
     shape=st.sampled_from(SHAPES),
     sigma=st.sampled_from(SIGMAS),
@@ -73,6 +74,10 @@ def queries(source: Source, sigma: float, seed: int, far: bool) -> Tensor:
     weighted=st.booleans(),
     seed=st.integers(0, 1000),
 )
+
+
+@settings(max_examples=60, deadline=None)
+@any_problem
 # far from the data energies are large, and rounded otherwise for other numbers of columns
 @example(
     family="masks",
@@ -106,6 +111,13 @@ def test_engine_is_the_oracle(
     )
     assert output.dtype == z.dtype
     assert float((output - expected).abs().max()) < 1e-4
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, deadline=None)
+@any_problem
+def test_engine_is_the_oracle_wherever_one_looks(**problem: Any) -> None:
+    test_engine_is_the_oracle.hypothesis.inner_test(**problem)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

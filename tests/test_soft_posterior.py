@@ -1,6 +1,7 @@
 """The differentiable collection: its value and gradients against plain autograd in float64."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -120,12 +121,15 @@ def test_backward_twice_gives_the_same() -> None:
     torch.testing.assert_close(torch.autograd.grad(loss, (q, r)), first)
 
 
-@given(
+any_noise = given(
     log_sigma=st.floats(math.log(0.002), math.log(80)),
     seed=st.integers(0, 2**16),
     budget=st.sampled_from([PLENTY, KEEPS_SOME, KEEPS_NONE]),
 )
+
+
 @settings(max_examples=60, deadline=None)
+@any_noise
 def test_float32_is_near_the_engine_at_any_noise(log_sigma: float, seed: int, budget: int) -> None:
     """Training is in float32 throughout; queries lie where noisy images do."""
     sigma = math.exp(log_sigma)
@@ -138,3 +142,10 @@ def test_float32_is_near_the_engine_at_any_noise(log_sigma: float, seed: int, bu
     expected = fpmc_denoise(model, source, queries.double(), sigma)
     found = soft_posterior(log_q.exp().float(), log_r.exp().float(), comparison)
     assert (found - expected).abs().max() < 2e-4
+
+
+@pytest.mark.slow
+@settings(max_examples=5000, deadline=None)
+@any_noise
+def test_float32_is_near_the_engine_wherever_one_looks(**problem: Any) -> None:
+    test_float32_is_near_the_engine_at_any_noise.hypothesis.inner_test(**problem)  # type: ignore[attr-defined]
