@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+import trainings
+from edm_files import waves
 from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
@@ -24,16 +26,7 @@ from fpmc_bench.teachers.unet.layers import ResampledConv2d
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 from fpmc_bench.teachers.unet.song_unet import SongUNet
 
-TINY = NetworkConfig(
-    architecture="ddpmpp",
-    side_px=8,
-    channels=1,
-    model_channels=8,
-    channel_mult=(1, 2),
-    num_blocks=1,
-    attention_sides=(4,),
-    sigma_data=0.752,
-)
+TINY = trainings.TINY.model_copy(update={"architecture": "ddpmpp"})
 PLAN = TrainingPlan(steps=40, batch=16, learning_rate=3e-3, warmup_steps=5, ema_decay=0.9)
 
 DDPMPP_SHAPES = {
@@ -82,18 +75,6 @@ def test_cifar10_networks_have_the_published_names_shapes_and_size(
     blocks = [name for name in found if name.endswith("32x32_block3.conv1.weight")]
     assert blocks == ["model.enc.32x32_block3.conv1.weight", "model.dec.32x32_block3.conv1.weight"]
     assert "model.enc.32x32_block0.qkv.weight" not in found, "attention at 16x16 only"
-
-
-def waves(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights that any library can reproduce: cosines, scaled by their fan-in."""
-    filled = dict(state)
-    for index, name in enumerate(sorted(state)):
-        if "resample_filter" not in name:
-            count = state[name].numel()
-            wave = (torch.arange(count, dtype=torch.float64) * 1.7 + index).cos()
-            fan_in = count // state[name].shape[0]
-            filled[name] = (wave * fan_in**-0.5).float().reshape(state[name].shape)
-    return filled
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import edm_files
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -21,15 +22,7 @@ from fpmc_bench.teachers.training.plan import TrainingPlan
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
-CONFIG = NetworkConfig(
-    architecture="ncsnpp",
-    side_px=8,
-    channels=3,
-    model_channels=8,
-    channel_mult=(1, 2),
-    num_blocks=1,
-    attention_sides=(4,),
-)
+CONFIG = edm_files.SMALL.model_copy(update={"augment_dim": 0})
 PLAN = TrainingPlan(steps=1)
 PACKAGED = ["digits-ddpmpp", "digits-ncsnpp", "photos-ddpmpp", "photos-ncsnpp"]
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from fpmc_bench.catalog.parameters import make_plugin
@@ -66,17 +65,10 @@ def missing_dataset(cls: type[Dataset], places: Places) -> str | None:
     """What a user has to do before the dataset can be read; None: nothing."""
     if not issubclass(cls, FileDataset):
         return None
-    place = places.find("data", cls.name)
-    if place is None:
-        return f"dataset '{cls.name}': give {places.ways('data', cls.name)}; {cls.expects}"
-    if not Path(place).expanduser().exists():
-        return f"dataset '{cls.name}': there is nothing at {place}; {cls.expects}"
-    return None
+    return places.missing("data", "dataset", cls.name, cls.expects)
 
 
 def _split(plugin: Dataset, split: Split, places: Places) -> Source:
     if not isinstance(plugin, FileDataset):
         return plugin.load(split)
-    place = places.find("data", plugin.name)
-    assert place is not None  # missing_dataset has looked
-    return plugin.load_from(Path(place).expanduser(), split)
+    return plugin.load_from(places.path("data", plugin.name), split)

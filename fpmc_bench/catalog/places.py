@@ -50,6 +50,23 @@ class Places:
             given.get(name) or os.environ.get(variable(kind, name)) or _configured(kind).get(name)
         )
 
+    def path(self, kind: Kind, name: str) -> Path:
+        """Where `name` lies, once `missing` has nothing to say of it."""
+        place = self.find(kind, name)
+        assert place is not None
+        return Path(place).expanduser()
+
+    def missing(
+        self, kind: Kind, what: str, name: str, expects: str, role: str | None = None
+    ) -> str | None:
+        """What a user has to do before the `what` called `name` can be read; None: nothing."""
+        place = self.find(kind, name)
+        if place is None:
+            return f"{what} '{name}': give {self.ways(kind, name, role)}; {expects}"
+        if not Path(place).expanduser().exists():
+            return f"{what} '{name}': there is nothing at {place}; {expects}"
+        return None
+
     def ways(self, kind: Kind, name: str, role: str | None = None) -> str:
         """How to say where `name` is, for an error; a teacher may also be named by its role."""
         return (

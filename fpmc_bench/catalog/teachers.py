@@ -47,21 +47,14 @@ def load_teacher(
     plugin = make_plugin(registered.item)
     if not isinstance(plugin, FileTeacher):
         return cast(TeacherModel, plugin.load(device))
-    place = places.find("teacher", text)
-    assert place is not None  # missing_teacher has looked
-    return plugin.load_from(Path(place).expanduser(), device)
+    return plugin.load_from(places.path("teacher", text), device)
 
 
 def missing_teacher(cls: type[Teacher], places: Places, role: str | None = None) -> str | None:
     """What a user has to do before the teacher can be loaded, in a suite's role; None: nothing."""
     if not issubclass(cls, FileTeacher):
         return None
-    place = places.find("teacher", cls.name)
-    if place is None:
-        return f"teacher '{cls.name}': give {places.ways('teacher', cls.name, role)}; {cls.expects}"
-    if not Path(place).expanduser().exists():
-        return f"teacher '{cls.name}': there is nothing at {place}; {cls.expects}"
-    return None
+    return places.missing("teacher", "teacher", cls.name, cls.expects, role)
 
 
 def is_path(text: str) -> bool:

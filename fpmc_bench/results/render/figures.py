@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from fpmc_bench.results.render.canvas import Picture, drawn
+from fpmc_bench.results.render.cells import entry_text
 from fpmc_bench.results.table import Row, Table
 
 # Okabe & Ito, "Color universal design" (2008), less the yellow, which white paper swallows
@@ -63,7 +64,7 @@ def _draw_line(
     axes.plot(
         sigmas,
         mean,
-        label=row.entry if row.rank is not None else f"{row.entry} (ceiling)",
+        label=entry_text(row),
         color=look.colour,
         linestyle=look.dashes,
         linewidth=1.4,

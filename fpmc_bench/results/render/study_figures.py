@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from fpmc_bench.documents.names import parse_selection, selection_name
 from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint
 from fpmc_bench.results.render.canvas import drawn, plain_log_ticks
+from fpmc_bench.results.render.cells import entry_text
 from fpmc_bench.results.render.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 from fpmc_bench.results.table import Table
 
@@ -151,10 +152,7 @@ def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
                 markersize=4,
                 capsize=2,
             )
-            names = [
-                f"{row.entry} (ceiling)" if row.rank is None else row.entry for row in table.rows
-            ]
-            panel.set_yticks(range(len(figures)), names, fontsize="small")
+            panel.set_yticks(range(len(figures)), map(entry_text, table.rows), fontsize="small")
             panel.invert_yaxis()
             if max(means) > FEW_TIMES * min(means):
                 panel.set_xscale("log")
