@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from fpmc_bench import Source, load_dataset
+
 torch.set_num_threads(1)
 
 
@@ -17,3 +19,9 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ["FPMC_BENCH_CACHE"] = str(folder)
     yield folder
     del os.environ["FPMC_BENCH_CACHE"]
+
+
+@pytest.fixture(scope="session")
+def digits() -> Source:
+    """The training images of the embedded digits."""
+    return load_dataset("digits").train

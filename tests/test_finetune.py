@@ -40,11 +40,6 @@ SIGMA = 0.6
 PLAN = FinetunePlan(steps=30, batch=16, evaluate_every=10, validation_items=32)
 
 
-@pytest.fixture(scope="module")
-def digits() -> Source:
-    return load_dataset("digits").train
-
-
 def descent_of(
     digits: Source,
     plan: FinetunePlan = PLAN,

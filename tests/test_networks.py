@@ -10,10 +10,10 @@ import torch
 import trainings
 from edm_files import waves
 from pydantic import ValidationError
-from torch import Tensor
 from torch.nn import functional
+from trainings import weights_after
 
-from fpmc_bench import Source, load_dataset
+from fpmc_bench import Source
 from fpmc_bench.errors import CheckpointError, InputError, ParameterError
 from fpmc_bench.fpmc import FPMC, Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
@@ -46,11 +46,6 @@ NCSNPP_SHAPES = {
     "model.enc.8x8_aux_residual.weight": [256, 256, 3, 3],
     "model.enc.16x16_down.skip.resample_filter": [1, 1, 4, 4],
 }
-
-
-@pytest.fixture(scope="module")
-def digits() -> Source:
-    return load_dataset("digits").train
 
 
 def tiny(architecture: str) -> EDMPrecond:
@@ -214,15 +209,6 @@ def test_stable_targets_change_high_noise_levels_only(digits: Source) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     other = weights_after(Trainer(TINY, reached, digits), 3)
     assert any(not torch.equal(weights[0][name], other[name]) for name in other)
-
-
-def weights_after(trainer: Trainer, until: int) -> dict[str, Tensor]:
-    for _ in trainer.run(until):
-        pass
-    return {
-        **{f"network.{k}": v.clone() for k, v in trainer.network.state_dict().items()},
-        **{f"average.{k}": v.clone() for k, v in trainer.average.state_dict().items()},
-    }
 
 
 @pytest.mark.parametrize("architecture", ["ddpmpp", "ncsnpp"])

@@ -11,18 +11,13 @@ import torch
 from runs import environment, kill_when
 from trainings import PLAN, SMALL, TINY, call, command, train
 
-from fpmc_bench import Source, load_dataset
+from fpmc_bench import Source
 from fpmc_bench.errors import ParameterError, RunError
 from fpmc_bench.storage.tensors import load_tensors
 from fpmc_bench.teachers.training.files import TrainingFiles
 from fpmc_bench.teachers.training.log import LogLine, append_line, read_log, rewind_log
 from fpmc_bench.teachers.training.session import Habits, Session
 from fpmc_bench.teachers.training.trainer import Trainer
-
-
-@pytest.fixture(scope="module")
-def digits() -> Source:
-    return load_dataset("digits").train
 
 
 def without_pace(lines: list[LogLine]) -> list[dict[str, Any]]:

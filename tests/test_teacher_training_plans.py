@@ -8,7 +8,7 @@ import pytest
 import torch
 from trainings import PLAN, TINY, weights_after
 
-from fpmc_bench import Source, load_dataset, load_teacher
+from fpmc_bench import Source, load_teacher
 from fpmc_bench.errors import CheckpointError, ParameterError
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
 from fpmc_bench.teachers.training.plan import TrainingPlan
@@ -27,11 +27,6 @@ LATER_FIELDS = {
     "precision",
 }
 """Of TrainingPlan: files from before they existed must still mean what they meant."""
-
-
-@pytest.fixture(scope="module")
-def digits() -> Source:
-    return load_dataset("digits").train
 
 
 @pytest.mark.parametrize(("size", "millions"), [("small", (8, 9)), ("edm", (55, 57))])

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from trainings import PLAN, TINY, assert_close, weights_after
 
-from fpmc_bench import FPMC, Source, load_dataset
+from fpmc_bench import FPMC, Source
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.fpmc import Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
@@ -19,11 +19,6 @@ from fpmc_bench.teachers.training.batches import draw_batch, pixel_spread
 from fpmc_bench.teachers.training.denoising_loss import posterior_mean
 from fpmc_bench.teachers.training.sliced_dropout import SlicedDropout
 from fpmc_bench.teachers.training.trainer import Trainer
-
-
-@pytest.fixture(scope="module")
-def digits() -> Source:
-    return load_dataset("digits").train
 
 
 def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
