@@ -2,7 +2,9 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -123,6 +125,22 @@ def job_options(command: Command) -> Command:
     ):
         with_given = option(with_given)
     return with_given
+
+
+@contextmanager
+def shared_by(processes: int) -> Iterator[None]:
+    """Around the work of a command that so many local processes share: this is one of them.
+
+    Where they are yet to be started it starts them, waits, and exits with their status.
+    """
+    from fpmc_bench.harness.processes import leave_processes, relaunch
+
+    if processes > 1 and "WORLD_SIZE" not in os.environ:
+        click.get_current_context().exit(relaunch(processes, sys.argv[1:]))
+    try:
+        yield
+    finally:
+        leave_processes()
 
 
 def registry_with_warnings() -> "Registry":

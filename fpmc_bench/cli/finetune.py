@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from fpmc_bench.cli.common import (
     print_json,
     processes_option,
     registry_with_warnings,
+    shared_by,
 )
 from fpmc_bench.cli.finetune_options import finetune_options
 
@@ -63,20 +63,17 @@ def finetune(
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.finetune.plan import FinetunePlan
-    from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.jobs.finetune import default_weights_path, finetune_entry
 
     settings = FinetunePlan(**{name: value for name, value in asked.items() if value is not None})
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        ctx.exit(relaunch(processes, sys.argv[1:]))
-    registry = registry_with_warnings()
-    whole = load_suite(suite, registry=registry)
-    chosen, places = chosen_entries(whole, (base,), registry, given.places)
-    target = out or default_weights_path(chosen, settings)
-    if target.suffix != ".safetensors":
-        raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
-    hidden = quiet or os.environ.get("RANK", "0") != "0"
-    try:
+    with shared_by(processes):
+        registry = registry_with_warnings()
+        whole = load_suite(suite, registry=registry)
+        chosen, places = chosen_entries(whole, (base,), registry, given.places)
+        target = out or default_weights_path(chosen, settings)
+        if target.suffix != ".safetensors":
+            raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
+        hidden = quiet or os.environ.get("RANK", "0") != "0"
         with tqdm(unit="level", disable=hidden, leave=False) as bar:
             outcome = finetune_entry(
                 chosen,
@@ -88,8 +85,6 @@ def finetune(
                 places=places,
                 watch=lambda job, joined: _watch(job, joined, bar),
             )
-    finally:
-        leave_processes()
     if outcome is None:
         return
     _show(outcome, as_json)

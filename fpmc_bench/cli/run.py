@@ -1,7 +1,5 @@
 """`fpmc-bench run`: the main job."""
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +12,7 @@ from fpmc_bench.cli.common import (
     json_option,
     processes_option,
     registry_with_warnings,
+    shared_by,
 )
 from fpmc_bench.documents.protocols import PROTOCOLS
 
@@ -66,16 +65,13 @@ def run(
     """
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
-    from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.jobs.run import run_suite
 
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        ctx.exit(relaunch(processes, sys.argv[1:]))
-    registry = registry_with_warnings()
-    whole = load_suite(suite, registry=registry)
-    chosen, places = chosen_entries(whole, denoisers, registry, given.places)
-    chosen = _changed(chosen, items, seed, protocols)
-    try:
+    with shared_by(processes):
+        registry = registry_with_warnings()
+        whole = load_suite(suite, registry=registry)
+        chosen, places = chosen_entries(whole, denoisers, registry, given.places)
+        chosen = _changed(chosen, items, seed, protocols)
         outcome = run_suite(
             chosen,
             run_dir=run_dir,
@@ -86,8 +82,6 @@ def run(
             places=places,
             registry=registry,
         )
-    finally:
-        leave_processes()
     if outcome.is_main:
         _report(outcome, as_json)
     # only the main process says that something failed: a launcher stops all at the first failure

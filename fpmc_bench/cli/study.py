@@ -1,7 +1,5 @@
 """`fpmc-bench study`: the paper's studies, on any suite."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from fpmc_bench.cli.common import (
     print_json,
     processes_option,
     registry_with_warnings,
+    shared_by,
 )
 from fpmc_bench.cli.finetune_options import settings_options
 
@@ -55,34 +54,29 @@ def study(
     an interrupted study goes on.
     """
     from fpmc_bench.catalog.finding import load_study, load_suite
-    from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.jobs.study import StudyJob
 
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        ctx.exit(relaunch(processes, sys.argv[1:]))
-    registry = registry_with_warnings()
-    question = load_study(study, registry=registry)
-    if sigmas:
-        question = question.replaced(sigmas=sigmas)
-    chosen = load_suite(suite, registry=registry)
-    if items is not None:
-        chosen = chosen.replaced(items=items)
-    job = StudyJob(
-        question,
-        chosen,
-        out or Path("studies") / f"{question.name}-{chosen.name}",
-        registry,
-        given.device,
-        given.memory_budget,
-        given.places,
-        not quiet,
-        bases,
-        {name: value for name, value in asked.items() if value is not None},
-    )
-    try:
+    with shared_by(processes):
+        registry = registry_with_warnings()
+        question = load_study(study, registry=registry)
+        if sigmas:
+            question = question.replaced(sigmas=sigmas)
+        chosen = load_suite(suite, registry=registry)
+        if items is not None:
+            chosen = chosen.replaced(items=items)
+        job = StudyJob(
+            question,
+            chosen,
+            out or Path("studies") / f"{question.name}-{chosen.name}",
+            registry,
+            given.device,
+            given.memory_budget,
+            given.places,
+            not quiet,
+            bases,
+            {name: value for name, value in asked.items() if value is not None},
+        )
         outcome = job.run()
-    finally:
-        leave_processes()
     if not outcome.run.is_main:
         return
     for reason in outcome.stopped:

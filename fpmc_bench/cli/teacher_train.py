@@ -1,7 +1,5 @@
 """`fpmc-bench teacher train`: train a network to measure against."""
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpmc_bench.cli.common import data_option, error_table, registry_with_warnings
+from fpmc_bench.cli.common import data_option, error_table, registry_with_warnings, shared_by
 from fpmc_bench.cli.training_options import sizes_table, training_options
 from fpmc_bench.teachers.training.presets import PRESETS
 
@@ -48,31 +46,25 @@ def train(
     figure of the loss and the sample grids.
     """
     from fpmc_bench.catalog.places import Places
-    from fpmc_bench.harness.processes import leave_processes, relaunch
     from fpmc_bench.jobs.train import refuse_at_once, train_teacher
 
     refuse_at_once(out, size, asked, processes)
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
-        click.get_current_context().exit(relaunch(processes, sys.argv[1:]))
-    if threads:
-        import torch
+    with shared_by(processes), ExitStack() as stack:
+        if threads:
+            import torch
 
-        torch.set_num_threads(threads)
-    try:
-        with ExitStack() as stack:
-            outcome = train_teacher(
-                dataset,
-                architecture,
-                out,
-                size=size,
-                settings=asked,
-                part_images=part_images,
-                begin=lambda done, steps: stack.enter_context(_bar(done, steps, out)),
-                places=Places.given(data),
-                registry=registry_with_warnings(),
-            )
-    finally:
-        leave_processes()
+            torch.set_num_threads(threads)
+        outcome = train_teacher(
+            dataset,
+            architecture,
+            out,
+            size=size,
+            settings=asked,
+            part_images=part_images,
+            begin=lambda done, steps: stack.enter_context(_bar(done, steps, out)),
+            places=Places.given(data),
+            registry=registry_with_warnings(),
+        )
     for path in outcome.written:
         click.echo(f"wrote {path}")
     if outcome.held_out:
