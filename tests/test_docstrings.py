@@ -21,7 +21,7 @@ FILES = sorted(
 ARRAYS = {"Tensor", "NDArray", "ndarray"}
 SHAPE = re.compile(
     r"""\b(?:scalars?|any\ (?:one\ )?shapes?)\b
-    | (?<![\w\]]) \[ (?=[^\]]*[A-Za-z.]) [\w\s,.*+/-]+ \]""",
+    | (?<![\w\]]) \[ (?=[^\]]*[A-Za-z.]) [\w\s,.*+/'-]+ \]""",
     re.VERBOSE | re.IGNORECASE,
 )
 """[N,C,H,W] and its kin, letters or words for axes; sigmas[0] and [0, 1] are no shapes."""
