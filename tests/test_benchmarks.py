@@ -12,6 +12,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from click import ClickException
 from click.testing import CliRunner
 from PIL import Image
 from runs import environment, write_suite
@@ -204,6 +205,34 @@ def test_every_script_says_what_it_does(imported: ModuleType) -> None:
     assert done.exit_code == 0, done.output
     assert "Usage: main [OPTIONS]" in done.output
     assert imported.main.help, "a line on what it prints"
+
+
+@pytest.mark.parametrize("imported", ["mutations"], indirect=True)
+def test_every_mutation_is_one_line_of_the_present_code(imported: ModuleType) -> None:
+    """Found exactly once, still Python with the fault in it, and named tests that there are."""
+    table = imported.mutations()
+    assert len(table) >= 25
+    for one in table:
+        compile(one.applied(imported.ROOT), one.file, "exec")
+        assert one.new != one.old
+        for test in one.tests:
+            file, _, name = test.partition("::")
+            content = (imported.ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert f"def {name or 'test_'}" in content, test
+    done = CliRunner().invoke(imported.main, ["--list", "--only", "divisor n"])
+    assert (done.exit_code, done.output.count("statistics.py")) == (0, 2), done.output
+    assert CliRunner().invoke(imported.main, ["--only", "no such fault"]).exit_code == 2
+
+
+@pytest.mark.parametrize("imported", ["mutations"], indirect=True)
+def test_a_line_that_has_changed_is_refused(imported: ModuleType, tmp_path: Path) -> None:
+    mutation = imported.Mutation("module.py", "x = 1", "x = 2", "another x", ("test_x.py",))
+    for content, times in (("x = 10\n", 0), ("x = 1\nif x:\n    x = 1\n", 2)):
+        (tmp_path / "module.py").write_text(content)
+        with pytest.raises(ClickException, match=rf"'x = 1' {times} times; expected once"):
+            mutation.applied(tmp_path)
+    (tmp_path / "module.py").write_text("if True:\n    x = 1\n")
+    assert mutation.applied(tmp_path) == "if True:\n    x = 2\n"
 
 
 @pytest.mark.parametrize("imported", ["teacher_quality"], indirect=True)
