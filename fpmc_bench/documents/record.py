@@ -102,6 +102,7 @@ class Record(Document):
 
     @property
     def items(self) -> int:
+        """How many were measured."""
         start, stop = self.provenance.items
         return stop - start
 
@@ -116,7 +117,7 @@ class Record(Document):
 
 
 def items_digest(values: ItemValues) -> str:
-    """sha256 over the per-item values, metric by metric."""
+    """sha256 over the values [items] or [items, sigmas], metric by metric."""
     digest = hashlib.sha256()
     for metric in sorted(values):
         array = np.ascontiguousarray(values[metric], dtype=np.float64)
@@ -125,7 +126,10 @@ def items_digest(values: ItemValues) -> str:
 
 
 def write_record(directory: Path, record: Record, values: ItemValues) -> Path:
-    """Write the record and its sidecar, each whole or not at all; returns the record's path."""
+    """Write the record and its sidecar, each whole or not at all; returns the record's path.
+
+    `values` are [items] or [items, sigmas], by metric.
+    """
     write_arrays(directory / f"{record.stem}.npz", values, compressed=True)
     text = record.model_dump_json(indent=2) + "\n"
     path = directory / f"{record.stem}.json"
@@ -134,7 +138,7 @@ def write_record(directory: Path, record: Record, values: ItemValues) -> Path:
 
 
 def read_record(path: Path) -> tuple[Record, ItemValues]:
-    """A record and its per-item values.
+    """A record and its per-item values, [items] or [items, sigmas] by metric.
 
     RunError where either is missing, damaged or altered, or of another schema version.
     """
@@ -156,7 +160,10 @@ def read_record(path: Path) -> tuple[Record, ItemValues]:
 
 
 def read_records(directory: Path) -> list[tuple[Record, ItemValues]]:
-    """All records of a folder, by file name; RunError where there is none."""
+    """All records of a folder, by file name, each as `read_record` gives it.
+
+    RunError where there is none, and for those that can't be read.
+    """
     paths = sorted(directory.glob("*.json"))
     if not paths:
         raise RunError(f"no records (*.json) in {directory}")

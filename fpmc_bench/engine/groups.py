@@ -24,7 +24,7 @@ class Workspace:
         self._arrays: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def pair(self, shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-        """Both arrays of that shape, on the device and in the dtype of `like`, with old content."""
+        """Both arrays [*shape], on the device and in the dtype of `like`, with old content."""
         if shape not in self._arrays:
             self._arrays[shape] = (like.new_empty(shape), like.new_empty(shape))
         return self._arrays[shape]

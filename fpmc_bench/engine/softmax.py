@@ -35,7 +35,7 @@ class RunningSoftmax:
         *,
         floored: bool = True,
     ) -> "RunningSoftmax":
-        """Nothing seen yet: energies on the device and in the dtype of `like`, weights `dtype`."""
+        """Nothing seen yet, [M,b]: energies like `like`, on its device, and weights of `dtype`."""
         ceiling = torch.finfo(like.dtype).max
         minimum = like.new_full((estimators, queries), ceiling)
         return cls(minimum, torch.zeros_like(minimum, dtype=dtype), floored)

@@ -119,7 +119,7 @@ class Separable(SharedByChannels):
     """Windows rows[i] x columns[j]; M = I*J, estimator index i*J + j.
 
     `rows` [I,H] and `columns` [J,W] are non-negative. Squares, patches and Gaussians are all of
-    this family.
+    this family. InputError for windows of another length, or that are negative or not finite.
     """
 
     rows: Tensor
@@ -142,7 +142,10 @@ class Separable(SharedByChannels):
 
 @dataclass(frozen=True, eq=False)
 class PixelMasks(SharedByChannels):
-    """Any non-negative (or boolean) vectors over pixels: `masks` [M,H,W]."""
+    """Any non-negative (or boolean) vectors over pixels: `masks` [M,H,W].
+
+    InputError for masks of another shape, or that are negative or not finite.
+    """
 
     masks: Tensor
 
@@ -164,7 +167,10 @@ class PixelMasks(SharedByChannels):
 
 @dataclass(frozen=True, eq=False)
 class Dense(Filter):
-    """Any non-negative (or boolean) matrix over dimensions: `matrix` [M,D]."""
+    """Any non-negative (or boolean) matrix over dimensions: `matrix` [M,D].
+
+    InputError for a matrix of another shape, or with values that are negative or not finite.
+    """
 
     matrix: Tensor
 

@@ -46,7 +46,11 @@ LevelProgress = Callable[[int, Descent], None]
 
 @dataclass(frozen=True, eq=False)
 class Finetuning:
-    """`base`, of a loaded suite, to be fine-tuned; unfinished work lies in `folder`."""
+    """`base`, of a loaded suite, to be fine-tuned; unfinished work lies in `folder`.
+
+    Raises UsageError for a base that is no FPMC, ParameterError for settings that don't fit it or
+    the images.
+    """
 
     plan: Plan
     base: Contestant

@@ -51,10 +51,11 @@ class Ledger:
         return unit
 
     def write(self, key: str, arrays: Arrays, note: UnitNote) -> None:
-        """Keep a finished unit."""
+        """Keep a finished unit: arrays of any shapes [...], by name."""
         write_arrays(self._path(key), {**arrays, NOTE: np.array(note.model_dump_json())})
 
     def has(self, key: str) -> bool:
+        """Whether the unit of this key is finished."""
         return self._path(key).is_file()
 
     def fail(self, name: str, report: str) -> None:
@@ -62,6 +63,7 @@ class Ledger:
         write_atomically(self._failures / f"{name}.txt", report.encode())
 
     def failed(self, name: str) -> bool:
+        """Whether `name` has failed, in whatever process."""
         return (self._failures / f"{name}.txt").is_file()
 
     def failures(self) -> dict[str, str]:

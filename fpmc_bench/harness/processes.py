@@ -47,7 +47,8 @@ class Processes:
 def join_processes(device: str = "auto") -> Processes:
     """Join the processes started by accelerate or torchrun, or be the only one.
 
-    `device`: auto (a GPU where there is one), cpu, cuda or cuda:N.
+    `device`: auto (a GPU where there is one), cpu, cuda or cuda:N. UsageError for another one, and
+    for a GPU where torch finds none.
     """
     cuda = torch.cuda.is_available()
     if device.startswith("cuda") and not cuda:

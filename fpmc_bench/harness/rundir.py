@@ -63,7 +63,8 @@ class RunDirectory:
     def open(self, suite: Suite, device: str, *, fresh: bool) -> None:
         """Claim the directory for a run of `suite` on `device`.
 
-        `fresh` discards what an earlier run left there.
+        `fresh` discards what an earlier run left there. RunError where that was a run with other
+        settings.
         """
         if fresh:
             for name in CONTENTS:

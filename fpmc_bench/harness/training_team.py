@@ -28,7 +28,7 @@ class ProcessTeam:
         return self.processes.world
 
     def add_up(self, values: Tensor) -> Tensor:
-        """The sum over all processes, with the same bits in each."""
+        """The sum over all processes of values of one shape [...], with the same bits in each."""
         if self.world == 1:
             return values
         from accelerate.utils import reduce

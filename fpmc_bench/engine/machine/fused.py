@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def fused_on_gpu(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Compile `function` when its first argument lies on a GPU; results are the same."""
+    """Compile `function` when its first argument, [...], lies on a GPU; results are the same."""
     compiled: list[Callable[P, Tensor]] = []  # at the first call: torch's compiler is slow to load
 
     @wraps(function)

@@ -31,7 +31,7 @@ class Scratch:
         self._used_bytes = 0
 
     def take(self, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
-        """An array with whatever was there before; RuntimeError where there is no more."""
+        """An array [*shape] with whatever was there before; RuntimeError where there is no more."""
         start = self._used_bytes
         stop = start + math.prod(shape) * dtype.itemsize
         self._used_bytes = stop + -stop % ALIGNMENT_BYTES

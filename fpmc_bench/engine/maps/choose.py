@@ -61,7 +61,7 @@ def matrix_map(matrix: Tensor, order: Tensor, arithmetic: Arithmetic) -> LinearM
 
 
 def is_binary(values: Tensor) -> bool:
-    """Whether all values are 0 or 1, as bfloat16 holds exactly."""
+    """Whether all values [...] are 0 or 1, as bfloat16 holds exactly."""
     return values.dtype == torch.bool or bool(((values == 0) | (values == 1)).all())
 
 
