@@ -114,7 +114,7 @@ def test_a_run_measures_against_it(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     record = json.loads((tmp_path / "run" / "records" / "wiener.denoiser-mse.json").read_text())
     assert record["reference"] == "mine"
-    assert record["fingerprints"]["tuning_teacher"] == teacher_of(folder).fingerprint
+    assert record["provenance"]["teachers"]["tuning"] == teacher_of(folder).fingerprint
 
 
 def no_index(folder: Path) -> None:
