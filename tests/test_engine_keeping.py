@@ -33,6 +33,13 @@ def masks(images: int = 7) -> PixelMasks:
     return PixelMasks(SHAPE, torch.ones(images, 6, 5, dtype=torch.bool))
 
 
+def binary(*size: int) -> torch.Tensor:
+    """Half full, the first row wholly, for no dimension may go without response."""
+    matrix = torch.rand(size, generator=torch.Generator().manual_seed(0)) > 0.5
+    matrix[0] = True
+    return matrix
+
+
 @pytest.mark.parametrize(
     ("filter_", "nbytes"),
     [
@@ -81,8 +88,8 @@ def test_maps_are_counted_where_there_are_any_and_share_with_their_model() -> No
     [
         Separable(SHAPE, torch.eye(6), torch.eye(5)),  # sums of rows
         Separable(SHAPE, torch.rand(6, 6), torch.rand(5, 5)),
-        PixelMasks(SHAPE, torch.rand(9, 6, 5) > 0.5),
-        Dense(SHAPE, torch.rand(9, DIMENSIONS) > 0.5),
+        PixelMasks(SHAPE, binary(9, 6, 5)),
+        Dense(SHAPE, binary(9, DIMENSIONS)),
     ],
 )
 @pytest.mark.parametrize("path", ["float32", "subset-sums", "bfloat16x3"])

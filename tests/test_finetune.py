@@ -13,6 +13,8 @@ from torch import Tensor
 from fpmc_bench import FPMC, Source, load_dataset, load_teacher
 from fpmc_bench.catalog.augmentations import plan_source
 from fpmc_bench.contracts import AugmentationTask
+from fpmc_bench.diffusion.heun import heun_sample
+from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.documents.suite import SourceAugmentation
 from fpmc_bench.engine.gradient import Comparison
 from fpmc_bench.errors import ParameterError
@@ -20,7 +22,7 @@ from fpmc_bench.finetune import descent as descent_module
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.plan import LARGEST_ZERO, FinetunePlan
-from fpmc_bench.finetune.problem import LevelProblem, validation_batch
+from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.finetune.relaxation import (
     Relaxation,
     kernel_index,
@@ -209,6 +211,16 @@ def test_what_was_made_from_a_batch_is_left_out_with_it(digits: Source) -> None:
     left = set(range(len(whole))) - set(batch.rows.tolist())
     assert left == {row for row, origin in enumerate(origins) if origin in own}
     assert len(left) > len(own) + 5
+
+
+def test_validation_images_are_samples_from_a_stream_of_their_own() -> None:
+    def shrink(z: Tensor, sigma: float) -> Tensor:
+        return z / (1 + sigma**2)
+
+    shape, sigmas = ImageShape(2, 4, 3), (80.0, 2.0, 0.3)
+    noise = unit_noise(5, "finetune-validation", range(3), shape)  # the stream's name is frozen
+    found = validation_images(shrink, shape, sigmas, 3, 5, "cpu")
+    assert torch.equal(found, heun_sample(shrink, noise, sigmas))
 
 
 @pytest.mark.parametrize(("sigma", "rounded"), [(0.1, True), (0.2, False)])

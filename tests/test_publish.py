@@ -81,6 +81,19 @@ def test_a_row_s_figures_are_those_of_all_its_items(workload: Workload, tmp_path
     assert record.reference == "digits-ddpmpp"
 
 
+def test_figures_of_chosen_levels_stand_at_their_own_noise(tmp_path: Path) -> None:
+    workload, directory = small_workload(levels=[1, 3]), RunDirectory(tmp_path)
+    errors = item_errors((ITEMS, 2))
+    for unit, its_note in zip(workload.rows("denoiser-mse")[3:], NOTES, strict=True):
+        part = errors[unit.items.start : unit.items.stop]
+        directory.ledger.write(unit.key, {"mse@1": part, "r2@1": 1 - part}, its_note)
+    (record,) = publish(workload, directory)
+    grid = record.provenance.sigmas
+    assert [one.sigma for one in record.per_sigma] == [grid[1], grid[3]] == list(record.sigmas)
+    found = [one.figures["mse@1"].mean for one in record.per_sigma]
+    assert found == pytest.approx(errors.mean(axis=0).tolist())
+
+
 def test_a_sample_is_one_item_at_no_noise_level_of_its_own(
     workload: Workload, tmp_path: Path
 ) -> None:

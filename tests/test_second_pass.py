@@ -1,5 +1,7 @@
 """What the second pass leaves out: images without weight, and nothing that can be seen."""
 
+import math
+
 import pytest
 import torch
 
@@ -64,3 +66,20 @@ def test_where_many_have_weight_all_are_read_again(picked: list[float]) -> None:
     expected = reference_denoise(model, source, z, 5.0)
     torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
     assert not picked
+
+
+def test_what_many_images_of_little_weight_add_up_to_is_not_left_out(picked: list[float]) -> None:
+    """One image, a sixth of the others with 1e-5 of its weight each, the rest with none to see."""
+    generator = torch.Generator().manual_seed(0)
+    log_weights = torch.full((IMAGES,), -40.0)
+    log_weights[::6] = math.log(1e-5)
+    log_weights[0] = 0
+    images = torch.rand(IMAGES, *SHAPE, generator=generator)
+    images[0] = -1
+    z = 100 * torch.randn(3, *SHAPE, generator=generator)
+    source, model = Source(images, log_weights), FPMC(squares(SHAPE, 5), squares(SHAPE, 5))
+    found = fpmc_denoise(model, source, z, 100.0)
+    expected = reference_denoise(model, source, z, 100.0)
+    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
+    assert float((expected + 1).amin()) > 5e-4, "they show"
+    assert picked == pytest.approx([1 / 6], abs=0.01)

@@ -1,6 +1,6 @@
 """Work units: blocks of items, whatever the process count, each named by its provenance."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ def keys(units: list[WorkUnit]) -> list[str]:
     return [unit.key for unit in units]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)  # the first one loads images and networks
 @given(items=st.integers(2, 40), block=st.integers(1, 45))
 def test_blocks_hold_every_item_once_in_order(items: int, block: int) -> None:
     blocks = small_workload(items=items, block_items=block).blocks()
@@ -75,6 +75,34 @@ def test_what_changes_no_figure_changes_no_key(change: dict[str, Any]) -> None:
     assert keys(other)[3:5] == keys(known)[3:5]
 
 
+@dataclass(frozen=True)
+class OtherNetwork:
+    """Of the same name, with other weights."""
+
+    name: str
+    fingerprint: str = "f" * 64
+
+
+def test_what_a_plan_has_loaded_is_part_of_every_key() -> None:
+    """Same suite, other bytes: of a network, of test images, of weights, of a plugin's code."""
+    plan = small_plan(entries=[PSPC])
+    context, entry = plan.context, plan.contestants[0]
+    loaded_otherwise = [
+        replace(plan, context=replace(context, **{role: OtherNetwork(getattr(context, role).name)}))
+        for role in ("tuning", "evaluation")
+    ]
+    dataset = replace(context.dataset, test=context.dataset.train)
+    loaded_otherwise.append(replace(plan, context=replace(context, dataset=dataset)))
+    other_code = entry.origin.model_copy(update={"code": "f" * 64})
+    for contestant in (replace(entry, files="f" * 64), replace(entry, origin=other_code)):
+        loaded_otherwise.append(replace(plan, contestants=(contestant,)))
+    arithmetic = small_workload().arithmetic
+    found = [
+        Workload(one, arithmetic).rows("denoiser-mse")[-1].key for one in (plan, *loaded_otherwise)
+    ]
+    assert len(set(found)) == len(found) == 6
+
+
 def test_maps_are_part_of_the_key_of_those_alone_who_ask_for_them() -> None:
     optimal = {"name": "optimal", "denoiser": "optimal"}
     few = small_workload(entries=[optimal, PSPC], sensitivity={"samples": 2})
@@ -115,3 +143,6 @@ def test_sampled_test_images_are_keyed_by_all_that_determines_them() -> None:
         replace(plan, context=context.of(plan.suite.replaced(seed=4))), workload.arithmetic
     )
     assert not {k for _, k in reseeded.sampled_images()} & {k for _, k in blocks}
+    other = replace(workload.plan.context, tuning=OtherNetwork(context.tuning.name))
+    resampled = Workload(replace(plan, context=other), workload.arithmetic)
+    assert not {k for _, k in resampled.sampled_images()} & {k for _, k in blocks}

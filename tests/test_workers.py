@@ -15,6 +15,8 @@ from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.units import Workload
+from fpmc_bench.protocols import prediction_of
+from fpmc_bench.protocols.metrics import mse_1
 from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
 
 PROTOCOL = "denoiser-mse"
@@ -80,6 +82,21 @@ def test_the_teacher_against_itself_is_without_error(tmp_path: Path) -> None:
         arrays = ledger.required(unit.key, "row").arrays
         assert not arrays["mse@1"].any()
         assert (arrays["r2@1"] == 1).all()
+
+
+def test_every_row_has_the_errors_of_its_own_denoiser(tmp_path: Path) -> None:
+    entries = [{"name": name, "denoiser": name} for name in ("optimal", "wiener")]
+    ledger, workload = Ledger(tmp_path), small_workload(entries=entries)
+    run_all(ledger, workload)
+    test = loaded().dataset.test
+    assert test is not None
+    problem, predict = workload.plan.problem(PROTOCOL, test), prediction_of(PROTOCOL)
+    for unit in workload.rows(PROTOCOL)[3:]:
+        with torch.no_grad():
+            found = predict(workload.plan.built(unit.contestant), problem, unit.items)
+            expected = mse_1(found, predict(loaded().tuning, problem, unit.items))
+        errors = ledger.required(unit.key, unit.row).arrays["mse@1"]
+        np.testing.assert_allclose(errors, expected.numpy(), rtol=1e-6, atol=1e-12)
 
 
 def test_an_augmentation_that_raises_fails_its_own_row(
