@@ -114,8 +114,10 @@ class Copy:
 
     @contextmanager
     def broken(self, mutation: Mutation) -> Iterator[None]:
-        """With the fault inside the block. Where nothing is compiled, a file's time tells
-        its compiled form from that of the file with the fault."""
+        """With the fault inside the block.
+
+        Runs inside must not write compiled files: those of the sound copy would go.
+        """
         target = self.folder / mutation.file
         target.write_text(mutation.applied(self.folder), encoding="utf-8")
         try:
@@ -145,8 +147,7 @@ class Copy:
 def _finished(
     command: Sequence[str], folder: Path, environment: dict[str, str], limit_s: float
 ) -> tuple[int | None, str]:
-    """Exit status and output; None for what was not done in time, and was killed with all of its
-    children."""
+    """Exit status and output; None for what was not done in time: all of its group is killed."""
     process = subprocess.Popen(
         command,
         cwd=folder,
