@@ -64,8 +64,9 @@ class Mutation:
     """Files, or single tests, in `tests/`."""
 
     @property
-    def name(self) -> str:
-        return f"{self.file}: {self.new}"
+    def text(self) -> str:
+        """All that it is found by."""
+        return "\n".join((self.file, self.old, self.new, self.fault))
 
     def applied(self, root: Path) -> str:
         """The content of the file with the fault; ClickException unless `old` is there once."""
@@ -113,8 +114,10 @@ class Copy:
 
     @contextmanager
     def broken(self, mutation: Mutation) -> Iterator[None]:
-        """With the fault inside the block. Where nothing is compiled, a file's time tells
-        its compiled form from that of the file with the fault."""
+        """With the fault inside the block.
+
+        Runs inside must not write compiled files: those of the sound copy would go.
+        """
         target = self.folder / mutation.file
         target.write_text(mutation.applied(self.folder), encoding="utf-8")
         try:
@@ -144,8 +147,7 @@ class Copy:
 def _finished(
     command: Sequence[str], folder: Path, environment: dict[str, str], limit_s: float
 ) -> tuple[int | None, str]:
-    """Exit status and output; None for what was not done in time, and was killed with all of its
-    children."""
+    """Exit status and output; None for what was not done in time: all of its group is killed."""
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -188,7 +190,7 @@ def cells(mutation: Mutation, outcome: Outcome | None) -> list[str]:
 
 @click.command(help=(__doc__ or "").replace("    python", "\b\n    python"))
 @click.option(
-    "--only", default="", help="Those with this in their file, their line or their fault."
+    "--only", multiple=True, help="Those with this in their file, their lines or their fault."
 )
 @click.option("--list", "listing", is_flag=True, help="What there is; nothing is run.")
 @click.option("--limit", "limit_s", default=LIMIT_S, show_default=True, help="Seconds for each.")
@@ -198,10 +200,10 @@ def cells(mutation: Mutation, outcome: Outcome | None) -> list[str]:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Everything, for programs.",
 )
-def main(only: str, listing: bool, limit_s: float, json_path: Path | None) -> None:
-    chosen = [one for one in mutations() if only in f"{one.name} {one.old} {one.fault}"]
+def main(only: tuple[str, ...], listing: bool, limit_s: float, json_path: Path | None) -> None:
+    chosen = [one for one in mutations() if not only or any(part in one.text for part in only)]
     if not chosen:
-        raise click.UsageError(f"--only {only}: no mutation has that")
+        raise click.UsageError(f"--only {', '.join(only)}: no mutation has that")
     for mutation in chosen:
         mutation.applied(ROOT)
     headers = ["file", "line", "fault"]

@@ -269,6 +269,20 @@ def test_never_worse_than_the_base(digits: Source) -> None:
     assert card.structures == {"r": "pixel-one-hot"}
 
 
+def test_the_best_weights_are_kept_and_not_the_last(
+    digits: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter([1.0, 0.5, 0.7, 0.9])
+    monkeypatch.setattr(Descent, "_error", lambda self, model: next(errors))
+    descent = descent_of(digits)
+    descent.advance()
+    best = descent.relaxation.rounded()["q"]
+    finish(descent)
+    assert [point.error for point in descent.curve] == [1.0, 0.5, 0.7, 0.9]
+    assert torch.equal(descent.best["q"], best)
+    assert not torch.equal(descent.relaxation.rounded()["q"], best)
+
+
 def test_without_improvement_it_ends(digits: Source) -> None:
     plan = replace(PLAN, steps=1000, learning_rate=1e-9, patience=3)
     descent = finish(descent_of(digits, plan))

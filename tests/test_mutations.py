@@ -1,4 +1,4 @@
-"""The table of one-line faults (benchmarks/mutations.toml) is one of the present code."""
+"""The table of faults that `benchmarks/mutations.py` tries is of the present code."""
 
 import importlib
 import sys
@@ -10,35 +10,37 @@ import pytest
 from click import ClickException
 from click.testing import CliRunner
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """benchmarks/mutations.py as a module."""
+def mutations(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield importlib.import_module("mutations")
-    sys.modules.pop("mutations")
+    del sys.modules["mutations"]
 
 
-def test_every_mutation_is_one_line_of_the_present_code(script: ModuleType) -> None:
+def test_every_mutation_is_one_line_of_the_present_code(mutations: ModuleType) -> None:
     """Found exactly once, still Python with the fault in it, and named tests that there are."""
-    table = script.mutations()
+    table = mutations.mutations()
     assert len(table) >= 25
     for one in table:
-        compile(one.applied(script.ROOT), one.file, "exec")
+        compile(one.applied(mutations.ROOT), one.file, "exec")
         assert one.new != one.old
         for test in one.tests:
             file, _, name = test.partition("::")
-            content = (script.ROOT / "tests" / file).read_text(encoding="utf-8")
+            content = (mutations.ROOT / "tests" / file).read_text(encoding="utf-8")
             assert f"def {name or 'test_'}" in content, test
-    done = CliRunner().invoke(script.main, ["--list", "--only", "divisor n"])
+
+
+def test_they_are_listed_and_chosen_by_any_part(mutations: ModuleType) -> None:
+    done = CliRunner().invoke(mutations.main, ["--list", "--only", "divisor n"])
     assert (done.exit_code, done.output.count("statistics.py")) == (0, 2), done.output
-    assert CliRunner().invoke(script.main, ["--only", "no such fault"]).exit_code == 2
+    assert CliRunner().invoke(mutations.main, ["--only", "no such fault"]).exit_code == 2
 
 
-def test_a_line_that_has_changed_is_refused(script: ModuleType, tmp_path: Path) -> None:
-    mutation = script.Mutation("module.py", "x = 1", "x = 2", "another x", ("test_x.py",))
+def test_a_line_that_has_changed_is_refused(mutations: ModuleType, tmp_path: Path) -> None:
+    mutation = mutations.Mutation("module.py", "x = 1", "x = 2", "another x", ("test_x.py",))
     for content, times in (("x = 10\n", 0), ("x = 1\nif x:\n    x = 1\n", 2)):
         (tmp_path / "module.py").write_text(content)
         with pytest.raises(ClickException, match=rf"'x = 1' {times} times; expected once"):

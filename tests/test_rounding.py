@@ -8,7 +8,7 @@ from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.engine.machine.sizes import Limits
 from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.streaming import stream
-from fpmc_bench.fpmc import PixelMasks
+from fpmc_bench.fpmc import PixelMasks, Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
 
@@ -45,3 +45,16 @@ def test_what_images_have_in_common_counts_where_it_is_rounded_itself(
     found = fpmc_denoise(MODEL, source, z + away, sigma)
     expected = reference_denoise(MODEL, source, z + away, sigma)
     assert float((found - expected).abs().max()) < 2e-5
+
+
+@pytest.mark.parametrize("away", [0.0, 3.0])
+def test_products_are_not_rounded_into_the_weights_of_images_that_are_equally_near(
+    away: float,
+) -> None:
+    """Half way between two images; z.x / sigma^2 is then a large number for both of them."""
+    source, _ = problem(1.0)
+    images = source.values()
+    z, model = (images[:6] + images[6:12]) / 2 + away, FPMC(Uniform(SHAPE), Uniform(SHAPE))
+    found = fpmc_denoise(model, source, z, 0.05)
+    expected = reference_denoise(model, source, z, 0.05)
+    assert float((found - expected).abs().max()) < 5e-6

@@ -59,10 +59,14 @@ def test_only_images_of_weight_are_read_again(
     assert max(picked) <= 0.25
 
 
-def test_where_many_have_weight_all_are_read_again(picked: list[float]) -> None:
+@pytest.mark.parametrize("chunk", [None, 64])  # nearer images come with later chunks
+@pytest.mark.parametrize("budget_bytes", [2**17, 2**30])
+def test_where_many_have_weight_all_are_read_again(
+    picked: list[float], chunk: int | None, budget_bytes: int
+) -> None:
     source, z = problem(weighted=False)
     model = FPMC(squares(SHAPE, 3), squares(SHAPE, 3))
-    found = fpmc_denoise(model, source, z, 5.0)
+    found = fpmc_denoise(model, source, z, 5.0, budget_bytes=budget_bytes, chunk_images=chunk)
     expected = reference_denoise(model, source, z, 5.0)
     torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=0)
     assert not picked
