@@ -20,8 +20,8 @@ from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.catalog.study_rows import nearest_levels
 from fpmc_bench.engine.machine.settings import DEFAULT_BUDGET_BYTES
 from fpmc_bench.finetune.descent import Descent
-from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
+from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.harness.plan import Plan, make_plan
 
 CHANGES: tuple[dict[str, Any], ...] = (
@@ -40,7 +40,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
 
 
 def setting(given: str | dict[str, Any]) -> dict[str, Any]:
-    """Turn "learning_rate=0.1,kernels=shared" into what `FinetunePlan` takes."""
+    """Turn "learning_rate=0.1,kernels=shared" into what `FinetuneSettings` takes."""
     if isinstance(given, dict):
         return given
     change: dict[str, Any] = {}
@@ -78,7 +78,7 @@ def main(
     chosen = select_entries(load_suite(suite, registry=registry), (base,), registry)
     plan = make_plan(chosen, registry, "cpu")
     levels = nearest_levels(chosen, sigmas)
-    settings = FinetunePlan(
+    settings = FinetuneSettings(
         steps=steps,
         batch=batch,
         source_images=source_images,
@@ -94,7 +94,7 @@ def main(
     click.echo(tabulate(rows, headers=headers, stralign="right", tablefmt="github"))
 
 
-def change_of_error(plan: Plan, level: int, settings: FinetunePlan) -> float:
+def change_of_error(plan: Plan, level: int, settings: FinetuneSettings) -> float:
     """Of the best weights against the base, on teacher samples: -0.1 is a tenth less."""
     context, built = plan.context, plan.built(plan.contestants[0])
     sigma, teacher = context.sigmas[level], context.tuning

@@ -19,9 +19,9 @@ from fpmc_bench.catalog.entries import select_entries
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.catalog.study_rows import nearest_levels
-from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.finetune.relaxation import Relaxation, relaxation_of
+from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.harness.plan import make_plan
 
 START = 0.1
@@ -51,7 +51,7 @@ def main(
     chosen = select_entries(load_suite(suite, registry=registry), (base,), registry)
     plan = make_plan(chosen, registry, "cpu")
     context, built = plan.context, plan.built(plan.contestants[0])
-    settings = FinetunePlan(steps=steps, batch=batch)
+    settings = FinetuneSettings(steps=steps, batch=batch)
     shape, grid, teacher = context.dataset.shape, context.sigmas, context.tuning
     clean = validation_images(teacher, shape, grid, validation_items, 0, "cpu")
     found: dict[int, list[str]] = {rank: [] for rank in ranks}
@@ -72,7 +72,7 @@ def main(
 def least_error(
     problem: LevelProblem,
     relaxation: Relaxation,
-    settings: FinetunePlan,
+    settings: FinetuneSettings,
     rank: int,
     validation: tuple[Tensor, Tensor],
 ) -> float:

@@ -90,6 +90,17 @@ any_problem = given(
     weighted=False,
     seed=1,
 )
+@example(
+    family="dense",
+    shape=SHAPES[1],
+    sigma=0.3,
+    images=3,
+    chunk_images=None,
+    batch_queries=1,
+    far=True,
+    weighted=False,
+    seed=123,
+)
 def test_engine_is_the_oracle(
     family: str,
     shape: ImageShape,

@@ -10,7 +10,7 @@ import torch
 from fpmc_bench import FPMC
 from fpmc_bench.engine import Arithmetic, EngineSettings, using
 from fpmc_bench.engine.machine.keeping import KeptModels
-from fpmc_bench.engine.prepared import prepare, prepared_bytes
+from fpmc_bench.engine.prepared import prepare, prepared_storages
 from fpmc_bench.fpmc import (
     Dense,
     DimensionOneHot,
@@ -27,6 +27,11 @@ PIXELS, DIMENSIONS = 30, 60
 PLAIN = EngineSettings(arithmetic=Arithmetic(1, 1, forced="float32"))
 SUMS = EngineSettings(arithmetic=Arithmetic(1, 1, forced="subset-sums"))
 MODEL_BYTES = 2**12
+
+
+def prepared_bytes(model: FPMC) -> int:
+    """Of a model and all that has been prepared of it."""
+    return sum(prepared_storages(model).values())
 
 
 def masks(images: int = 7) -> PixelMasks:

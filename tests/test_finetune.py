@@ -21,7 +21,6 @@ from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune import descent as descent_module
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
 from fpmc_bench.finetune.descent import Descent
-from fpmc_bench.finetune.plan import LARGEST_ZERO, FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.finetune.relaxation import (
     Relaxation,
@@ -30,6 +29,7 @@ from fpmc_bench.finetune.relaxation import (
     relaxed_model,
     starting_zeros,
 )
+from fpmc_bench.finetune.settings import LARGEST_ZERO, FinetuneSettings
 from fpmc_bench.finetune.weights import finished_level, joined
 from fpmc_bench.fpmc import Dense, DimensionOneHot, PixelOneHot, Translations, Uniform
 from fpmc_bench.fpmc.shapes import ImageShape
@@ -39,12 +39,12 @@ from fpmc_plugins.denoisers.ls import squares
 from fpmc_plugins.denoisers.windows import windows
 
 SIGMA = 0.6
-PLAN = FinetunePlan(steps=30, batch=16, evaluate_every=10, validation_items=32)
+PLAN = FinetuneSettings(steps=30, batch=16, evaluate_every=10, validation_items=32)
 
 
 def descent_of(
     digits: Source,
-    plan: FinetunePlan = PLAN,
+    plan: FinetuneSettings = PLAN,
     *,
     sigma: float = SIGMA,
     side_px: int = 3,
@@ -298,7 +298,7 @@ def test_a_loss_that_is_no_number_stops_it_and_keeps_the_best(
     best = descent.best_error
     honest = LevelProblem.batch
 
-    def poisoned(self: LevelProblem, plan: FinetunePlan, step: int) -> object:
+    def poisoned(self: LevelProblem, plan: FinetuneSettings, step: int) -> object:
         batch = honest(self, plan, step)
         return replace(batch, targets=batch.targets * (math.nan if step == 14 else 1))
 
@@ -344,7 +344,7 @@ def test_leaving_the_batch_out_keeps_precisions_from_running_away() -> None:
     problem = LevelProblem(source, load_teacher("photos-ddpmpp"), sigma, 0, "cpu")
     validation = validation_batch(problem, photos.values()[200:232], 0)
     base = FPMC(squares(source.shape, 1), PixelOneHot(source.shape))
-    plan = FinetunePlan(
+    plan = FinetuneSettings(
         axes=("q",),
         steps=60,
         batch=16,

@@ -19,7 +19,7 @@ from fpmc_bench.fpmc import FPMC, Uniform
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.storage.tensors import CARD_KEY, load_tensors, save_tensors
 from fpmc_bench.teachers.training.denoising_loss import edm_loss, posterior_mean
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.layers import ResampledConv2d
@@ -27,7 +27,7 @@ from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 from fpmc_bench.teachers.unet.song_unet import SongUNet
 
 TINY = trainings.TINY.model_copy(update={"architecture": "ddpmpp"})
-PLAN = TrainingPlan(steps=40, batch=16, learning_rate=3e-3, warmup_steps=5, ema_decay=0.9)
+PLAN = TrainingSettings(steps=40, batch=16, learning_rate=3e-3, warmup_steps=5, ema_decay=0.9)
 
 DDPMPP_SHAPES = {
     "model.map_augment.weight": [128, 9],
@@ -280,7 +280,7 @@ def test_plans_and_images_that_don_t_fit_are_refused(digits: Source) -> None:
 
 
 def test_learning_rate_warms_up_and_decays_to_zero() -> None:
-    plan = TrainingPlan(steps=1000, learning_rate=1.0, warmup_steps=100)
+    plan = TrainingSettings(steps=1000, learning_rate=1.0, warmup_steps=100)
     assert plan.learning_rate_at(0) == pytest.approx(0.01)
     assert plan.learning_rate_at(99) == pytest.approx(1, abs=0.03)
     assert plan.learning_rate_at(500) == pytest.approx(0.5)

@@ -11,8 +11,8 @@ from trainings import PLAN, TINY, weights_after
 from fpmc_bench import Source, load_teacher
 from fpmc_bench.errors import CheckpointError, ParameterError
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
-from fpmc_bench.teachers.training.plan import TrainingPlan
 from fpmc_bench.teachers.training.presets import chosen
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
@@ -26,7 +26,7 @@ LATER_FIELDS = {
     "hflip",
     "precision",
 }
-"""Of TrainingPlan: files from before they existed must still mean what they meant."""
+"""Of TrainingSettings: files from before they existed must still mean what they meant."""
 
 
 @pytest.mark.parametrize(("size", "millions"), [("small", (8, 9)), ("edm", (55, 57))])
@@ -45,7 +45,7 @@ def test_sizes_have_the_parameters_they_promise(
 
 def test_the_edm_size_is_that_of_the_paper() -> None:
     """Karras et al. 2022, table 7, CIFAR-10 column, and its 200 M images."""
-    plan = TrainingPlan(**chosen("edm", {}).plan)
+    plan = TrainingSettings(**chosen("edm", {}).settings)
     assert (plan.batch, plan.learning_rate, plan.steps) == (512, 1e-3, 390_625)
     assert plan.warmup_steps == 19_532, "10 M images"
     assert plan.learning_rate_at(19_531) == plan.learning_rate_at(390_000) == 1e-3
@@ -56,25 +56,25 @@ def test_the_edm_size_is_that_of_the_paper() -> None:
 
 
 def test_the_tiny_size_is_the_default_plan() -> None:
-    assert TrainingPlan(**chosen("tiny", {}).plan) == TrainingPlan()
+    assert TrainingSettings(**chosen("tiny", {}).settings) == TrainingSettings()
 
 
 def test_options_override_a_size_and_lengths_stay_in_images() -> None:
     choices = chosen("edm", {"batch": 1024, "dropout": 0.0, "device": "cpu", "seed": None})
-    assert choices.plan["steps"] == 195_313
-    assert choices.plan["warmup_steps"] == 9766
+    assert choices.settings["steps"] == 195_313
+    assert choices.settings["warmup_steps"] == 9766
     assert choices.network["dropout"] == 0
     assert choices.habits["device"] == "cpu"
-    assert chosen("edm", {"steps": 7}).plan["steps"] == 7
-    assert chosen("small", {"ema_decay": 0.9}).plan["ema_halflife_images"] is None
-    assert chosen("small", {"max_gradient_norm": 0.0}).plan["max_gradient_norm"] is None
+    assert chosen("edm", {"steps": 7}).settings["steps"] == 7
+    assert chosen("small", {"ema_decay": 0.9}).settings["ema_halflife_images"] is None
+    assert chosen("small", {"max_gradient_norm": 0.0}).settings["max_gradient_norm"] is None
     with pytest.raises(ParameterError, match="--ema-halflife-images are two rules"):
         chosen("tiny", {"ema_decay": 0.9, "ema_halflife_images": 100.0})
 
 
 def test_a_file_from_before_the_later_fields_means_their_defaults() -> None:
-    before = {k: v for k, v in asdict(TrainingPlan()).items() if k not in LATER_FIELDS}
-    assert TrainingPlan(**before) == TrainingPlan()
+    before = {k: v for k, v in asdict(TrainingSettings()).items() if k not in LATER_FIELDS}
+    assert TrainingSettings(**before) == TrainingSettings()
     for name in ("digits-ddpmpp", "photos-ncsnpp"):
         card = load_teacher(name).card  # type: ignore[attr-defined]
         assert (card.plan.hflip, card.plan.precision, card.plan.weight_decay) == (

@@ -18,12 +18,12 @@ from fpmc_bench.storage.tensors import load_tensors, save_tensors
 from fpmc_bench.teachers.files.teacher_file import export_teacher
 from fpmc_bench.teachers.network import NetworkTeacher
 from fpmc_bench.teachers.quality import held_out_errors
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
 CONFIG = edm_files.SMALL.model_copy(update={"augment_dim": 0})
-PLAN = TrainingPlan(steps=1)
+PLAN = TrainingSettings(steps=1)
 PACKAGED = ["digits-ddpmpp", "digits-ncsnpp", "photos-ddpmpp", "photos-ncsnpp"]
 
 

@@ -10,7 +10,7 @@ from runs import environment
 from torch import Tensor
 
 from fpmc_bench.cli import main
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 
@@ -24,7 +24,7 @@ TINY = NetworkConfig(
     attention_sides=(4,),
     sigma_data=0.752,
 )
-PLAN = TrainingPlan(steps=12, batch=10, warmup_steps=2)
+PLAN = TrainingSettings(steps=12, batch=10, warmup_steps=2)
 SMALL = (
     *("--architecture", "ddpmpp", "--model-channels", "8", "--num-blocks", "1", "--batch", "10"),
     *("--warmup-steps", "2", "--steps", "8", "--threads", "1", "--device", "cpu"),

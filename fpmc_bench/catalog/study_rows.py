@@ -13,7 +13,7 @@ from fpmc_bench.diffusion.sigmas import sigma_grid
 from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.errors import ParameterError, UnknownNameError, UsageError
-from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.settings import FinetuneSettings
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PlannedRow:
 
     row: StudyRow
     base: Entry
-    settings: FinetunePlan | None
+    settings: FinetuneSettings | None
 
 
 def planned_rows(
@@ -126,8 +126,8 @@ def _base(row: StudyRow, study: Study, suite: Suite, registry: Registry) -> Entr
     return base
 
 
-def _settings(row: StudyRow, given: Mapping[str, Any]) -> FinetunePlan:
-    plan: FinetunePlan = make_plugin(
-        FinetunePlan, {**given, "axes": row.axes, "kernels": row.kernels}
+def _settings(row: StudyRow, given: Mapping[str, Any]) -> FinetuneSettings:
+    plan: FinetuneSettings = make_plugin(
+        FinetuneSettings, {**given, "axes": row.axes, "kernels": row.kernels}
     )
     return plan

@@ -62,10 +62,12 @@ def finetune(
 
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
-    from fpmc_bench.finetune.plan import FinetunePlan
+    from fpmc_bench.finetune.settings import FinetuneSettings
     from fpmc_bench.jobs.finetune import default_weights_path, finetune_entry
 
-    settings = FinetunePlan(**{name: value for name, value in asked.items() if value is not None})
+    settings = FinetuneSettings(
+        **{name: value for name, value in asked.items() if value is not None}
+    )
     with shared_by(processes):
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)

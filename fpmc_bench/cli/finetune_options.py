@@ -1,20 +1,20 @@
 """The options of `fpmc-bench finetune` that say what is learned and how.
 
-None of them has a default of its own: what is not asked for is as in `FinetunePlan`.
+None of them has a default of its own: what is not asked for is as in `FinetuneSettings`.
 """
 
 import click
 
 from fpmc_bench.cli.common import Command
-from fpmc_bench.finetune.plan import LARGEST_ZERO, MOST_VALIDATION_ITEMS, FinetunePlan
+from fpmc_bench.finetune.settings import LARGEST_ZERO, MOST_VALIDATION_ITEMS, FinetuneSettings
 
-DEFAULTS = FinetunePlan()
+DEFAULTS = FinetuneSettings()
 COUNT = click.IntRange(min=1)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 def _axes(text: str) -> tuple[str, ...]:
-    """Turn "r,q" into ("q", "r"); what else it may be is for FinetunePlan to say."""
+    """Turn "r,q" into ("q", "r"); what else it may be is for FinetuneSettings to say."""
     return tuple(sorted(part.strip() for part in text.split(",")))
 
 

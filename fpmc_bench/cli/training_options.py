@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from fpmc_bench.cli.common import Command
-from fpmc_bench.teachers.training.plan import TrainingPlan
 from fpmc_bench.teachers.training.presets import PRESETS, Preset
+from fpmc_bench.teachers.training.settings import TrainingSettings
 
 
 def _integers(text: str) -> tuple[int, ...]:
@@ -86,13 +86,13 @@ def sizes_table() -> str:
 
 def _settings(preset: Preset) -> dict[str, Any]:
     """Name -> value, for all that a size decides; steps in images where it counts in them."""
-    plan = {**asdict(TrainingPlan()), **preset.plan}
+    settings = {**asdict(TrainingSettings()), **preset.settings}
     for name, images in (("steps", preset.images), ("warmup_steps", preset.warmup_images)):
         if images is not None:
-            plan[name] = f"{images / 1e6:g} M images"
-    if plan["ema_halflife_images"] is not None:
-        plan["ema_decay"] = None  # the other rule
-    return {**preset.network, **plan, **preset.habits}
+            settings[name] = f"{images / 1e6:g} M images"
+    if settings["ema_halflife_images"] is not None:
+        settings["ema_decay"] = None  # the other rule
+    return {**preset.network, **settings, **preset.habits}
 
 
 def _shown(name: str, value: Any) -> str:

@@ -24,7 +24,7 @@ Axes = Annotated[InOrder, Field(min_length=1)]
 class StudyRow(FiniteDocument):
     """One row: `base`, an entry of the suite or NAME[param=value,...], changed in what is given.
 
-    `axes` are fine-tuned, none of them by default; `kernels` as `FinetunePlan` has them.
+    `axes` are fine-tuned, none of them by default; `kernels` as `FinetuneSettings` has them.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
@@ -47,7 +47,7 @@ class Study(FiniteDocument):
     `augmentation`: each one of `bases` with each of `augmentations` at each of `rates`, against
     the base. `table`: all entries of the suite, if `with_entries`, and the rows. `sigmas`: measure
     denoiser-mse at the suite's noise levels nearest to these alone. `settings` are those of
-    `FinetunePlan`.
+    `FinetuneSettings`.
     """
 
     schema_version: Literal[1] = 1

@@ -1,7 +1,7 @@
 """An FPMC made ready for one device: its two linear maps, and what every pixel's responses add to.
 
 Prepared once per model and device and kept as long as the model lives. Whoever keeps many models
-asks `prepared_bytes` what that takes.
+asks `prepared_storages` what that takes.
 """
 
 from dataclasses import dataclass, replace
@@ -79,11 +79,6 @@ def prepared_storages(model: FPMC) -> dict[tuple[str, int], int]:
     """Bytes of each storage that a model and all that has been prepared of it hold, by place."""
     maps = [prepared._held for prepared in prepared_of(model)]
     return held_storages(model.precision, model.response, maps)
-
-
-def prepared_bytes(model: FPMC) -> int:
-    """Of a model and all that has been prepared of it: its own `nbytes` where nothing has been."""
-    return sum(prepared_storages(model).values())
 
 
 def _prepare(model: FPMC, device: torch.device | str, arithmetic: Arithmetic) -> PreparedModel:

@@ -11,9 +11,9 @@ from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.engine.gradient import Comparison, soft_posterior
 from fpmc_bench.engine.machine.halving import within_memory
 from fpmc_bench.errors import InputError
-from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import Batch, LevelProblem
 from fpmc_bench.finetune.relaxation import relaxation_of, relaxed_model
+from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.fpmc import FPMC
 
 WORTHWHILE = 1e-3
@@ -37,7 +37,7 @@ class Descent:
 
     problem: LevelProblem
     base: FPMC
-    plan: FinetunePlan
+    settings: FinetuneSettings
     validation: tuple[Tensor, Tensor]
     budget_bytes: int
     step: int = field(default=0, init=False)
@@ -47,17 +47,21 @@ class Descent:
     """log q and log r as far as they are learned; empty where the base itself is the best."""
 
     def __post_init__(self) -> None:
-        plan = self.plan
-        relaxation = relaxation_of(self.base, plan, self.problem.sigma)
+        settings = self.settings
+        relaxation = relaxation_of(self.base, settings, self.problem.sigma)
         self.relaxation = relaxation.to(self.problem.device)
         self.optimizer = torch.optim.AdamW(
-            self.relaxation.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+            self.relaxation.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
         self._since: list[Tensor] = []
 
     @property
     def finished(self) -> bool:
-        return self.stopped is not None or self.step >= self.plan.steps or self._no_longer_improves
+        return (
+            self.stopped is not None or self.step >= self.settings.steps or self._no_longer_improves
+        )
 
     @property
     def best_error(self) -> float:
@@ -69,13 +73,13 @@ class Descent:
 
     def advance(self) -> None:
         """Train up to the next measurement and make it."""
-        while self.step < self.plan.steps:
+        while self.step < self.settings.steps:
             fault = self._one_step()
             if fault:
                 self._stop(fault)
                 return
             self.step += 1
-            if self.step % self.plan.evaluate_every == 0:
+            if self.step % self.settings.evaluate_every == 0:
                 break
         loss = float(torch.stack(self._since).mean()) if self._since else None
         self._since.clear()
@@ -91,12 +95,12 @@ class Descent:
 
     def _stop(self, fault: str) -> None:
         self.stopped = f"{fault} at step {self.step}: lower learning_rate, now " + (
-            f"{self.plan.learning_rate:g}; the best weights until then are kept"
+            f"{self.settings.learning_rate:g}; the best weights until then are kept"
         )
 
     def _one_step(self) -> str | None:
         """What went wrong, if anything; then the weights are as they were."""
-        batch = self.problem.batch(self.plan, self.step)
+        batch = self.problem.batch(self.settings, self.step)
         loss = within_memory(self.budget_bytes, lambda budget: self._descend(batch, budget))
         if not math.isfinite(loss.item()):
             return f"the loss became {loss.item()}"
@@ -143,7 +147,7 @@ class Descent:
         far above it.
         """
         learned = [point.error for point in self.curve[1:]]
-        if len(learned) <= self.plan.patience:
+        if len(learned) <= self.settings.patience:
             return False
-        before = min(learned[: -self.plan.patience])
+        before = min(learned[: -self.settings.patience])
         return not min(learned) < before * (1 - WORTHWHILE)

@@ -1,7 +1,7 @@
 """What one noise level is fine-tuned on: batches of noisy images, and teacher samples to judge by.
 
-Everything is keyed by (seed, sigma's index, step), so that equal plans draw equal batches whatever
-was drawn before. No test image is looked at.
+Everything is keyed by (seed, sigma's index, step), so that equal settings draw equal batches
+whatever was drawn before. No test image is looked at.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import generator, unit_noise
-from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.source import Source
 
@@ -43,15 +43,15 @@ class LevelProblem:
     device: str
 
     @torch.no_grad()
-    def batch(self, plan: FinetunePlan, step: int) -> Batch:
+    def batch(self, settings: FinetuneSettings, step: int) -> Batch:
         """The batch of a step; its own images, and what was made from them, are not in `rows`."""
-        draw = generator(plan.seed, f"finetune/{self.level}", step)
+        draw = generator(settings.seed, f"finetune/{self.level}", step)
         training = self.source.original
-        own = torch.randperm(len(training), generator=draw)[: plan.batch]
+        own = torch.randperm(len(training), generator=draw)[: settings.batch]
         rows = torch.randperm(len(self.source), generator=draw)
-        if plan.leave_batch_out:
+        if settings.leave_batch_out:
             rows = rows[~torch.isin(self._training_rows[rows], own)]
-        rows = rows[: plan.source_images].sort().values
+        rows = rows[: settings.source_images].sort().values
         clean = training.to_values(training.stored(own).to(self.device), torch.float32)
         noise = torch.randn(clean.shape, generator=draw).to(self.device)
         queries = clean + self.sigma * noise

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.finetune.plan import AXES, LARGEST_ZERO, Axis, FinetunePlan
+from fpmc_bench.finetune.settings import AXES, LARGEST_ZERO, Axis, FinetuneSettings
 from fpmc_bench.fpmc import FPMC, Dense, Filter, PixelMasks, SharedByChannels
 from fpmc_bench.fpmc.shapes import ImageShape
 
@@ -123,24 +123,24 @@ def _by_pixels(base: FPMC) -> FPMC:
     return FPMC(ones, ones)
 
 
-def relaxation_of(base: FPMC, plan: FinetunePlan, sigma: float) -> Relaxation:
-    """As a plan asks for it, with its zeros where the plan starts them."""
+def relaxation_of(base: FPMC, settings: FinetuneSettings, sigma: float) -> Relaxation:
+    """As the settings ask for it, with its zeros where they start them."""
     return Relaxation(
         base,
-        plan.axes,
-        kernels=plan.kernels,
-        tie_channels=plan.tie_channels,
-        zeros=starting_zeros(base, plan, sigma),
+        settings.axes,
+        kernels=settings.kernels,
+        tie_channels=settings.tie_channels,
+        zeros=starting_zeros(base, settings, sigma),
     )
 
 
-def starting_zeros(base: FPMC, plan: FinetunePlan, sigma: float) -> dict[Axis, float]:
-    """What learned values start from where the base has zeros, as `FinetunePlan` says."""
-    precision = min(plan.zero_precision * sigma**2 / base.shape.dimensions, LARGEST_ZERO)
+def starting_zeros(base: FPMC, settings: FinetuneSettings, sigma: float) -> dict[Axis, float]:
+    """What learned values start from where the base has zeros, as `FinetuneSettings` say."""
+    precision = min(settings.zero_precision * sigma**2 / base.shape.dimensions, LARGEST_ZERO)
     response = plain_values(base.response)
     ones = float(response.sum())  # of a mask; of a Gaussian, as many as it is wide
     zeros = max(response.numel() - ones, 1)
-    return {"q": precision, "r": min(plan.zero_response * ones / zeros, LARGEST_ZERO)}
+    return {"q": precision, "r": min(settings.zero_response * ones / zeros, LARGEST_ZERO)}
 
 
 def relaxed_model(base: FPMC, log_values: Mapping[str, Tensor]) -> FPMC:

@@ -16,8 +16,8 @@ from torch import Tensor
 from fpmc_bench.documents.reading import Document
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.descent import Descent, Point
-from fpmc_bench.finetune.plan import Axis
 from fpmc_bench.finetune.relaxation import learned_filter, plain_values
+from fpmc_bench.finetune.settings import Axis
 from fpmc_bench.fpmc import FPMC, DimensionOneHot, Filter, PixelOneHot, Uniform
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.storage.tensors import save_tensors

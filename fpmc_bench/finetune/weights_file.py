@@ -13,8 +13,8 @@ from torch import Tensor
 
 from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import CheckpointError, InputError, ParameterError
-from fpmc_bench.finetune.plan import AXES, Axis
 from fpmc_bench.finetune.relaxation import kernel_shape, learned_filter, plain_values
+from fpmc_bench.finetune.settings import AXES, Axis
 from fpmc_bench.finetune.weights import STRUCTURES, FinetuneCard, FinetunedWeights
 from fpmc_bench.fpmc import Filter
 from fpmc_bench.fpmc.shapes import ImageShape

@@ -21,9 +21,9 @@ from fpmc_bench.contracts import FPMCDenoiser
 from fpmc_bench.errors import CheckpointError, ParameterError, RunError, UsageError
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
 from fpmc_bench.finetune.descent import Descent
-from fpmc_bench.finetune.plan import FinetunePlan
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.finetune.relaxation import relaxation_of
+from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import (
     FinetuneCard,
     FinetunedWeights,
@@ -54,7 +54,7 @@ class Finetuning:
 
     plan: Plan
     base: Contestant
-    settings: FinetunePlan
+    settings: FinetuneSettings
     folder: Path
     budget_bytes: int
     learned: frozenset[int] | None = None
@@ -119,7 +119,7 @@ class Finetuning:
     def _learns(self, level: int) -> bool:
         return self.learned is None or level in self.learned
 
-    def _settings(self, level: int) -> FinetunePlan:
+    def _settings(self, level: int) -> FinetuneSettings:
         return self.settings if self._learns(level) else replace(self.settings, steps=0)
 
     def _run_level(self, level: int, progress: LevelProgress) -> None:

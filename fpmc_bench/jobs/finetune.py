@@ -10,7 +10,7 @@ from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.finetune.plan import FinetunePlan
+from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import FinetuneCard
 from fpmc_bench.finetune.weights_file import refuse_other_weights
 from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
@@ -32,7 +32,7 @@ class FinetuneOutcome:
     card: FinetuneCard
 
 
-def default_weights_path(suite: Suite, settings: FinetunePlan) -> Path:
+def default_weights_path(suite: Suite, settings: FinetuneSettings) -> Path:
     """SUITE-BASE-AXES.safetensors, of a suite with the one entry that is fine-tuned."""
     name = f"{suite.name}-{suite.entries[0].name}-{''.join(settings.axes)}"
     shared = "-shared" if settings.kernels == "shared" else ""
@@ -41,7 +41,7 @@ def default_weights_path(suite: Suite, settings: FinetunePlan) -> Path:
 
 def finetune_entry(
     suite: Suite,
-    settings: FinetunePlan,
+    settings: FinetuneSettings,
     target: Path,
     registry: Registry,
     *,

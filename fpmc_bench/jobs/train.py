@@ -19,9 +19,9 @@ from fpmc_bench.teachers.network import read_network
 from fpmc_bench.teachers.quality import held_out_errors
 from fpmc_bench.teachers.training.batches import pixel_spread
 from fpmc_bench.teachers.training.files import TrainingFiles
-from fpmc_bench.teachers.training.plan import TrainingPlan
 from fpmc_bench.teachers.training.presets import chosen
 from fpmc_bench.teachers.training.session import Habits, Progress, Session
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.training.trainer import Trainer
 from fpmc_bench.teachers.unet.config import NetworkConfig
 
@@ -42,7 +42,7 @@ class TrainingOutcome:
 
 def refuse_at_once(out: Path, size: str, settings: Mapping[str, Any], processes: int) -> None:
     """ParameterError for what can't be, as far as that is known before anything is started."""
-    batch = chosen(size, settings).plan["batch"]
+    batch = chosen(size, settings).settings["batch"]
     TrainingFiles(out).refuse_finished()
     if batch < processes:
         raise ParameterError(
@@ -66,7 +66,7 @@ def train_teacher(
     """Train a "ddpmpp" or "ncsnpp" and write it to `out`; go on where an earlier training stopped.
 
     `settings` override those of the `size` (`presets.PRESETS`): fields of NetworkConfig,
-    TrainingPlan and Habits, and the `device`; None leaves the size's. `part_images`: how many a
+    TrainingSettings and Habits, and the `device`; None leaves the size's. `part_images`: how many a
     process takes through the network at a time. `begin` is called in the main process alone. In a
     process started by accelerate or torchrun this computes a share of every batch.
 
@@ -84,7 +84,7 @@ def train_teacher(
     team = ProcessTeam(processes)
     trainer = Trainer(
         _network_config(data, architecture, choices.network),
-        TrainingPlan(**choices.plan),
+        TrainingSettings(**choices.settings),
         data.train,
         processes.device,
         team=team,
@@ -93,7 +93,7 @@ def train_teacher(
     session = Session(trainer, files, Habits(**choices.habits), data.test)
     with session.opened() as done:
         team.agree_on(done)
-        told = begin(done, trainer.plan.steps) if begin and processes.is_main else None
+        told = begin(done, trainer.settings.steps) if begin and processes.is_main else None
         session.run(told or (lambda step, loss: None))
         written = session.finish(data.name) if processes.is_main else ()
     measured = processes.is_main and asked.get("held_out_every") != 0

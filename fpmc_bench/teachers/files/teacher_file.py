@@ -17,7 +17,7 @@ from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.tensors import load_tensors, load_weights, save_tensors
 from fpmc_bench.teachers.files.canary import CANARY, CANARY_SIGMAS, answers, check_canary
 from fpmc_bench.teachers.files.edm_pickle import PickledNetwork, read_edm_pickle
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
@@ -41,7 +41,7 @@ class TeacherCard(Document):
     """
 
     config: NetworkConfig
-    plan: TrainingPlan | None
+    plan: TrainingSettings | None
     dataset: str
     dataset_fingerprint: str
     step: NonNegativeInt
@@ -53,7 +53,7 @@ def export_teacher(
     path: Path,
     state_dict: Mapping[str, Tensor],
     config: NetworkConfig,
-    plan: TrainingPlan | None,
+    plan: TrainingSettings | None,
     dataset: str,
     dataset_fingerprint: str,
     step: int,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.fpmc.source import Source
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 
 CHUNK_IMAGES = 4096
 
@@ -28,29 +28,29 @@ class Batch:
     dropout_seed: int
 
 
-def draw_batch(plan: TrainingPlan, source: Source, step: int, rows: slice) -> Batch:
+def draw_batch(settings: TrainingSettings, source: Source, step: int, rows: slice) -> Batch:
     """Some rows of the batch of `step`: images drawn with replacement by the source's weights.
 
-    ln(sigma) is normal as the plan says; mirrored with probability 1/2 where it asks for that.
+    ln(sigma) is normal as the settings say; mirrored with probability 1/2 where they ask for that.
 
     All rows are drawn and the others dropped: what a row holds depends on (seed, step, row) and
     not on how many processes share the batch.
     """
-    draw = generator(plan.seed, "teacher-training", step)
+    draw = generator(settings.seed, "teacher-training", step)
     if source.log_weights is None:
-        pick = torch.randint(len(source), (plan.batch,), generator=draw)
+        pick = torch.randint(len(source), (settings.batch,), generator=draw)
     else:
         weights = source.log_weights.double().cpu().softmax(0)
-        pick = torch.multinomial(weights, plan.batch, replacement=True, generator=draw)
-    log_sigma = torch.randn(plan.batch, generator=draw) * plan.sigma_log_std
-    noise = torch.randn(plan.batch, *source.shape, generator=draw)
+        pick = torch.multinomial(weights, settings.batch, replacement=True, generator=draw)
+    log_sigma = torch.randn(settings.batch, generator=draw) * settings.sigma_log_std
+    noise = torch.randn(settings.batch, *source.shape, generator=draw)
     dropout_seed = int(torch.randint(2**62, (), generator=draw))
-    # drawn last and only where asked for, so that a plan without it draws as before it existed
-    mirrored = torch.rand(plan.batch, generator=draw) < 0.5 if plan.hflip else None
+    # drawn last and only where asked for, so that settings without it draw as before it existed
+    mirrored = torch.rand(settings.batch, generator=draw) < 0.5 if settings.hflip else None
     x = source.to_values(source.stored(pick[rows]), torch.float32)
     if mirrored is not None:
         x = torch.where(mirrored[rows, None, None, None], x.flip(-1), x)
-    sigma = (log_sigma[rows] + plan.sigma_log_mean).exp()
+    sigma = (log_sigma[rows] + settings.sigma_log_mean).exp()
     return Batch(x, noise[rows], sigma, dropout_seed)
 
 

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.tensors import load_tensors, load_weights, save_tensors
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.unet.config import NetworkConfig
 
 
@@ -40,8 +40,8 @@ def read_training(
 ) -> tuple[int, dict[str, Any]]:
     """Give all three what `path` holds; returns the steps done and the card's notes.
 
-    Raises CheckpointError naming what differs from `origin` (config, plan and images, as JSON), or
-    what else is wrong with the file.
+    Raises CheckpointError naming what differs from `origin` (config, settings and images, as JSON),
+    or what else is wrong with the file.
     """
     tensors, card = load_tensors(path)
     step, notes = card.pop("step", None), card.pop("notes", {})
@@ -77,7 +77,7 @@ def _with_defaults(card: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint's card with the settings that did not exist yet when it was written."""
     filled = dict(card)
     if isinstance(card.get("plan"), dict):
-        filled["plan"] = {**asdict(TrainingPlan()), **card["plan"]}
+        filled["plan"] = {**asdict(TrainingSettings()), **card["plan"]}
     with contextlib.suppress(ValidationError):  # the comparison names what is wrong with it
         filled["config"] = NetworkConfig.model_validate(card.get("config")).model_dump(mode="json")
     return filled

@@ -1,4 +1,4 @@
-"""The sizes of `fpmc-bench teacher train --size`: network, plan and habits under one name."""
+"""The sizes of `fpmc-bench teacher train --size`: network, settings and habits under one name."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from fpmc_bench.errors import ParameterError, UnknownNameError
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -14,14 +14,14 @@ class Preset:
     """What a size stands for; every setting can be overridden by its own option.
 
     `network` are fields of NetworkConfig (attention_sides None: half the image's side; sigma_data
-    None: the standard deviation of the training images), `plan` of TrainingPlan; `images` and
-    `warmup_images` become steps when the batch is known. `habits` change no weight: how often
+    None: the standard deviation of the training images), `settings` of TrainingSettings; `images`
+    and `warmup_images` become steps when the batch is known. `habits` change no weight: how often
     things are written, and where it computes (device).
     """
 
     summary: str
     network: Mapping[str, Any]
-    plan: Mapping[str, Any]
+    settings: Mapping[str, Any]
     habits: Mapping[str, Any]
     images: int | None = None
     warmup_images: int | None = None
@@ -41,7 +41,7 @@ PRESETS: Mapping[str, Preset] = {
             "dropout": 0.1,
             "sigma_data": None,
         },
-        plan={"steps": 8000, "batch": 64, "learning_rate": 1e-3, "warmup_steps": 300},
+        settings={"steps": 8000, "batch": 64, "learning_rate": 1e-3, "warmup_steps": 300},
         habits={**_RARELY, "device": "cpu"},
     ),
     "small": Preset(
@@ -54,7 +54,7 @@ PRESETS: Mapping[str, Preset] = {
             "dropout": 0.1,
             "sigma_data": 0.5,
         },
-        plan={"learning_rate": 1e-3, "batch": 256, "ema_halflife_images": 500_000},
+        settings={"learning_rate": 1e-3, "batch": 256, "ema_halflife_images": 500_000},
         images=25_600_000,
         warmup_images=500_000,
         habits={**_OFTEN, "device": "auto"},
@@ -71,7 +71,7 @@ PRESETS: Mapping[str, Preset] = {
             "dropout": 0.13,
             "sigma_data": 0.5,
         },
-        plan={
+        settings={
             "learning_rate": 1e-3,
             "batch": 512,
             "ema_halflife_images": 500_000,
@@ -91,10 +91,10 @@ PRESETS: Mapping[str, Preset] = {
 
 @dataclass(frozen=True)
 class Choices:
-    """A size with what was asked for beside it: keywords of NetworkConfig, TrainingPlan, habits."""
+    """A size and what was asked for beside it: of NetworkConfig, TrainingSettings, habits."""
 
     network: dict[str, Any]
-    plan: dict[str, Any]
+    settings: dict[str, Any]
     habits: dict[str, Any]
 
 
@@ -107,22 +107,22 @@ def chosen(size: str, asked: Mapping[str, Any]) -> Choices:
     if size not in PRESETS:
         raise UnknownNameError("size", size, PRESETS)
     preset = PRESETS[size]
-    known = {*preset.network, *preset.habits, *(field.name for field in fields(TrainingPlan))}
+    known = {*preset.network, *preset.habits, *(field.name for field in fields(TrainingSettings))}
     for name in asked:
         if name not in known:
             raise UnknownNameError("training setting", name, known)
     given = {name: value for name, value in asked.items() if value is not None}
     network = {name: given.pop(name, value) for name, value in preset.network.items()}
     habits = {name: given.pop(name, value) for name, value in preset.habits.items()}
-    plan = {**preset.plan, **given}
+    settings = {**preset.settings, **given}
     if "ema_decay" in given:
         if "ema_halflife_images" in given:
             raise ParameterError(
                 "--ema-decay and --ema-halflife-images are two rules for one average; give one"
             )
-        plan["ema_halflife_images"] = None
+        settings["ema_halflife_images"] = None
     for name, images in (("steps", preset.images), ("warmup_steps", preset.warmup_images)):
         if images is not None and name not in given:
-            plan[name] = math.ceil(images / plan["batch"])
-    plan["max_gradient_norm"] = plan.get("max_gradient_norm", 1.0) or None
-    return Choices(network, plan, habits)
+            settings[name] = math.ceil(images / settings["batch"])
+    settings["max_gradient_norm"] = settings.get("max_gradient_norm", 1.0) or None
+    return Choices(network, settings, habits)

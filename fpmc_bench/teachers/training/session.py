@@ -57,7 +57,7 @@ class _Window:
 
 @dataclass
 class Session:
-    """One training from where it stands to the end of its plan.
+    """One training from where it stands to its last step.
 
     `test` are the dataset's test images, held out from every step; None where it has none.
     """
@@ -89,7 +89,7 @@ class Session:
             yield self.trainer.step
 
     def run(self, progress: Progress) -> None:
-        """Train to the end of the plan. ParameterError where the loss stops being finite."""
+        """Train to the last step. ParameterError where the loss stops being finite."""
         started = time.perf_counter()
         for step, loss in self.trainer.run():
             self._window.add(loss, time.perf_counter() - started)
@@ -109,7 +109,7 @@ class Session:
             files.teacher,
             trainer.average.state_dict(),
             trainer.config,
-            trainer.plan,
+            trainer.settings,
             dataset,
             trainer.source.fingerprint,
             trainer.step,
@@ -117,13 +117,13 @@ class Session:
         written = [files.teacher]
         if files.log.is_file():
             title = f"{files.teacher.stem}: {trainer.config.architecture} on {dataset}"
-            draw_log(files.log, files.curve, title, trainer.plan.batch)
+            draw_log(files.log, files.curve, title, trainer.settings.batch)
             written += [files.log, files.curve]
         files.checkpoint.unlink(missing_ok=True)
         return tuple(written)
 
     def _write_what_is_due(self, step: int) -> None:
-        last = step == self.trainer.plan.steps
+        last = step == self.trainer.settings.steps
 
         def due(every: int) -> bool:
             return every > 0 and (step % every == 0 or last)
@@ -152,13 +152,13 @@ class Session:
         return tuple(HeldOutError(sigma=sigma, mse=mse) for sigma, mse in errors.items())
 
     def _line(self, step: int, held_out: tuple[HeldOutError, ...]) -> LogLine:
-        plan, window = self.trainer.plan, self._window
-        pace = window.timed_steps * plan.batch / window.seconds if window.seconds else 0.0
+        settings, window = self.trainer.settings, self._window
+        pace = window.timed_steps * settings.batch / window.seconds if window.seconds else 0.0
         return LogLine(
             step=step,
-            images=step * plan.batch,
+            images=step * settings.batch,
             loss=window.losses / window.steps,
-            learning_rate=plan.learning_rate_at(step - 1),
+            learning_rate=settings.learning_rate_at(step - 1),
             images_per_second=round(pace, 2),
             held_out=held_out,
         )

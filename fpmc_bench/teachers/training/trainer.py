@@ -19,7 +19,7 @@ from fpmc_bench.fpmc.source import Source
 from fpmc_bench.teachers.training.batches import Batch, draw_batch
 from fpmc_bench.teachers.training.checkpoint import read_training, write_training
 from fpmc_bench.teachers.training.denoising_loss import edm_loss, posterior_mean
-from fpmc_bench.teachers.training.plan import TrainingPlan
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.training.sliced_dropout import SlicedDropout
 from fpmc_bench.teachers.training.team import Alone, Team
 from fpmc_bench.teachers.unet.config import NetworkConfig
@@ -27,17 +27,17 @@ from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
 
 class Trainer:
-    """A network, its moving average and its optimiser at one step of a plan.
+    """A network, its moving average and its optimiser at one step of a training.
 
-    Architecture, plan and training images determine every step; a checkpoint names all three. How
-    a batch is divided (among the processes of `team`, and in each into parts of at most
+    Architecture, settings and training images determine every step; a checkpoint names all three.
+    How a batch is divided (among the processes of `team`, and in each into parts of at most
     `part_images`) changes only the order of summation.
     """
 
     def __init__(
         self,
         config: NetworkConfig,
-        plan: TrainingPlan,
+        settings: TrainingSettings,
         source: Source,
         device: str = "cpu",
         *,
@@ -51,13 +51,13 @@ class Trainer:
                 f"the training images are {source.shape}"
             )
         self.team = team or Alone()
-        if plan.batch < self.team.world:
+        if settings.batch < self.team.world:
             raise ParameterError(
-                f"a batch of {plan.batch} can't be shared by {self.team.world} processes: every "
-                f"process needs an image; raise batch or start fewer"
+                f"a batch of {settings.batch} can't be shared by {self.team.world} processes: "
+                f"every process needs an image; raise batch or start fewer"
             )
-        torch.manual_seed(plan.seed)
-        self.config, self.plan, self.step = config, plan, 0
+        torch.manual_seed(settings.seed)
+        self.config, self.settings, self.step = config, settings, 0
         self.device = torch.device(device)
         self.source = source
         self.network = EDMPrecond(config).to(self.device)
@@ -66,39 +66,39 @@ class Trainer:
         self.average.eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(),
-            lr=plan.learning_rate,
-            betas=(0.9, plan.adam_beta2),
-            weight_decay=plan.weight_decay,
+            lr=settings.learning_rate,
+            betas=(0.9, settings.adam_beta2),
+            weight_decay=settings.weight_decay,
         )
         rank, world = self.team.rank, self.team.world
-        self._rows = slice(plan.batch * rank // world, plan.batch * (rank + 1) // world)
-        self._part_images = part_images or plan.batch
+        self._rows = slice(settings.batch * rank // world, settings.batch * (rank + 1) // world)
+        self._part_images = part_images or settings.batch
         self._upcoming: tuple[int, Batch] | None = None
         self._source_there: Source | None = None
 
     def run(self, until: int | None = None) -> Iterator[tuple[int, float]]:
-        """Train up to step `until` (None: the plan's last); yields (steps done, loss) after each.
+        """Train up to step `until` (None: the last); yields (steps done, loss) after each.
 
         Raises ParameterError, before anyone could save the ruined weights, when the loss or the
         gradient stops being finite.
         """
-        last = self.plan.steps if until is None else min(until, self.plan.steps)
+        last = self.settings.steps if until is None else min(until, self.settings.steps)
         while self.step < last:
             loss, gradient = self._one_step()
             for what, value in (("loss", loss), ("gradient's norm", gradient)):
                 if not math.isfinite(value):
                     raise ParameterError(
                         f"the training {what} became {value} at step {self.step}: lower "
-                        f"learning_rate, now {self.plan.learning_rate:g}"
+                        f"learning_rate, now {self.settings.learning_rate:g}"
                     )
             self.step += 1
             yield self.step, loss
 
     def _one_step(self) -> tuple[float, float]:
         """Loss and norm of the gradient of the whole batch, before clipping."""
-        plan, batch = self.plan, self._batch()
+        settings, batch = self.settings, self._batch()
         for group in self.optimizer.param_groups:
-            group["lr"] = plan.learning_rate_at(self.step)
+            group["lr"] = settings.learning_rate_at(self.step)
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.device)
@@ -106,10 +106,10 @@ class Trainer:
             loss = loss + self._backward(batch, slice(start, start + self._part_images))
         loss = self._add_up(loss)
         parameters = list(self.network.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(parameters, plan.max_gradient_norm or math.inf)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.max_gradient_norm or math.inf)
         self.optimizer.step()
         self._update_average()
-        if self.step + 1 < plan.steps:
+        if self.step + 1 < settings.steps:
             # on a GPU, drawn while it computes: the line below waits for it
             self._upcoming = (self.step + 1, self._drawn(self.step + 1))
         loss_value, norm_value = torch.stack([loss, norm]).tolist()
@@ -121,7 +121,7 @@ class Trainer:
         return self._drawn(self.step)
 
     def _drawn(self, step: int) -> Batch:
-        return draw_batch(self.plan, self.source, step, self._rows)
+        return draw_batch(self.settings, self.source, step, self._rows)
 
     def _backward(self, batch: Batch, part: slice) -> Tensor:
         """Add a part's share of the gradient; its share of the loss, a scalar."""
@@ -134,16 +134,16 @@ class Trainer:
         rows = slice(first, first + len(x))
         torch.manual_seed(batch.dropout_seed)  # dropout draws from the global generator
         with ExitStack() as stack:
-            if self.device.type != "cpu" or len(x) < self.plan.batch:
-                stack.enter_context(SlicedDropout(rows, self.plan.batch))
-            if self.plan.precision == "bf16":
+            if self.device.type != "cpu" or len(x) < self.settings.batch:
+                stack.enter_context(SlicedDropout(rows, self.settings.batch))
+            if self.settings.precision == "bf16":
                 stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
-            loss = edm_loss(self.network, z, sigma, target) * (len(x) / self.plan.batch)
+            loss = edm_loss(self.network, z, sigma, target) * (len(x) / self.settings.batch)
         loss.backward()
         return loss.detach()
 
     def _target(self, x: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
-        threshold = self.plan.stable_target_sigma
+        threshold = self.settings.stable_target_sigma
         if threshold is None or not bool((noisiest := sigma >= threshold).any()):
             return x
         target = x.clone()
@@ -171,7 +171,7 @@ class Trainer:
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        decay = self.plan.ema_decay_at(self.step)
+        decay = self.settings.ema_decay_at(self.step)
         for slow, fast in zip(self.average.parameters(), self.network.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
 
@@ -179,7 +179,7 @@ class Trainer:
         """All that determines the steps, as JSON."""
         return {
             "config": self.config.model_dump(mode="json"),
-            "plan": asdict(self.plan),
+            "plan": asdict(self.settings),
             "training_images": self.source.fingerprint,
         }
 
@@ -192,7 +192,7 @@ class Trainer:
         write_training(path, self.network, self.average, self.optimizer, card)
 
     def load(self, path: Path) -> dict[str, Any]:
-        """Continue from a file written by `save` for the same network, plan and images.
+        """Continue from a file written by `save` for the same network, settings and images.
 
         Returns its notes. Raises CheckpointError naming what differs, or what else is wrong with
         the file.

@@ -1,4 +1,4 @@
-"""TrainingPlan: what, besides data and network, determines the weights of a teacher."""
+"""TrainingSettings: what, besides data and network, determines the weights of a teacher."""
 
 import math
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ EMA_RAMP_UP = 0.05
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
-    """Settings of one training. A field that comes later needs a default: files hold old plans.
+class TrainingSettings:
+    """Settings of one training. A field that comes later needs a default: files hold old ones.
 
     `sigma_log_mean`, `sigma_log_std`: ln(sigma) is normal (EDM, table 1: -1.2, 1.2). The default
     is wider than EDM's because the suites measure teachers up to sigma 80, which EDM's

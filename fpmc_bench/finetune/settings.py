@@ -1,4 +1,4 @@
-"""FinetunePlan: what, besides base, source and teacher, determines fine-tuned weights."""
+"""FinetuneSettings: what, besides base, source and teacher, determines fine-tuned weights."""
 
 import math
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ POSITIVE = (
 
 
 @dataclass(frozen=True)
-class FinetunePlan:
+class FinetuneSettings:
     """Settings of one fine-tuning; `benchmarks/finetune_sweep.py` moves them one at a time.
 
     `axes`: what is learned, log q, log r or both. `kernels`: "free" vectors, or one pair "shared"
