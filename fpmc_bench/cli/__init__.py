@@ -28,7 +28,7 @@ COMMANDS = {
 }
 
 
-OTHERS_WAIT_SECONDS = 3
+OTHERS_WAIT_SECONDS = 8
 
 
 class LazyGroup(click.Group):
