@@ -16,8 +16,8 @@ from fpmc_bench.engine.streaming import Posterior, stream
 from fpmc_bench.fpmc.source import Source
 
 TOLERANCE = 6e-5
-"""Of the mean, as `mean_error` reckons it. That is an error's size and not its bound: searches found
-up to 1.5 times as much, and 1e-4 is promised."""
+"""Of the mean, as `mean_error` reckons it. That is an error's size and not its bound: searches
+found up to 1.5 times as much, and 1e-4 is promised."""
 
 LARGEST_LOGIT_ERROR = 0.3
 """Beyond this the weights found are themselves no guide to how wrong they are."""
