@@ -68,8 +68,8 @@ def load_problem(data: Path | None, images: int, queries: int, side_px: int, see
     """Queries are made of images that follow the source's, or of held-out photos."""
     if data is None:
         return Problem.of(*photo_images(images, queries, side_px), seed)
-    levels = edm_images(data, images + queries)
-    return Problem.of(levels[:images], levels[images:], seed)
+    codes = edm_images(data, images + queries)
+    return Problem.of(codes[:images], codes[images:], seed)
 
 
 def compare(

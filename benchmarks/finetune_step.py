@@ -53,8 +53,8 @@ def measure(side_px: int, batch: int, images: int, budget_bytes: int) -> dict[st
     """Of a value and its gradients; the peak is that of the whole process."""
     generator = torch.Generator().manual_seed(0)
     shape = (images, 3, side_px, side_px)
-    levels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-    source, pixels = Source(levels), side_px**2
+    codes = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    source, pixels = Source(codes), side_px**2
     queries = source.chunk(0, batch, "cpu", torch.float32)[0]
     queries = queries + torch.randn(queries.shape, generator=generator)
     rows = torch.arange(batch, images)
@@ -71,7 +71,7 @@ def measure(side_px: int, batch: int, images: int, budget_bytes: int) -> dict[st
     seconds = time.perf_counter() - started
     status = Path("/proc/self/status").read_text().splitlines()
     peak = int(next(line for line in status if line.startswith("VmHWM:")).split()[1]) / 1024
-    return {"seconds": seconds, "peak_mib": peak, "source_mib": levels.nbytes / 2**20}
+    return {"seconds": seconds, "peak_mib": peak, "source_mib": codes.nbytes / 2**20}
 
 
 if __name__ == "__main__":

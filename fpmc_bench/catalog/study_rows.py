@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpmc_bench.catalog.augmentations import make_augmentation
+from fpmc_bench.catalog.context import grid_of
 from fpmc_bench.catalog.entries import select_entries
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.registry import Registry
-from fpmc_bench.diffusion.sigmas import sigma_grid
 from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.errors import ParameterError, UnknownNameError, UsageError
@@ -80,10 +80,9 @@ def measured_suite(study: Study, suite: Suite) -> Suite:
 
 def nearest_levels(suite: Suite, sigmas: Sequence[float]) -> tuple[int, ...]:
     """Those of the suite's noise levels that are nearest to `sigmas`, in the order of the grid."""
-    grid = suite.sigmas
-    levels = sigma_grid(grid.steps, grid.smin, grid.smax, grid.rho).log().tolist()
+    grid = grid_of(suite.sigmas)
     found = {
-        min(range(len(levels)), key=lambda level: abs(levels[level] - math.log(sigma)))
+        min(range(len(grid)), key=lambda level: abs(math.log(grid[level]) - math.log(sigma)))
         for sigma in sigmas
     }
     return tuple(sorted(found))

@@ -16,7 +16,7 @@ from fpmc_bench.cli.common import (
 
 if TYPE_CHECKING:
     from fpmc_bench.engine import Arithmetic
-    from fpmc_bench.jobs.bench import Ceilings, Speed
+    from fpmc_bench.jobs.bench import Peaks, Speed
 
 
 @click.command()
@@ -53,7 +53,7 @@ def bench(
     """Time the denoisers of SUITE on its training images.
 
     For each entry and noise level: microseconds per (query, source image) pair, queries per
-    second, peak working memory, and the shares of this machine's own ceilings, a large float32
+    second, peak working memory, and the shares of this machine's own peaks, a large float32
     matrix product and a large copy, that its counted operations and bytes reach.
     """
     import torch
@@ -64,7 +64,7 @@ def bench(
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.plan import make_plan
     from fpmc_bench.harness.processes import join_processes
-    from fpmc_bench.jobs.bench import measure_ceilings, measure_suite
+    from fpmc_bench.jobs.bench import measure_peaks, measure_suite
 
     registry = registry_with_warnings()
     whole = load_suite(suite, registry=registry)
@@ -72,12 +72,12 @@ def bench(
     device = join_processes(given.device).device
     plan = make_plan(chosen, registry, device, places)
     settings = EngineSettings(given.memory_budget)
-    ceilings = measure_ceilings(device)
+    peaks = measure_peaks(device)
     total = len(plan.contestants) * min(levels, len(plan.context.sigmas))
     with using(settings), tqdm(total=total, desc="bench", leave=False) as bar:
         speeds = measure_suite(
             plan,
-            ceilings,
+            peaks,
             levels=levels,
             queries=queries,
             repetitions=repetitions,
@@ -85,13 +85,13 @@ def bench(
         )
     arithmetic = settings.arithmetic_on(device)
     if as_json:
-        print_json(_as_json(speeds, ceilings, arithmetic, device, torch.get_num_threads()))
+        print_json(_as_json(speeds, peaks, arithmetic, device, torch.get_num_threads()))
         return
     click.echo(_table(speeds))
     click.echo(
         f"\n{queries} queries at once, {speeds[0].source_images} source images, {device}, "
-        f"{torch.get_num_threads()} threads. Ceilings: {ceilings.product_gflops:.0f} GFLOP/s in "
-        f"float32 products, {ceilings.bandwidth_gbytes:.0f} GB/s in copies. Beside one multiply-"
+        f"{torch.get_num_threads()} threads. Peaks: {peaks.product_gflops:.0f} GFLOP/s in "
+        f"float32 products, {peaks.bandwidth_gbytes:.0f} GB/s in copies. Beside one multiply-"
         f"add of such a product, adding rows costs {arithmetic.addition:g} and an exact bfloat16 "
         f"product {arithmetic.split_multiply_add:g}."
     )
@@ -136,12 +136,12 @@ def _percent(fraction: float | None) -> str:
 
 
 def _as_json(
-    speeds: "list[Speed]", ceilings: "Ceilings", arithmetic: "Arithmetic", device: str, threads: int
+    speeds: "list[Speed]", peaks: "Peaks", arithmetic: "Arithmetic", device: str, threads: int
 ) -> dict[str, object]:
     return {
         "device": device,
         "threads": threads,
-        "ceilings": asdict(ceilings),
+        "peaks": asdict(peaks),
         "arithmetic": arithmetic.describe(),
         "speeds": [
             asdict(speed)

@@ -22,15 +22,15 @@ def heun_sample(
     Raises InputError where sigmas are none, not positive or not strictly descending, and whatever
     the denoiser raises.
     """
-    levels = [float(sigma) for sigma in sigmas]
-    if not levels or any(a <= b for a, b in zip(levels, [*levels[1:], 0.0], strict=True)):
-        raise InputError(f"sigmas must be positive and strictly descending, got {levels}")
+    grid = [float(sigma) for sigma in sigmas]
+    if not grid or any(a <= b for a, b in zip(grid, [*grid[1:], 0.0], strict=True)):
+        raise InputError(f"sigmas must be positive and strictly descending, got {grid}")
 
     def slope(z: Tensor, sigma: float) -> Tensor:
         return (z - denoiser(z.to(noise.dtype), sigma).double()) / sigma
 
-    z = noise.double() * levels[0]
-    for sigma, following in zip(levels, [*levels[1:], 0.0], strict=True):
+    z = noise.double() * grid[0]
+    for sigma, following in zip(grid, [*grid[1:], 0.0], strict=True):
         step = following - sigma
         d = slope(z, sigma)
         proposal = z + step * d

@@ -36,8 +36,8 @@ class RunningSoftmax:
         floored: bool = True,
     ) -> "RunningSoftmax":
         """Nothing seen yet, [M,b]: energies like `like`, on its device, and weights of `dtype`."""
-        ceiling = torch.finfo(like.dtype).max
-        minimum = like.new_full((estimators, queries), ceiling)
+        largest = torch.finfo(like.dtype).max
+        minimum = like.new_full((estimators, queries), largest)
         return cls(minimum, torch.zeros_like(minimum, dtype=dtype), floored)
 
     def update(self, energies: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """bench: every entry of a suite at a few noise levels, beside what the machine can do.
 
-Times are medians, because a shared machine is now and then slow; ceilings are the best of several
+Times are medians, because a shared machine is now and then slow; peaks are the best of several
 tries, because they say what is possible.
 """
 
@@ -28,7 +28,7 @@ SAMPLING_SECONDS = 1e-3
 
 
 @dataclass(frozen=True)
-class Ceilings:
+class Peaks:
     """What this machine reaches with all its threads, or its GPU."""
 
     product_gflops: float
@@ -39,7 +39,7 @@ class Ceilings:
 
 @dataclass(frozen=True)
 class Speed:
-    """One denoiser at one noise level. Fractions are of `Ceilings`; None where not an FPMC."""
+    """One denoiser at one noise level. Fractions are of `Peaks`; None where not an FPMC."""
 
     denoiser: str
     sigma: float
@@ -62,7 +62,7 @@ class Speed:
         return self.queries / self.seconds
 
 
-def measure_ceilings(device: str, repetitions: int = 5) -> Ceilings:
+def measure_peaks(device: str, repetitions: int = 5) -> Peaks:
     """Time one large product and one large copy."""
     size, copied_bytes = 2048, 2**28
     matrix = torch.rand(size, size, device=device)
@@ -70,12 +70,12 @@ def measure_ceilings(device: str, repetitions: int = 5) -> Ceilings:
     target = torch.empty_like(source)
     product = min(_times(lambda: matrix @ matrix, device, repetitions))
     copy = min(_times(lambda: target.copy_(source), device, repetitions))
-    return Ceilings(2 * size**3 / product / 1e9, 2 * copied_bytes / copy / 1e9)
+    return Peaks(2 * size**3 / product / 1e9, 2 * copied_bytes / copy / 1e9)
 
 
 def measure_suite(
     plan: Plan,
-    ceilings: Ceilings,
+    peaks: Peaks,
     *,
     levels: int,
     queries: int,
@@ -95,7 +95,7 @@ def measure_suite(
                     built,
                     contestant.name,
                     sigma,
-                    ceilings,
+                    peaks,
                     queries=queries,
                     repetitions=repetitions,
                 )
@@ -108,7 +108,7 @@ def measure_speed(
     built: BuiltDenoiser,
     name: str,
     sigma: float,
-    ceilings: Ceilings,
+    peaks: Peaks,
     *,
     queries: int,
     repetitions: int,
@@ -135,8 +135,8 @@ def measure_speed(
         way = way_of(prepared.model)
         path, work = way.path(prepared), way.work(prepared)
         pairs_per_second = queries * len(source) / seconds
-        product_fraction = work.operations * pairs_per_second / ceilings.product_gflops / 1e9
-        bandwidth_fraction = work.bytes * pairs_per_second / ceilings.bandwidth_gbytes / 1e9
+        product_fraction = work.operations * pairs_per_second / peaks.product_gflops / 1e9
+        bandwidth_fraction = work.bytes * pairs_per_second / peaks.bandwidth_gbytes / 1e9
     return Speed(
         name,
         sigma,

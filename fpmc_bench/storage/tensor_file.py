@@ -30,7 +30,7 @@ DTYPES = {
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Extent:
     """Where in the file a tensor begins, in bytes, and what it is."""
 
     start: int
@@ -98,7 +98,7 @@ class TensorFile(Mapping[str, Tensor]):
             raise ValueError("its header is no JSON object")
         return header, 8 + length
 
-    def _place(self, entry: Any, start: int) -> _Place:
+    def _place(self, entry: Any, start: int) -> _Extent:
         shape, (first, end) = tuple(entry["shape"]), entry["data_offsets"]
         if entry["dtype"] not in DTYPES:
             raise ValueError(f"it holds numbers of type {entry['dtype']!r:.20}")
@@ -110,7 +110,7 @@ class TensorFile(Mapping[str, Tensor]):
             raise ValueError("its header names places outside of it")
         if end - first != math.prod(shape) * dtype.itemsize:
             raise ValueError("its header gives a tensor another size than its shape has")
-        return _Place(start + first, shape, dtype)
+        return _Extent(start + first, shape, dtype)
 
 
 def _metadata(header: dict[str, Any]) -> dict[str, str]:

@@ -61,8 +61,8 @@ class NetworkTeacher:
         check_query(z, sigma, self.shape)
         weight = next(self.network.parameters())
         # the cast differentiates, so that a float64 z gets float64 gradients
-        levels = torch.full((len(z),), sigma, dtype=weight.dtype, device=weight.device)
-        denoised: Tensor = self.network(z.to(weight), levels)
+        sigmas = torch.full((len(z),), sigma, dtype=weight.dtype, device=weight.device)
+        denoised: Tensor = self.network(z.to(weight), sigmas)
         return denoised.to(z)
 
 

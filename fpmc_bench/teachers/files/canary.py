@@ -31,10 +31,10 @@ def answers(network: EDMPrecond, sigmas: Sequence[float]) -> Tensor:
     config = network.config
     shape = (config.channels, config.side_px, config.side_px)
     noise = unit_noise(0, "canary", range(len(sigmas)), shape)
-    levels = torch.tensor(sigmas, dtype=torch.float32)
-    spread = torch.sqrt(levels**2 + config.sigma_data**2).reshape(-1, 1, 1, 1)
+    noise_levels = torch.tensor(sigmas, dtype=torch.float32)
+    spread = torch.sqrt(noise_levels**2 + config.sigma_data**2).reshape(-1, 1, 1, 1)
     # one at a time, so that the order of summation doesn't depend on how many there are
-    pairs = zip(noise * spread, levels, strict=True)
+    pairs = zip(noise * spread, noise_levels, strict=True)
     return torch.cat([network(z[None], sigma[None]) for z, sigma in pairs])
 
 
