@@ -42,6 +42,34 @@ denoiser = "pspc-flex"
 params = {thresholds = [1.0, 0.8, 0.5, 0.5]}
 """
 
+TRAIN_ONLY = """
+    from dataclasses import dataclass
+    from typing import ClassVar
+    import numpy as np
+    import torch
+    from fpmc_bench import hookimpl
+    from fpmc_bench.contracts import FileDataset, StoredImages
+
+    @dataclass(frozen=True)
+    class TrainOnly(FileDataset):
+        '''Images without a test split, from a .npy file of uint8 levels [N,C,H,W].'''
+        name: ClassVar[str] = "train-only"
+        citation: ClassVar[str] = "none"
+        expects: ClassVar[str] = "a .npy file"
+
+        @property
+        def splits(self):
+            return ("train",)
+
+        def images(self, path, split):
+            assert split == "train"
+            return StoredImages(torch.from_numpy(np.load(path)), scale=1 / 8)
+
+    @hookimpl
+    def fpmc_datasets():
+        return [TrainOnly]
+"""
+
 
 def write_suite(folder: Path, *extra_entries: str) -> Path:
     """The small suite, with more entries (TOML tables) at its end."""
@@ -60,6 +88,13 @@ def write_plugin(folder: Path, name: str, code: str, version: str = "1.0") -> Pa
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "entry_points.txt").write_text(f"[fpmc_bench]\n{module} = {module}\n")
     return folder
+
+
+def write_train_only(folder: Path) -> None:
+    """The dataset "train-only": its plugin, in `site`, and 60 images of noise, `levels.npy`."""
+    write_plugin(folder / "site", "train-only", TRAIN_ONLY)
+    levels = np.random.default_rng(0).integers(0, 17, (60, 1, 8, 8), dtype=np.uint8)
+    np.save(folder / "levels.npy", levels)
 
 
 def environment(*paths: Path) -> dict[str, str]:

@@ -129,6 +129,13 @@ def test_tune_refuses_what_has_nothing_to_tune(tmp_path: Path) -> None:
     assert "no parameter to tune" in done.stderr
 
 
+def test_tune_refuses_weights_that_no_entry_asks_for(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    done = fpmc_bench("tune", suite, "--weights", "mine=mine.safetensors", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Unknown weights 'mine'" in done.stderr
+
+
 def test_leaderboard_renders_what_the_run_showed(tmp_path: Path) -> None:
     suite = write_suite(tmp_path)
     arguments = ("run", suite, "-d", "optimal", "--items", "4", "--run-dir", "run")

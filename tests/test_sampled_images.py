@@ -7,38 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runs import figures, fpmc_bench, write_plugin, write_suite
+from runs import figures, fpmc_bench, write_suite, write_train_only
 
 from fpmc_bench import heun_sample, load_teacher, sigma_grid
 from fpmc_bench.diffusion.noise import unit_noise
 
-TRAIN_ONLY = """
-    from dataclasses import dataclass
-    from typing import ClassVar
-    import numpy as np
-    import torch
-    from fpmc_bench import hookimpl
-    from fpmc_bench.contracts import FileDataset, StoredImages
-
-    @dataclass(frozen=True)
-    class TrainOnly(FileDataset):
-        '''Images without a test split, from a .npy file of uint8 levels [N,C,H,W].'''
-        name: ClassVar[str] = "train-only"
-        citation: ClassVar[str] = "none"
-        expects: ClassVar[str] = "a .npy file"
-
-        @property
-        def splits(self):
-            return ("train",)
-
-        def images(self, path, split):
-            assert split == "train"
-            return StoredImages(torch.from_numpy(np.load(path)), scale=1 / 8)
-
-    @hookimpl
-    def fpmc_datasets():
-        return [TrainOnly]
-"""
 FUNCTION = """
     from torch.nn.functional import avg_pool2d
 
@@ -52,9 +25,7 @@ FUNCTION = """
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plugin, its file and the suite."""
     folder = tmp_path_factory.mktemp("held-out")
-    write_plugin(folder / "site", "train-only", TRAIN_ONLY)
-    levels = torch.randint(0, 17, (60, 1, 8, 8), generator=torch.Generator().manual_seed(0))
-    np.save(folder / "levels.npy", levels.to(torch.uint8).numpy())
+    write_train_only(folder)
     suite = write_suite(folder)
     suite.write_text(suite.read_text().replace('name = "digits"', 'name = "train-only"'))
     return folder

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from runs import fpmc_bench, write_plugin
+from runs import fpmc_bench, write_train_only
 from trainings import PLAN, SMALL, TINY, assert_close, call, train, weights_after
 
 from fpmc_bench import load_dataset, load_teacher
@@ -178,36 +178,14 @@ def test_another_plan_s_checkpoint_and_a_finished_teacher_stay(alone: Path, tmp_
 
 def test_held_out_errors_need_held_out_images(tmp_path: Path) -> None:
     """Asked for where there are none they are refused; a size that has them does without."""
-    plugin = write_plugin(
-        tmp_path / "plugin",
-        "trainonly",
-        """
-        from dataclasses import dataclass
-        from typing import ClassVar
-        import torch
-        from fpmc_bench import hookimpl
-        from fpmc_bench.contracts import FileDataset, StoredImages
-        @dataclass(frozen=True)
-        class TrainOnly(FileDataset):
-            name: ClassVar[str] = "trainonly"
-            citation: ClassVar[str] = "none"
-            expects: ClassVar[str] = "anything"
-            @property
-            def splits(self):
-                return ("train",)
-            def images(self, path, split):
-                return StoredImages(torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8))
-        @hookimpl
-        def fpmc_datasets():
-            return [TrainOnly]
-        """,
-    )
+    write_train_only(tmp_path)
     out = tmp_path / "a.safetensors"
-    arguments = ["teacher", "train", "trainonly", "--data", f"trainonly={tmp_path}", *SMALL]
+    arguments = ["teacher", "train", "train-only"]
+    arguments += ["--data", f"train-only={tmp_path / 'levels.npy'}", *SMALL]
     for more, status in ((["--held-out-every", "2"], 2), (["--size", "small"], 0)):
-        done = fpmc_bench(*arguments, "--out", out, *more, cwd=tmp_path, paths=(plugin,))
+        done = fpmc_bench(*arguments, "--out", out, *more, cwd=tmp_path, paths=(tmp_path / "site",))
         assert done.returncode == status, done.stderr
-        assert ("'trainonly' has no test images" in done.stderr) == (status == 2)
+        assert ("'train-only' has no test images" in done.stderr) == (status == 2)
     assert out.exists()
 
 

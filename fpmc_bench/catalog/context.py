@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset, missing_dataset
+from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registered, Registry
 from fpmc_bench.catalog.teachers import is_function, is_path, load_teacher, missing_teacher
@@ -72,9 +73,10 @@ def load_context(
     """Load what a suite's entries share; raises UsageError and its kin on any fault.
 
     `places` say where files are that the user keeps, and may put another network in a teacher's
-    role. What is missing is listed all at once, before anything is loaded.
+    role. What is missing is listed all at once, before anything is loaded. The context's suite says
+    names where `suite` says paths, and its places know them.
     """
-    places = places or Places()
+    suite, places = without_places(suite, registry, places or Places())
     _refuse_unknown(registry, places)
     names = _teacher_names(suite, places)
     _refuse_missing(suite, names, registry, places)

@@ -11,7 +11,6 @@ from fpmc_bench.catalog.augmentations import PlannedSource, plan_source
 from fpmc_bench.catalog.built import BuiltDenoiser, assemble
 from fpmc_bench.catalog.code import origin_of
 from fpmc_bench.catalog.context import Context, load_context
-from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
@@ -119,8 +118,7 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
     `places` say where files are that the user keeps, and may put another network in a teacher's
     role. What is missing is listed all at once, before anything is loaded.
     """
-    named, places = without_places(suite, registry, places or Places())
-    return plan_entries(load_context(named, registry, device, places))
+    return plan_entries(load_context(suite, registry, device, places))
 
 
 def plan_entries(context: Context) -> Plan:

@@ -16,8 +16,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from fpmc_bench.catalog.context import load_context
-from fpmc_bench.catalog.entries import named_selections, without_places
+from fpmc_bench.catalog.entries import named_selections
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.study_rows import PlannedRow, measured_suite, planned_rows
@@ -27,7 +26,7 @@ from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.plan import Plan, plan_entries
+from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
@@ -108,8 +107,7 @@ class StudyJob:
         suite = measured_suite(self.study, self.suite)
         entries = {one.base.name: one.base.model_dump() for one in rows}
         suite = suite.replaced(entries=list(entries.values()))
-        named, places = without_places(suite, self.registry, places)
-        return plan_entries(load_context(named, self.registry, device, places))
+        return make_plan(suite, self.registry, device, places)
 
     def _measure(
         self, rows: Sequence[PlannedRow], bases: Plan, processes: Processes, stopped: Sequence[str]
