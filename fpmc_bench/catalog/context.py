@@ -15,6 +15,7 @@ from fpmc_bench.documents.protocols import ROLES, Role
 from fpmc_bench.documents.suite import SigmaGrid, Suite
 from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.images.notices import notice
 from fpmc_bench.teachers.sensitivity import SensitivityMaps
 
 
@@ -83,6 +84,7 @@ def load_context(
     dataset = load_dataset(
         suite.dataset.name, suite.dataset.params, places=places, registry=registry
     )
+    _say_what_is_shared(dataset)
     if dataset.test is not None and suite.items > len(dataset.test):
         raise UsageError(
             f"suite '{suite.name}' asks for {suite.items} items, but the test split of "
@@ -141,6 +143,15 @@ def _refuse_missing(
             missing.append(missing_teacher(registry.items["teachers"][name].item, places, role))
     if found := [one for one in missing if one]:
         raise MissingFilesError(found)
+
+
+def _say_what_is_shared(dataset: LoadedDataset) -> None:
+    """A notice of test images that a method may simply have remembered."""
+    if dataset.test is not None and (shared := dataset.test_images_in_train):
+        notice(
+            f"dataset '{dataset.name}': {shared} of {len(dataset.test)} test images are training "
+            f"images too, pixel for pixel; errors on these measure no generalization"
+        )
 
 
 def _refuse_alike(tuning: TeacherModel, evaluation: TeacherModel) -> None:

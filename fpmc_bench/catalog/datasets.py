@@ -12,6 +12,7 @@ from fpmc_bench.contracts import Dataset, FileDataset, Split
 from fpmc_bench.errors import InputError, MissingFilesError
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.images.twins import shared_images
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class LoadedDataset:
     @cached_property
     def fingerprint(self) -> str:
         return f"{self.train.fingerprint}/{self.test.fingerprint if self.test else None}"
+
+    @cached_property
+    def test_images_in_train(self) -> int:
+        """How many test images are training images too, in every value."""
+        return 0 if self.test is None else shared_images(self.test.images, self.train.images)
 
 
 def load_dataset(

@@ -26,12 +26,17 @@ def data() -> None:
               help="Where the contact sheet goes [default: DATASET.png].")  # fmt: skip
 @json_option
 def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool) -> None:
-    """Count the images of DATASET, hash them, and put some on a contact sheet."""
+    """Count the images of DATASET, hash them, and put some on a contact sheet.
+
+    "repeated" are images that equal an earlier one of their split; "in train" test images that are
+    training images too, pixel for pixel.
+    """
     from tabulate import tabulate
 
     from fpmc_bench.catalog.datasets import load_dataset
     from fpmc_bench.catalog.places import Places
     from fpmc_bench.images.contact_sheet import write_contact_sheet
+    from fpmc_bench.images.twins import repeated_images
 
     registry = registry_with_warnings()
     places = Places.given(data)
@@ -40,7 +45,13 @@ def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool)
     if loaded.test:
         splits["test"] = loaded.test
     facts = [
-        {"split": split, **_facts(source), **_labels(registry, places, dataset, split)}
+        {
+            "split": split,
+            **_facts(source),
+            **_labels(registry, places, dataset, split),
+            "repeated": repeated_images(source.images),
+            **({"in train": loaded.test_images_in_train} if split == "test" else {}),
+        }
         for split, source in splits.items()
     ]
     sheet = sheet or Path(f"{dataset}.png")
@@ -75,7 +86,7 @@ def _labels(registry: "Registry", places: "Places", dataset: str, split: "Split"
     """How many images each class has, where the files say so."""
     from fpmc_bench.catalog.parameters import make_plugin
     from fpmc_bench.contracts import FileDataset
-    from fpmc_bench.images.files import label_counts
+    from fpmc_bench.images.labels import label_counts
 
     plugin = make_plugin(registry.get("datasets", dataset).item)
     place = places.find("data", dataset)
@@ -113,13 +124,18 @@ def fetch(dataset: str, folder: Path, url: str | None, sha256: str | None) -> No
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--side-px", type=click.IntRange(min=1), default=64, show_default=True,
               help="Height and width of the small images.")  # fmt: skip
-def prepare(folder: Path, out: Path, side_px: int) -> None:
+@click.option("--skip-damaged", is_flag=True,
+              help="Leave out pictures that can't be used, and say which.")  # fmt: skip
+def prepare(folder: Path, out: Path, side_px: int, skip_damaged: bool) -> None:
     """Make a zip OUT of small square images of the pictures in FOLDER.
 
-    Each is cropped to the square in its middle and resized with a Lanczos filter; the same
-    pictures always give the same bytes.
+    Each is turned upright as its EXIF orientation says, cropped to the square in its middle and
+    resized with a Lanczos filter; the same pictures always give the same bytes.
     """
     from fpmc_bench.images.prepare import prepare_zip
 
-    count = prepare_zip(folder, out, side_px)
-    click.echo(f"wrote {out}: {count} images of {side_px}x{side_px} pixels")
+    done = prepare_zip(folder, out, side_px, skip_damaged=skip_damaged)
+    for reason in done.left_out:
+        click.echo(f"left out: {reason}", err=True)
+    left_out = f"; {len(done.left_out)} pictures were left out" if done.left_out else ""
+    click.echo(f"wrote {out}: {done.images} images of {side_px}x{side_px} pixels{left_out}")

@@ -3,33 +3,74 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import TypeVar
 
+from PIL import Image
 from tqdm import tqdm
 
+from fpmc_bench.errors import InputError
+from fpmc_bench.images.decoding import opened
 from fpmc_bench.images.files import ImageFiles
 
 AT_ONCE = 64
-"""Images whose contents are held together."""
+"""Images that are decoded together, unless that would take more than"""
+BYTES_AT_ONCE = 2**28
+BYTES_OF_A_PIXEL = 14
+"""With all copies that are made on the way from a file to its codes."""
 
 Result = TypeVar("Result")
 
 
 def in_threads(
-    files: ImageFiles, work: Callable[[str, bytes], Result], label: str
-) -> Iterator[Result]:
-    """`work(name, content)` of every image, in order; raises what it raises.
+    files: ImageFiles, work: Callable[[str, Image.Image], Result], label: str
+) -> Iterator[Result | InputError]:
+    """`work(name, opened image)` of every image, in order, or the InputError with which it ended.
 
     With a progress bar of the main process, where there is a terminal.
     """
-    contents = files.contents()
+
+    def attempt(name: str, image: Image.Image | InputError) -> Result | InputError:
+        if isinstance(image, InputError):
+            return image
+        try:
+            return work(name, image)
+        except InputError as error:
+            return error
+
     hidden = True if os.environ.get("RANK", "0") != "0" else None
     with (
         ThreadPoolExecutor() as threads,
         tqdm(total=len(files.names), desc=label, unit="image", disable=hidden, leave=False) as bar,
     ):
-        while batch := list(islice(contents, AT_ONCE)):
-            for result in threads.map(work, *zip(*batch, strict=True)):
+        for batch in _batches(files):
+            for result in threads.map(attempt, *zip(*batch, strict=True)):
                 yield result
                 bar.update()
+
+
+def _batches(files: ImageFiles) -> Iterator[list[tuple[str, Image.Image | InputError]]]:
+    """Names to show, each with its image, not decoded yet, or with what is wrong with it."""
+    batch: list[tuple[str, Image.Image | InputError]] = []
+    held = 0
+    with files.reader() as read:
+        for name in files.names:
+            shown, image, size = _opened(files.shown(name), name, read)
+            if batch and (len(batch) == AT_ONCE or held + size > BYTES_AT_ONCE):
+                yield batch
+                batch, held = [], 0
+            batch.append((shown, image))
+            held += size
+    if batch:
+        yield batch
+
+
+def _opened(
+    shown: str, name: str, read: Callable[[str], bytes]
+) -> tuple[str, Image.Image | InputError, int]:
+    """(name to show, image or error, the bytes that it will take)."""
+    try:
+        content = read(name)
+        image = opened(content, shown)
+    except InputError as error:
+        return shown, error, 0
+    return shown, image, len(content) + image.width * image.height * BYTES_OF_A_PIXEL

@@ -3,25 +3,39 @@
 import io
 import json
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from fpmc_bench.errors import InputError
-from fpmc_bench.images.decoding import codes, opened
-from fpmc_bench.images.files import LABELS_FILE, image_files
+from fpmc_bench.images.decoding import codes
+from fpmc_bench.images.files import image_files
 from fpmc_bench.images.in_threads import in_threads
+from fpmc_bench.images.labels import LABELS_FILE
 from fpmc_bench.storage.atomic import atomic_path
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The first moment that a zip can name; a file's own would make every archive another."""
+MOST_LISTED = 20
 
 
-def prepare_zip(folder: Path, target: Path, side_px: int) -> int:
-    """Centre-crop to a square, resize by Lanczos, write as PNG in the order of names.
+@dataclass(frozen=True)
+class Prepared:
+    """How many `images` were written, and what is wrong with each of those that were not."""
 
-    Returns the number of images. InputError names the file that is wrong; `target` is written
+    images: int
+    left_out: tuple[str, ...]
+
+
+def prepare_zip(
+    folder: Path, target: Path, side_px: int, *, skip_damaged: bool = False
+) -> Prepared:
+    """Turn upright, centre-crop to a square, resize by Lanczos, write as PNG in the order of names.
+
+    InputError lists all files that are wrong, which `skip_damaged` leaves out; `target` is written
     whole or not at all.
     """
     if side_px < 1:
@@ -30,22 +44,41 @@ def prepare_zip(folder: Path, target: Path, side_px: int) -> int:
         raise InputError(f"{target} exists; remove it, or choose another name")
     files = image_files(folder)
 
-    def small(name: str, content: bytes) -> bytes:
-        return _small_png(name, content, side_px)
+    def small(name: str, image: Image.Image) -> bytes:
+        return _small_png(name, image, side_px)
 
     with (
         atomic_path(target) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
     ):
         written: list[str] = []
-        for content in in_threads(files, small, "preparing"):
-            written.append(_name(len(written)))
-            archive.writestr(zipfile.ZipInfo(written[-1], EPOCH), content)
+        classes: list[int] = []
+        wrong: list[str] = []
+        for row, content in enumerate(in_threads(files, small, "preparing")):
+            if isinstance(content, InputError):
+                wrong.append(str(content))
+            elif skip_damaged or not wrong:
+                written.append(_name(len(written)))
+                archive.writestr(zipfile.ZipInfo(written[-1], EPOCH), content)
+                classes += [] if files.labels is None else [files.labels[row]]
+        if wrong and not (skip_damaged and written):
+            raise InputError(_listed(wrong, len(files.names)))
         labels = None
         if files.labels is not None:
-            labels = [list(pair) for pair in zip(written, files.labels, strict=True)]
+            labels = [list(pair) for pair in zip(written, classes, strict=True)]
         archive.writestr(zipfile.ZipInfo(LABELS_FILE, EPOCH), json.dumps({"labels": labels}))
-    return len(files.names)
+    return Prepared(len(written), tuple(wrong))
+
+
+def _listed(wrong: Sequence[str], count: int) -> str:
+    more = [f"and {len(wrong) - MOST_LISTED} more"] if len(wrong) > MOST_LISTED else []
+    return "\n  ".join(
+        [
+            f"{len(wrong)} of {count} pictures can't be used; --skip-damaged leaves such out:",
+            *wrong[:MOST_LISTED],
+            *more,
+        ]
+    )
 
 
 def _name(index: int) -> str:
@@ -54,8 +87,8 @@ def _name(index: int) -> str:
     return f"{text[:5]}/img{text}.png"
 
 
-def _small_png(name: str, content: bytes, side_px: int) -> bytes:
-    values = codes(opened(content, name), name, "colour").transpose(1, 2, 0)
+def _small_png(name: str, image: Image.Image, side_px: int) -> bytes:
+    values = codes(image, name, "colour").transpose(1, 2, 0)
     height, width, _ = values.shape
     if min(height, width) < side_px:
         raise InputError(

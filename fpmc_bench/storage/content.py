@@ -5,13 +5,14 @@ same. A file changed in place within the clock's resolution, its size kept, woul
 """
 
 import hashlib
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.cache import cache_directory
 from fpmc_bench.storage.keys import content_key
+from fpmc_bench.storage.walking import walk
 
 CHUNK_BYTES = 2**22
 
@@ -19,9 +20,10 @@ CHUNK_BYTES = 2**22
 def file_fingerprint(path: Path) -> str:
     """sha256 over the content of a file, or over names and contents of all files of a folder.
 
-    InputError where one can't be read.
+    Those that are hidden or a system's don't count, and links count as what they lead to.
+    InputError where one can't be read, or leads nowhere.
     """
-    files = list(_files(path))
+    files = [("", path)] if path.is_file() else list(walk(path).files.items())
     try:
         states = [[name, *_state(file)] for name, file in files]
         state = content_key([str(path.resolve()), states], letters=32)
@@ -35,16 +37,6 @@ def file_fingerprint(path: Path) -> str:
     return key
 
 
-def _files(path: Path) -> Iterator[tuple[str, Path]]:
-    """(name, file), in order."""
-    if path.is_file():
-        yield "", path
-        return
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            yield file.relative_to(path).as_posix(), file
-
-
 def _state(path: Path) -> tuple[int, int, int]:
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ino
@@ -53,7 +45,7 @@ def _state(path: Path) -> tuple[int, int, int]:
 def _digest(files: list[tuple[str, Path]]) -> str:
     digest = hashlib.sha256()
     for name, file in files:
-        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
+        digest.update(os.fsencode(f"{name}\0{file.stat().st_size}\0"))
         with file.open("rb") as content:
             while chunk := content.read(CHUNK_BYTES):
                 digest.update(chunk)

@@ -7,15 +7,22 @@ from typing import ClassVar
 from fpmc_bench import decoded_images
 from fpmc_bench.contracts import FileDataset, InputError, ParameterError, Split, StoredImages
 
+SEEDS = 2**32
+
 
 @dataclass(frozen=True)
 class _OwnImages(FileDataset):
     test_images: int = 0
+    test_seed: int = 0
 
     def __post_init__(self) -> None:
         if self.test_images < 0:
             raise ParameterError(
                 f"{self.name}: test_images must not be negative, got {self.test_images}"
+            )
+        if not 0 <= self.test_seed < SEEDS:
+            raise ParameterError(
+                f"{self.name}: test_seed must be from 0 to {SEEDS - 1}, got {self.test_seed}"
             )
 
     @property
@@ -23,8 +30,8 @@ class _OwnImages(FileDataset):
         return ("train", "test") if self.test_images else ("train",)
 
     def images(self, path: Path, split: Split) -> StoredImages:
-        """A part of the mapped file, which is not copied."""
-        stored = decoded_images(path)
+        """A part of the mapped file, which is not copied: shuffled when it is decoded."""
+        stored = decoded_images(path, shuffle_seed=self.test_seed if self.test_images else None)
         kept = len(stored.codes) - self.test_images
         if kept < 1:
             raise InputError(
@@ -38,7 +45,7 @@ class _OwnImages(FileDataset):
 
 @dataclass(frozen=True)
 class ImageZip(_OwnImages):
-    """Images of one size in a zip; the last `test_images` in the order of names are held out."""
+    """Images of one size in a zip; `test_images` of them, chosen by `test_seed`, are held out."""
 
     name: ClassVar[str] = "image-zip"
     citation: ClassVar[str] = "your own"
@@ -47,7 +54,7 @@ class ImageZip(_OwnImages):
 
 @dataclass(frozen=True)
 class ImageFolder(_OwnImages):
-    """Images of one size in a folder; the last `test_images` in the order of names are held out."""
+    """Images of one size in a folder; `test_images`, chosen by `test_seed`, are held out."""
 
     name: ClassVar[str] = "image-folder"
     citation: ClassVar[str] = "your own"
