@@ -1,23 +1,17 @@
 """`fpmc-bench data` and the datasets that a user keeps: good files, and every kind of bad one."""
 
-import functools
-import hashlib
-import http.server
-import io
 import json
 import os
 import pickle
 import random
 import re
-import socketserver
 import struct
 import subprocess
 import sys
 import tarfile
-import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,42 +20,14 @@ import numpy as np
 import pytest
 import torch
 from hostile_pickles import RAW, Calls
+from pictures import edm_zip, load, picture, png, write_zip
 from PIL import Image
 from runs import environment, fpmc_bench
 
-from fpmc_bench import load_dataset
-from fpmc_bench.catalog.datasets import LoadedDataset
-from fpmc_bench.catalog.places import Places
-from fpmc_bench.errors import InputError
+from fpmc_bench.errors import InputError, ParameterError
 from fpmc_bench.images.cifar_archive import read_cifar_archive
-from fpmc_bench.images.fetch import CHUNK_BYTES
 from fpmc_bench.storage.cache import cache_directory
-
-
-def picture(seed: int, side_px: int = 32, mode: str = "RGB") -> Image.Image:
-    draw = np.random.default_rng(seed)
-    values = draw.integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
-    return Image.fromarray(values).convert(mode)
-
-
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def write_zip(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def edm_zip(path: Path, count: int, side_px: int = 32, labels: bool = True) -> Path:
-    names = [f"00000/img{index:08d}.png" for index in range(count)]
-    members = {name: png(picture(index, side_px)) for index, name in enumerate(names)}
-    listed = [[name, index % 2] for index, name in enumerate(names)] if labels else None
-    return write_zip(path, {**members, "dataset.json": json.dumps({"labels": listed}).encode()})
+from fpmc_plugins.datasets.own_images import ImageZip
 
 
 def python_batches(folder: Path, images: int = 3) -> dict[str, np.ndarray]:
@@ -113,10 +79,6 @@ def test_a_file_of_cifar_10_whoever_wrote_it(writer: str | int, tmp_path: Path) 
     assert np.array_equal(np.load(tmp_path / "images.npy").reshape(4, -1), data)
 
 
-def load(name: str, path: Path, **params: int) -> LoadedDataset:
-    return load_dataset(name, params, places=Places(data={name: str(path)}))
-
-
 # what is read is what was written
 
 
@@ -144,12 +106,44 @@ def test_the_python_archive(tmp_path: Path, packed: bool) -> None:
     assert np.array_equal(data.test.images.numpy(), written["test_batch"])
 
 
-def test_a_folder_with_the_last_images_held_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seed", "held_out"), [(0, [1, 3, 0, 4]), (1, [4, 0, 3, 5])])
+def test_images_are_held_out_by_a_seed_that_means_the_same_for_good(
+    seed: int, held_out: list[int], tmp_path: Path
+) -> None:
     for index in range(6):
         picture(index, 12).save(tmp_path / f"{index}.png")
-    data = load("image-folder", tmp_path, test_images=2)
-    assert (len(data.train), len(data.test)) == (4, 2)
-    assert load("image-folder", tmp_path).test is None
+    original = load("image-folder", tmp_path)
+    assert original.test is None
+    data = load("image-folder", tmp_path, test_images=4, test_seed=seed)
+    assert torch.equal(data.test.images, original.train.images[held_out])
+    kept = sorted(set(range(6)) - set(held_out))
+    assert set(data.train.images.sum((1, 2, 3)).tolist()) == set(
+        original.train.images[kept].sum((1, 2, 3)).tolist()
+    )
+    fewer = load("image-folder", tmp_path, test_images=1, test_seed=seed)
+    assert torch.equal(fewer.test.images, data.test.images[-1:])
+
+
+def test_held_out_images_keep_their_labels_and_come_from_all_classes(tmp_path: Path) -> None:
+    """Names that begin with the class: the last of them would be of one alone."""
+    names = [f"{label}/{index}.png" for label in range(2) for index in range(20)]
+    members = {name: png(picture(row, 4)) for row, name in enumerate(names)}
+    labels = [[name, int(name[0])] for name in names]
+    members["dataset.json"] = json.dumps({"labels": labels}).encode()
+    path = write_zip(tmp_path / "classes.zip", members)
+    plugin, content = ImageZip(test_images=20), {png(picture(r, 4)): r for r in range(40)}
+    for split in ("train", "test"):
+        stored = plugin.images(path, split)
+        rows = [content[png(Image.fromarray(i.permute(1, 2, 0).numpy()))] for i in stored.codes]
+        assert stored.labels == tuple(row // 20 for row in rows)
+        assert 5 <= sum(stored.labels) <= 15
+
+
+def test_what_can_not_be_held_out(tmp_path: Path) -> None:
+    for index in range(6):
+        picture(index, 12).save(tmp_path / f"{index}.png")
+    with pytest.raises(ParameterError, match="test_seed must be from 0 to 4294967295, got -1"):
+        ImageZip(test_seed=-1)
     with pytest.raises(InputError, match="holding out 6 leaves none"):
         load("image-folder", tmp_path, test_images=6)
 
@@ -246,78 +240,6 @@ def test_prepare_crops_the_middle_and_repeats_itself(tmp_path: Path) -> None:
     assert bool((images[1] == 200).all())
 
 
-class Server(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; knows ranges; breaks off after `limit` bytes, the first time."""
-
-    limit: int | None = None
-    ranges: list[str]
-
-    def do_GET(self) -> None:
-        content = Path(self.translate_path(self.path)).read_bytes()
-        asked = self.headers.get("Range")
-        type(self).ranges.append(asked or "all")
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        self.send_response(206 if asked else 200)
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        stop = len(content) if type(self).limit is None else type(self).limit
-        type(self).limit = None
-        self.wfile.write(content[start:stop])
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on stderr."""
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[str, bytes, type[Server]]]:
-    """An archive at a local address: (url, content, the server's class)."""
-    content = os.urandom(1_000_000)
-    (tmp_path / "served").mkdir()
-    (tmp_path / "served" / "archive.tar.gz").write_bytes(content)
-    handler = type("OneServer", (Server,), {"ranges": []})
-    bound = functools.partial(handler, directory=str(tmp_path / "served"))
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), bound) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/archive.tar.gz", content, handler
-        server.shutdown()
-        thread.join()
-
-
-def fetch(url: str, sha256: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    options = ("--to", "got", "--url", url, "--sha256", sha256)
-    return fpmc_bench("data", "fetch", "cifar10", *options, cwd=cwd)
-
-
-def test_fetch_resumes_and_checks(served: tuple[str, bytes, type[Server]], tmp_path: Path) -> None:
-    url, content, server = served
-    server.limit = 400_000
-    sha256 = hashlib.sha256(content).hexdigest()
-    broken = fetch(url, sha256, tmp_path)
-    assert broken.returncode == 1
-    assert "repeat the command to go on" in broken.stderr
-    (left,) = (tmp_path / "got").iterdir()
-    assert left.name == "archive.tar.gz.partial"
-    done = fetch(url, sha256, tmp_path)
-    assert done.returncode == 0, done.stderr
-    kept = 400_000 - 400_000 % CHUNK_BYTES
-    assert server.ranges == ["all", f"bytes={kept}-"]
-    (path,) = (tmp_path / "got").iterdir()
-    assert path.read_bytes() == content
-    again = fetch(url, sha256, tmp_path)  # what is there is not fetched again
-    assert again.returncode == 0
-    assert len(server.ranges) == 2
-
-
-def test_fetch_refuses_another_file(
-    served: tuple[str, bytes, type[Server]], tmp_path: Path
-) -> None:
-    done = fetch(served[0], "0" * 64, tmp_path)
-    assert done.returncode == 1
-    assert "is not the published file" in done.stderr
-    assert list((tmp_path / "got").iterdir()) == []
-
-
 # bad files: each refused with its name, the reason and a remedy; nothing is left of it
 
 
@@ -402,7 +324,7 @@ BAD_ZIPS: dict[Callable[[Path], Path], str] = {
     no_image: r"bad.zip: b.png is no image that can be read; remove or replace it",
     mixed_sizes: r"b.png has 16x16 pixels, but .*a.png has 32x32; .*data prepare",
     transparent: r"a.png has transparent pixels; put it on a background",
-    sixteen_bits: r"a.png has more than 8 bits a value .*convert it",
+    sixteen_bits: r"a.png has more than 8 bits a value.*convert it",
     escaping: r"bad.zip names a place outside of itself, '../../evil.png'",
     bomb: r"bad.zip would expand to 40000000 bytes, more than 20 times its size",
     pixel_bomb: r"a.png (claims 60000x60000 pixels|is no image)",

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import splitext
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.decoding import SUFFIXES
@@ -67,7 +68,7 @@ def _image_files(
 ) -> ImageFiles:
     images, others = [], []
     for name in files:
-        (images if PurePosixPath(name).suffix.lower() in SUFFIXES else others).append(name)
+        (images if splitext(name)[1].lower() in SUFFIXES else others).append(name)
     labels = labels_name(others, path)
     if hidden:
         notice(

@@ -3,9 +3,11 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import basename, dirname, join
 
 from fpmc_bench.errors import InputError
+from fpmc_bench.storage.walking import tidy_name
 
 LABELS_FILE = "dataset.json"
 
@@ -15,7 +17,7 @@ def labels_name(names: Sequence[str], path: Path) -> str | None:
 
     InputError where there are several.
     """
-    found = [name for name in names if PurePosixPath(name).name == LABELS_FILE]
+    found = [name for name in names if basename(name) == LABELS_FILE]
     if len(found) > 1:
         raise InputError(
             f"{path} holds {len(found)} files {LABELS_FILE}: {', '.join(found)}; expected one at "
@@ -46,8 +48,8 @@ def read_labels(
             raise _other(path, labels, f"the class of {name} is no integer")
         if classes.setdefault(name, label) != label:
             raise InputError(f"{path}: {labels} has two labels for {name}; expected one")
-    folder = PurePosixPath(labels).parent
-    known = {str(folder / name): label for name, label in classes.items()}
+    folder = dirname(labels)
+    known = {join(folder, name): label for name, label in classes.items()}
     if missing := [name for name in images if name not in known]:
         raise InputError(f"{path}: {labels} has no label for {missing[0]}")
     return tuple(known[name] for name in images)
@@ -59,10 +61,9 @@ def label_counts(labels: tuple[int, ...]) -> dict[int, int]:
 
 
 def _name(name: object) -> str:
-    """As names of members are spelled: Windows' programs write either slash."""
     if not isinstance(name, str):
         raise TypeError(f"{name!r:.40} is no name")
-    return str(PurePosixPath(name.replace("\\", "/")))
+    return tidy_name(name)
 
 
 def _other(path: Path, labels: str, reason: str) -> InputError:

@@ -4,11 +4,11 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.web_page import is_web_page
-from fpmc_bench.storage.walking import hidden_part
+from fpmc_bench.storage.walking import hidden_part, tidy_name
 
 MAX_MEMBER_BYTES = 2**28
 MAX_EXPANSION = 20
@@ -76,8 +76,8 @@ def _members(archive: zipfile.ZipFile, path: Path) -> ZipMembers:
         name = _name(member, path)
         if (part := hidden_part(name)) is not None:
             hidden.add(part)
-        elif not name or member.is_dir():
-            continue
+        elif member.filename.endswith(("/", "\\")):
+            continue  # a folder
         elif name in files:
             raise InputError(
                 f"{path} holds two members named {name}, and which is meant nobody knows; pack it "
@@ -90,14 +90,13 @@ def _members(archive: zipfile.ZipFile, path: Path) -> ZipMembers:
 
 
 def _name(member: zipfile.ZipInfo, path: Path) -> str:
-    """With slashes, though old programs of Windows wrote backslashes."""
-    name = PurePosixPath(member.filename.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or ":" in member.filename.partition("/")[0]:
+    spelled = member.filename.replace("\\", "/")
+    if spelled.startswith("/") or ".." in spelled.split("/") or ":" in spelled.partition("/")[0]:
         raise InputError(
             f"{path} names a place outside of itself, {member.filename!r}: it is not to be "
             f"trusted; get the archive from its publisher"
         )
-    return "" if name == PurePosixPath() else str(name)
+    return tidy_name(spelled)
 
 
 def _refuse_unfit(files: Mapping[str, zipfile.ZipInfo], path: Path) -> None:

@@ -4,6 +4,7 @@ Programs leave copies, thumbnails and notes of their own beside the files that a
 `.ipynb_checkpoints`, `.Trash-1000`, `__MACOSX/._a.png`, `Thumbs.db`.
 """
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,14 @@ def _walked(folder: Path) -> tuple[Walk, list[str]]:
             elif path.is_symlink():
                 astray.append(name)
     return Walk(dict(sorted(files.items())), tuple(sorted(hidden))), astray
+
+
+def tidy_name(name: str) -> str:
+    """Spelled as `walk` does: with slashes, which some programs of Windows turn round in archives.
+
+    And without parts that say nothing ("./a//b" is "a/b"); parts ".." must not be in it.
+    """
+    return posixpath.normpath(name.replace("\\", "/"))
 
 
 def hidden_part(name: str) -> str | None:
