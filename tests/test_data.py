@@ -507,6 +507,55 @@ def test_prepare_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert (tmp_path / "out.zip").read_bytes() == b"mine"
 
 
+def some_damaged(folder: Path) -> Path:
+    """Five pictures of two classes, of which three can't be used, each in a way of its own."""
+    folder.mkdir()
+    for index in range(5):
+        picture(index, 80).save(folder / f"{index}.png")
+    (folder / "1.png").write_bytes(b"damaged")
+    picture(2, 40).save(folder / "2.png")
+    whole = (folder / "3.png").read_bytes()
+    (folder / "3.png").write_bytes(whole[: len(whole) // 2])
+    labels = [[f"{index}.png", index] for index in range(5)]
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    return folder
+
+
+def test_prepare_lists_all_that_can_not_be_used(tmp_path: Path) -> None:
+    some_damaged(tmp_path / "large")
+    done = fpmc_bench("data", "prepare", "large", "out.zip", cwd=tmp_path)
+    assert done.returncode == 2
+    first, *listed = done.stderr.splitlines()
+    assert first == ("fpmc-bench: 3 of 5 pictures can't be used; --skip-damaged leaves such out:")
+    reasons = [
+        "1.png is no image",
+        "2.png has 40x40 pixels, fewer",
+        "3.png is cut short or damaged",
+    ]
+    for line, reason in zip(listed, reasons, strict=True):
+        assert reason in line
+    assert [p.name for p in tmp_path.iterdir()] == ["large"]
+
+
+def test_prepare_goes_on_without_what_can_not_be_used(tmp_path: Path) -> None:
+    some_damaged(tmp_path / "large")
+    done = fpmc_bench("data", "prepare", "large", "out.zip", "--skip-damaged", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ("wrote out.zip: 2 images of 64x64 pixels; 3 pictures were left out\n")
+    assert [line.partition(" is ")[0] for line in done.stderr.splitlines()][0::2] == [
+        "left out: large/1.png",
+        "left out: large/3.png",
+    ]
+    stored = ImageZip().images(tmp_path / "out.zip", "train")
+    assert (len(stored.codes), stored.labels) == (2, (0, 4))
+    for index in (0, 4):
+        (tmp_path / "large" / f"{index}.png").write_bytes(b"damaged too")
+    done = fpmc_bench("data", "prepare", "large", "none.zip", "--skip-damaged", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "5 of 5 pictures can't be used:" in done.stderr
+    assert not (tmp_path / "none.zip").exists()
+
+
 def test_two_processes_decode_once(tmp_path: Path) -> None:
     path = edm_zip(tmp_path / "both.zip", 30)
     program = (

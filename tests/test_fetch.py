@@ -15,9 +15,7 @@ from pathlib import Path
 import pytest
 from runs import fpmc_bench
 
-from fpmc_bench.errors import UsageError
 from fpmc_bench.images.fetch import CHUNK_BYTES
-from fpmc_bench.images.fetch import fetch as fetch_file
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -140,6 +138,7 @@ def test_an_archive_that_the_server_calls_a_compressed_answer(
         (403, r"403 Forbidden\); the server doesn't give it to you: get it in a browser"),
         (503, r"503 Service Unavailable\); the server is at fault: repeat the command later"),
     ],
+    ids=["404", "403", "503"],
 )
 def test_an_answer_without_the_file(
     status: int, advice: str, served: Served, tmp_path: Path
@@ -165,9 +164,3 @@ def test_a_login_page_is_called_one_and_leaves_what_has_arrived(
     server.status = server.body = None
     assert fetch(url, sha256_of(content), tmp_path).returncode == 0
     assert str(server.asked[-1]).startswith("bytes=")
-
-
-def test_a_folder_that_can_not_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UsageError, match="can't write into .*got"):
-        fetch_file("http://127.0.0.1:9/a.tar.gz", "0" * 64, tmp_path / "file" / "got")

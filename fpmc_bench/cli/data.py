@@ -28,7 +28,7 @@ def data() -> None:
 def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool) -> None:
     """Count the images of DATASET, hash them, and put some on a contact sheet.
 
-    "repeated" are images that equal an earlier one of their split; "in train" test images that are
+    "repeated" are images that equal an earlier one of their split, "in_train" test images that are
     training images too, pixel for pixel.
     """
     from tabulate import tabulate
@@ -50,7 +50,7 @@ def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool)
             **_facts(source),
             **_labels(registry, places, dataset, split),
             "repeated": repeated_images(source.images),
-            **({"in train": loaded.test_images_in_train} if split == "test" else {}),
+            **({"in_train": loaded.test_images_in_train} if split == "test" else {}),
         }
         for split, source in splits.items()
     ]

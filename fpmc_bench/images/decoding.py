@@ -70,7 +70,7 @@ def decoded(image: Image.Image, name: str) -> Image.Image:
     """
     try:
         return ImageOps.exif_transpose(image)
-    except Exception as error:  # of the EXIF data too, without which nobody knows which way is up
+    except Exception as error:  # as above
         raise _damaged(name, error) from error
 
 
@@ -94,7 +94,8 @@ def codes(image: Image.Image, name: str, kind: Kind) -> np.ndarray:
 
 def _has_many_bits(image: Image.Image) -> bool:
     """Asked of the file: Pillow's own mode is of 8 bits where it has cut more to the high byte."""
-    arguments: Any = image.tile[0][3] if image.tile else None
+    tiles = getattr(image, "tile", ())
+    arguments: Any = tiles[0][3] if tiles else None
     match image.format:
         case "PNG":
             return str(arguments).endswith(";16B")

@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from fpmc_bench.errors import RunError
 from fpmc_bench.images.web_page import is_web_page
-from fpmc_bench.storage.folders import make_folder
 
 if TYPE_CHECKING:
     import requests
@@ -24,9 +23,8 @@ TIMEOUT_SECONDS = 30
 def fetch(url: str, sha256: str, folder: Path) -> Path:
     """The file of a URL in `folder`, under its own name; one that is there already is checked.
 
-    RunError where it can't be fetched, or where its content is not that of the hash; UsageError
-    where the folder can't be made. An interrupted download leaves a .partial file and goes on from
-    there.
+    RunError where it can't be fetched, or where its content is not that of the hash. An
+    interrupted download leaves a .partial file and goes on from there.
     """
     import pooch
     import requests
@@ -39,7 +37,7 @@ def fetch(url: str, sha256: str, folder: Path) -> Path:
         _download(address, partial)
         partial.replace(output_file)
 
-    make_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         return Path(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=resume))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -51,8 +49,6 @@ def fetch(url: str, sha256: str, folder: Path) -> Path:
         raise RunError(
             f"{url} is not the published file: its sha256 is not {sha256}; it was removed"
         ) from error
-    except OSError as error:
-        raise RunError(f"can't write into {folder}: {error.strerror or error}") from error
 
 
 def _download(url: str, partial: Path) -> None:

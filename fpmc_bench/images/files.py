@@ -66,7 +66,8 @@ def image_files(path: Path) -> ImageFiles:
 def _image_files(
     path: Path, files: Iterable[str], hidden: Sequence[str], read: Callable[[str], bytes]
 ) -> ImageFiles:
-    images, others = [], []
+    images: list[str] = []
+    others: list[str] = []
     for name in files:
         (images if splitext(name)[1].lower() in SUFFIXES else others).append(name)
     labels = labels_name(others, path)

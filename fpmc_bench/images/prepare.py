@@ -71,14 +71,11 @@ def prepare_zip(
 
 
 def _listed(wrong: Sequence[str], count: int) -> str:
+    first = f"{len(wrong)} of {count} pictures can't be used"
+    if len(wrong) < count:
+        first += "; --skip-damaged leaves such out"
     more = [f"and {len(wrong) - MOST_LISTED} more"] if len(wrong) > MOST_LISTED else []
-    return "\n  ".join(
-        [
-            f"{len(wrong)} of {count} pictures can't be used; --skip-damaged leaves such out:",
-            *wrong[:MOST_LISTED],
-            *more,
-        ]
-    )
+    return "\n  ".join([f"{first}:", *wrong[:MOST_LISTED], *more])
 
 
 def _name(index: int) -> str:

@@ -5,7 +5,7 @@ Programs leave copies, thumbnails and notes of their own beside the files that a
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,8 @@ def _walked(folder: Path) -> tuple[Walk, list[str]]:
     files: dict[str, Path] = {}
     hidden: list[str] = []
     astray: list[str] = []
-    waiting = [("", folder, (_identity(folder),))]
+    waiting: list[tuple[str, Path, frozenset[tuple[int, int]]]]
+    waiting = [("", folder, frozenset({_identity(folder)}))]
     while waiting:
         above, here, ancestors = waiting.pop()
         for path in here.iterdir():
@@ -71,7 +72,7 @@ def _walked(folder: Path) -> tuple[Walk, list[str]]:
             elif path.is_dir():
                 if (identity := _identity(path)) in ancestors:
                     raise InputError(f"{path} links back to a folder that it is in; remove it")
-                waiting.append((f"{name}/", path, (*ancestors, identity)))
+                waiting.append((f"{name}/", path, ancestors | {identity}))
             elif path.is_file():
                 files[name] = path
             elif path.is_symlink():
@@ -96,7 +97,7 @@ def hidden_part(name: str) -> str | None:
     return None
 
 
-def shown_names(names: list[str] | tuple[str, ...]) -> str:
+def shown_names(names: Sequence[str]) -> str:
     """The first few in order, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(sorted(names)[:SHOWN]) + more
