@@ -507,6 +507,14 @@ def test_prepare_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert (tmp_path / "out.zip").read_bytes() == b"mine"
 
 
+def test_prepare_takes_a_zip_as_well(tmp_path: Path) -> None:
+    edm_zip(tmp_path / "large.zip", 3)
+    done = fpmc_bench("data", "prepare", "large.zip", "a.zip", "--side-px", "8", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    stored = ImageZip().images(tmp_path / "a.zip", "train")
+    assert (tuple(stored.codes.shape), stored.labels) == ((3, 3, 8, 8), (0, 1, 0))
+
+
 def some_damaged(folder: Path) -> Path:
     """Five pictures of two classes, of which three can't be used, each in a way of its own."""
     folder.mkdir()

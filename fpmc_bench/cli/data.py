@@ -120,21 +120,21 @@ def fetch(dataset: str, folder: Path, url: str | None, sha256: str | None) -> No
 
 
 @data.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("pictures", type=click.Path(path_type=Path, exists=True))
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--side-px", type=click.IntRange(min=1), default=64, show_default=True,
               help="Height and width of the small images.")  # fmt: skip
 @click.option("--skip-damaged", is_flag=True,
               help="Leave out pictures that can't be used, and say which.")  # fmt: skip
-def prepare(folder: Path, out: Path, side_px: int, skip_damaged: bool) -> None:
-    """Make a zip OUT of small square images of the pictures in FOLDER.
+def prepare(pictures: Path, out: Path, side_px: int, skip_damaged: bool) -> None:
+    """Make a zip OUT of small square images of PICTURES, a folder or a zip.
 
     Each is turned upright as its EXIF orientation says, cropped to the square in its middle and
     resized with a Lanczos filter; the same pictures always give the same bytes.
     """
     from fpmc_bench.images.prepare import prepare_zip
 
-    done = prepare_zip(folder, out, side_px, skip_damaged=skip_damaged)
+    done = prepare_zip(pictures, out, side_px, skip_damaged=skip_damaged)
     for reason in done.left_out:
         click.echo(f"left out: {reason}", err=True)
     left_out = f"; {len(done.left_out)} pictures were left out" if done.left_out else ""

@@ -73,7 +73,6 @@ class FileDataset(Dataset):
             raise InputError(
                 f"{path} holds {found.width_px}x{found.height_px} images of {found.channels} "
                 f"channel(s), but '{self.name}' has {expected.width_px}x{expected.height_px} of "
-                f"{expected.channels}; 'fpmc-bench data prepare' makes small images of a folder "
-                f"of large ones"
+                f"{expected.channels}; 'fpmc-bench data prepare' makes small images of large ones"
             )
         return Source(stored.codes, scale=stored.scale)

@@ -41,7 +41,7 @@ def decode_into(target: Path, files: ImageFiles) -> tuple[int, ...] | None:
             raise InputError(
                 f"{name} has {values.shape[2]}x{values.shape[1]} pixels, but {first_name} has "
                 f"{shape[2]}x{shape[1]}; images of one size are needed: 'fpmc-bench data prepare' "
-                f"crops and resizes a folder"
+                f"crops and resizes them"
             )
         return values
 
@@ -60,7 +60,7 @@ def _refuse_large(size: int, target: Path, files: ImageFiles) -> None:
     """InputError for images that would take so many bytes, where these are too many."""
     stored = files.stored_bytes()
     what = f"{files.path}: {len(files.names)} images would take {size >> 20} MiB when decoded"
-    smaller = "'fpmc-bench data prepare' makes small images of a folder of large ones"
+    smaller = "'fpmc-bench data prepare' makes small images of them"
     if size > max(SMALL_BYTES, MAX_EXPANSION * stored):
         raise InputError(
             f"{what}, more than {MAX_EXPANSION} times the {stored} bytes of their files, as only "

@@ -1,4 +1,4 @@
-"""A folder of pictures -> a zip of small square images in EDM's layout, always the same bytes."""
+"""Pictures of any size -> a zip of small square images in EDM's layout, always the same bytes."""
 
 import io
 import json
@@ -30,19 +30,17 @@ class Prepared:
     left_out: tuple[str, ...]
 
 
-def prepare_zip(
-    folder: Path, target: Path, side_px: int, *, skip_damaged: bool = False
-) -> Prepared:
-    """Turn upright, centre-crop to a square, resize by Lanczos, write as PNG in the order of names.
+def prepare_zip(path: Path, target: Path, side_px: int, *, skip_damaged: bool = False) -> Prepared:
+    """Turn the pictures of a folder or a zip upright, centre-crop to a square, resize by Lanczos.
 
-    InputError lists all files that are wrong, which `skip_damaged` leaves out; `target` is written
+    They are written as PNG in the order of names. InputError lists all files that are wrong, which `skip_damaged` leaves out; `target` is written
     whole or not at all.
     """
     if side_px < 1:
         raise InputError(f"side_px must be at least 1, got {side_px}")
     if target.exists():
         raise InputError(f"{target} exists; remove it, or choose another name")
-    files = image_files(folder)
+    files = image_files(path)
 
     def small(name: str, image: Image.Image) -> bytes:
         return _small_png(name, image, side_px)
