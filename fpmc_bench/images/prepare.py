@@ -33,8 +33,8 @@ class Prepared:
 def prepare_zip(path: Path, target: Path, side_px: int, *, skip_damaged: bool = False) -> Prepared:
     """Turn the pictures of a folder or a zip upright, centre-crop to a square, resize by Lanczos.
 
-    They are written as PNG in the order of names. InputError lists all files that are wrong, which `skip_damaged` leaves out; `target` is written
-    whole or not at all.
+    They are written as PNG, in the order of names. InputError lists all files that are wrong, which
+    `skip_damaged` leaves out; `target` is written whole or not at all.
     """
     if side_px < 1:
         raise InputError(f"side_px must be at least 1, got {side_px}")
