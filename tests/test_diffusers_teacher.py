@@ -65,7 +65,7 @@ def test_at_its_own_times_it_is_the_schedulers_estimate(
     for t in (0, 10, 500, 900):
         kept = float(steps.alphas_cumprod[t].double())
         sigma = math.sqrt((1 - kept) / kept)
-        assert teacher.time(sigma) == pytest.approx(t, abs=1e-6)
+        assert teacher.noise.at(sigma) == pytest.approx(t, abs=1e-6)
         x_t = torch.randn(2, 1, SIDE_PX, SIDE_PX, generator=draw)
         with torch.no_grad():
             output = teacher.network(x_t, t).sample
@@ -78,7 +78,7 @@ def test_at_its_own_times_it_is_the_schedulers_estimate(
 def test_between_times_it_is_continuous(tmp_path: Path) -> None:
     teacher = teacher_of(save_pipeline(tmp_path / "net"))
     sigmas = torch.logspace(-3, 3, 400).tolist()
-    times = [teacher.time(sigma) for sigma in sigmas]
+    times = [teacher.noise.at(sigma) for sigma in sigmas]
     assert times == sorted(times)
     assert (times[0], times[-1]) == (0, 999)
     z = torch.randn(1, 1, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(0))
@@ -163,11 +163,18 @@ def test_bad_folders(spoil: Callable[[Path], None], tmp_path: Path) -> None:
     ("unet", "complaint"),
     [
         ({"sample_size": 16}, "is for images 1x16x16, but dataset 'digits' has 1x8x8"),
-        ({"num_class_embeds": 10}, "is conditioned on classes"),
+        ({"num_class_embeds": 10}, "is conditioned on 10 classes; say which one to ask"),
+        ({"class_embed_type": "timestep"}, "is conditioned on classes by their timestep"),
+        ({"center_input_sample": True}, "takes images in [0, 1] (center_input_sample)"),
+        ({"time_embedding_type": "fourier"}, "has a fourier time embedding: its time is a sigma"),
+        (
+            {"time_embedding_type": "learned", "num_train_timesteps": 1000},
+            "has a learned time embedding: it knows whole times only",
+        ),
         ({"out_channels": 2}, "takes images of 1 channels and returns 2"),
     ],
 )
-def test_unfit_networks(unet: dict[str, int], complaint: str, tmp_path: Path) -> None:
+def test_unfit_networks(unet: dict[str, object], complaint: str, tmp_path: Path) -> None:
     folder = save_pipeline(tmp_path / "net", **unet)
     done = fpmc_bench(*RUN, "--teacher", f"tuning={folder}", cwd=tmp_path)
     assert done.returncode in (1, 2)

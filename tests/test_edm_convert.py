@@ -57,10 +57,11 @@ def test_a_file_answers_as_the_network_it_was_written_from(
     changes = {"architecture": architecture, "preconditioning": preconditioning, "label_dim": 5}
     network = network_of(SMALL.model_copy(update=changes))
     path = write_edm(tmp_path / "a.pkl", edm_object(network), protocol)
-    teacher = loaded(path)
+    teacher = load_teacher(f"{path}[label=2]")
+    assert isinstance(teacher, NetworkTeacher)
     z = torch.randn(2, 3, 8, 8)
     assert teacher.config == network.config
-    assert torch.equal(teacher(z, 0.7), network(z, torch.full((2,), 0.7)))
+    assert torch.equal(teacher(z, 0.7), network(z, torch.full((2,), 0.7), 2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

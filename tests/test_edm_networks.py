@@ -66,6 +66,27 @@ def test_outputs_are_those_of_the_published_code(
     assert denoised[:, 1, ::3, 3].flatten().tolist() == pytest.approx(published, abs=2e-5)
 
 
+@pytest.mark.parametrize(
+    ("preconditioning", "published"),
+    [
+        ("edm", [0.051847, 0.585104, -0.299272, 0.333269, 0.251833, 0.286279]),
+        ("vp", [-0.646881, 0.496475, -1.26759, -0.862893, -2.534515, -1.190631]),
+    ],
+)
+def test_outputs_for_a_class_are_those_of_the_published_code(
+    preconditioning: str, published: list[float]
+) -> None:
+    """Expected values: as above, with a one-hot label of the third class, whose weights count."""
+    changes = {"architecture": "ddpmpp", "preconditioning": preconditioning, "label_dim": 4}
+    network = EDMPrecond(SMALL.model_copy(update=changes)).eval()
+    network.load_state_dict(waves(network.state_dict()))
+    network.get_parameter("model.map_label.weight").data.mul_(300)
+    z = (torch.arange(384, dtype=torch.float64) * 0.37).sin().float().reshape(2, 3, 8, 8)
+    with torch.no_grad():
+        denoised = network(z, torch.tensor([0.5, 3.0]), 2)
+    assert denoised[:, 1, ::3, 3].flatten().tolist() == pytest.approx(published, abs=2e-5)
+
+
 def test_the_coefficients_of_vp_and_ve_undo_their_noise() -> None:
     """EDM, table 1: F is to predict the noise itself, of unit variance."""
     sigma = torch.tensor([0.01, 1.0, 80.0], dtype=torch.float64)

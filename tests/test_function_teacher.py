@@ -31,6 +31,21 @@ MODULE = """
     def nan(z, sigma):
         return z * float("nan")
 
+    def half(z, sigma):
+        return denoise(z, sigma).half()
+
+    def broken(z, sigma):
+        return network(z[:, :0])
+
+    def noise(z, sigma):
+        return (z - denoise(z, sigma)) / sigma
+
+    def unit_interval(z, sigma):
+        return denoise(z, sigma) / 2 + 0.5
+
+    def in_place(z, sigma):
+        return z.mul_(1 / (1 + sigma**2))
+
     number = 3
 """
 SMALL = ("run", "small.toml", "--quiet", "-d", "pspc-flex", "-p", "denoiser-mse")
@@ -60,9 +75,14 @@ def test_a_run_measures_against_it(folder: Path) -> None:
         ("mynet:number", "Unknown function of mynet: 'number'.", 2),
         ("nowhere:denoise", "'nowhere' can't be imported from here (ModuleNotFoundError", 2),
         ("broken:denoise", "'broken' can't be imported from here (ZeroDivisionError", 2),
-        ("mynet:wrong_shape", "returned [2, 1, 7, 8] for z [2, 1, 8, 8]", 2),
-        ("mynet:wrong_type", "returned a ndarray for z [2, 1, 8, 8]", 2),
+        ("mynet:wrong_shape", "returned [1, 1, 7, 8] for z [1, 1, 8, 8]", 2),
+        ("mynet:wrong_type", "returned a ndarray for z [1, 1, 8, 8]", 2),
         ("mynet:nan", "returned NaN or infinite values at sigma", 2),
+        ("mynet:half", "returned torch.float16; expected torch.float32", 2),
+        ("mynet:broken", "can't be asked for images [1, 1, 8, 8] at sigma 80 (RuntimeError", 2),
+        ("mynet:noise", "is no denoiser of these images: at the least noise level, sigma 0.002", 2),
+        ("mynet:unit_interval", "and not noise, codes or images in [0, 1]", 2),
+        ("mynet:in_place", "changes the images that it is asked about; copy them first", 2),
     ],
 )
 def test_what_is_no_denoiser(what: str, complaint: str, status: int, folder: Path) -> None:

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset, missing_dataset
 from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registered, Registry
-from fpmc_bench.catalog.teachers import is_function, is_path, load_teacher, missing_teacher
+from fpmc_bench.catalog.teachers import (
+    is_function,
+    is_path,
+    load_teacher,
+    missing_teacher,
+    there_is,
+)
 from fpmc_bench.contracts import AugmentationTask, Setting, TeacherModel
 from fpmc_bench.diffusion.sigmas import sigma_grid
 from fpmc_bench.documents.protocols import ROLES, Role
@@ -17,11 +22,14 @@ from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.notices import notice
 from fpmc_bench.teachers.sensitivity import SensitivityMaps
+from fpmc_bench.teachers.trial import refuse_no_denoiser
 
 
 @dataclass(frozen=True, eq=False)
 class Context:
     """Nothing of what a suite names is missing any more, and nothing has been computed.
+
+    Both networks have been asked once at either end of the grid, and answered as denoisers do.
 
     `sigmas` descend. Entries are in `suite`, but what they name is not loaded here.
     `teacher_plugins` are those that offer the network of a role, where one does.
@@ -101,12 +109,14 @@ def load_context(
                 f"teacher '{teacher.name}' is for images {shape}, but dataset '{dataset.name}' "
                 f"has {dataset.shape}"
             )
+    sigmas = grid_of(suite.sigmas)
+    for teacher in (tuning, evaluation):
+        refuse_no_denoiser(teacher, dataset.train, sigmas, suite.seed, device=device)
     plugins = {
         role: registry.items["teachers"][name]
         for role, name in zip(ROLES, names, strict=True)
         if not is_path(name) and name in registry.items["teachers"]
     }
-    sigmas = grid_of(suite.sigmas)
     return Context(suite, dataset, tuning, evaluation, sigmas, device, registry, places, plugins)
 
 
@@ -137,8 +147,8 @@ def _refuse_missing(
     missing = [missing_dataset(registry.get("datasets", suite.dataset.name).item, places)]
     for role, name in zip(ROLES, teachers, strict=True):
         if is_path(name):
-            exists = Path(name).expanduser().exists()
-            missing.append(None if exists else f"{role} teacher: there is nothing at {name}")
+            there = there_is(name)
+            missing.append(None if there else f"{role} teacher: there is nothing at {name}")
         elif not is_function(name) and name in registry.items["teachers"]:
             missing.append(missing_teacher(registry.items["teachers"][name].item, places, role))
     if found := [one for one in missing if one]:

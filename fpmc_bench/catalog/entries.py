@@ -13,7 +13,7 @@ from typing import Any
 from fpmc_bench.catalog.parameters import place_parameters
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
-from fpmc_bench.catalog.teachers import is_path
+from fpmc_bench.catalog.teachers import is_path, name_of
 from fpmc_bench.documents.names import parse_selection, selection_name, selection_text
 from fpmc_bench.documents.protocols import ROLES
 from fpmc_bench.documents.suite import Entry, Suite, Teachers
@@ -56,9 +56,9 @@ def without_places(suite: Suite, registry: Registry, places: Places) -> tuple[Su
     for name in places.weights:
         if name not in used:
             raise UnknownNameError("weights", name, used)
-    teachers = {role: getattr(suite.teachers, role) for role in ROLES}
-    paths = {str(role): name for role, name in teachers.items() if is_path(name)}
-    teachers |= {role: Path(name).stem for role, name in teachers.items() if role in paths}
+    teachers = {str(role): getattr(suite.teachers, role) for role in ROLES}
+    paths = {role: name for role, name in teachers.items() if is_path(name)}
+    teachers |= {role: name_of(path) for role, path in paths.items()}
     named_suite = suite.model_copy(
         update={"entries": tuple(entries), "teachers": Teachers(**teachers)}
     )

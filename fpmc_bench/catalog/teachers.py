@@ -1,4 +1,7 @@
-"""Loading a teacher: by its registered name, by a path, or as module:function."""
+"""Loading a teacher: by its registered name, by a path, or as module:function.
+
+Behind a path may stand which class a class-conditional network is asked about (`teachers.labels`).
+"""
 
 import re
 from pathlib import Path
@@ -8,8 +11,9 @@ from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry, installed_registry
 from fpmc_bench.contracts import FileTeacher, Teacher, TeacherModel
-from fpmc_bench.errors import MissingFilesError, UnknownNameError
+from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.teachers.function import FunctionTeacher
+from fpmc_bench.teachers.labels import label_of, labelled_name, without_label
 from fpmc_bench.teachers.network import read_network
 
 
@@ -23,13 +27,18 @@ def load_teacher(
     """A network as a denoiser, by a registered name or by what holds it.
 
     `name_or_path` is a registered teacher's name, `module:function`, or a path: a `Path`, or text
-    that ends in .safetensors or .pkl or holds a separator. Raises UnknownNameError with near names,
-    MissingFilesError where a registered teacher is one that its user has to provide (`places` say
-    where), or CheckpointError for a file that is missing, damaged or holds another network.
+    that ends in .safetensors or .pkl or holds a separator; a network that is conditioned on classes
+    needs PATH[label=3], [label=mean], or [label=none] where its training left labels out. Raises
+    UnknownNameError with near names, MissingFilesError where a registered teacher is one that its
+    user has to provide (`places` say where), CheckpointError for a file that is missing, damaged or
+    holds another network, or UsageError for a label that it needs or has not.
     """
     text = str(name_or_path)
+    what, label = without_label(text), label_of(text)
     if isinstance(name_or_path, Path) or is_path(text):
-        return read_network(Path(text).expanduser(), device)
+        return read_network(Path(what).expanduser(), device, label)
+    if label is not None:
+        raise UsageError(f"teacher '{text}': only the network at a path can be given a label")
     if is_function(text):
         return FunctionTeacher.named(text, device)
     places = places or Places()
@@ -59,7 +68,18 @@ def missing_teacher(cls: type[Teacher], places: Places, role: str | None = None)
 
 def is_path(text: str) -> bool:
     """Whether this is to be looked for among files, and not among names."""
+    text = without_label(text)
     return text.endswith((".safetensors", ".pkl")) or "/" in text or "\\" in text
+
+
+def there_is(path: str) -> bool:
+    """Whether something lies at the path of a network, which a label may follow."""
+    return Path(without_label(path)).expanduser().exists()
+
+
+def name_of(path: str) -> str:
+    """What the network at a path is called, which a label may follow."""
+    return labelled_name(Path(without_label(path)).stem, label_of(path))
 
 
 def is_function(text: str) -> bool:

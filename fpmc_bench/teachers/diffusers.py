@@ -1,173 +1,110 @@
-"""A Hugging Face diffusers pipeline on disk as a denoiser D(z, sigma).
+"""A Hugging Face diffusers network as a denoiser D(z, sigma).
 
 Its network knows discrete times t and images x_t = sqrt(abar_t) x + sqrt(1 - abar_t) eps. In EDM's
 variables that is z / sqrt(1 + sigma^2) at sigma_t = sqrt((1 - abar_t) / abar_t); for a sigma
-between two times, t is interpolated in log sigma. Only files of the folder are read, no pickles.
+between two times, t is interpolated in log sigma. `files.diffusers_folder` reads one.
 """
 
 import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fpmc_bench.engine.evaluate import check_query
-from fpmc_bench.errors import CheckpointError, UsageError
+from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.teachers.labels import Label, answer_for
 
-SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
-PREDICTIONS = ("epsilon", "v_prediction", "sample")
+
+@dataclass(frozen=True, eq=False)
+class NoiseTimes:
+    """Which time of a scheduler has which noise level.
+
+    `times` [T'] and `log_sigmas` [T'] float64 ascend. Times without noise, and those with nothing
+    but noise, are left out: no finite sigma > 0 is theirs.
+    """
+
+    times: np.ndarray
+    log_sigmas: np.ndarray
+
+    @classmethod
+    def of(cls, kept: np.ndarray) -> "NoiseTimes":
+        """Of abar [T] of a scheduler. InputError where noise levels don't ascend with time."""
+        kept = kept.astype(np.float64)
+        times = np.flatnonzero((kept > 0) & (kept < 1))
+        log_sigmas = 0.5 * np.log((1 - kept[times]) / kept[times])
+        if not (kept >= 0).all() or len(times) < 2 or not (np.diff(log_sigmas) > 0).all():
+            raise InputError("its noise levels don't ascend with time")
+        return cls(times.astype(np.float64), log_sigmas)
+
+    @property
+    def largest(self) -> float:
+        """The sigma of the last time."""
+        return float(np.exp(self.log_sigmas[-1]))
+
+    def at(self, sigma: float) -> float:
+        """The continuous time of a noise level sigma > 0; at either end it stays there."""
+        return float(np.interp(np.log(sigma), self.log_sigmas, self.times))
 
 
 @dataclass(frozen=True, eq=False)
 class DiffusersTeacher:
     """(z [B,C,H,W], sigma) -> [B,C,H,W] like z; differentiable in z, weights frozen.
 
-    Beyond the scheduler's noise levels t stays at its end, while z is still scaled by the true
-    sigma. What a sampler does to a prediction, such as clipping, is not done here.
+    Below the scheduler's least noise level t stays at the first time, while z is still scaled by
+    the true sigma; above its largest there is no answer. What a sampler does to a prediction, such
+    as clipping, is not done here.
     """
 
     name: str
     network: nn.Module
     shape: ImageShape
-    log_sigmas: np.ndarray
-    """[T] float64, ascending: of every time of the scheduler."""
+    noise: NoiseTimes
     prediction: str
     settings: str
-    """The configurations of network and scheduler, as JSON."""
+    """What decides beside the weights, and nothing else: settings of network and scheduler."""
+    classes: int = 0
+    label: Label | None = None
+    """Of a network with `classes`, which one it is asked about."""
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over configurations, noise levels and weights."""
-        digest = hashlib.sha256(f"{self.settings} {self.prediction}".encode())
-        digest.update(self.log_sigmas.tobytes())
+        """sha256 over settings, label and weights, wherever and however they were saved."""
+        digest = hashlib.sha256(self.settings.encode())
+        if self.label is not None:
+            digest.update(f"label {self.label}".encode())
         for name, tensor in sorted(self.network.state_dict().items()):
-            digest.update(f"{name} {list(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(f"{name} {list(tensor.shape)}".encode())
             digest.update(tensor.cpu().contiguous().float().numpy().tobytes())
         return digest.hexdigest()
 
-    def time(self, sigma: float) -> float:
-        """The scheduler's continuous time of a noise level sigma > 0, from 0 to T - 1."""
-        return float(np.interp(np.log(sigma), self.log_sigmas, np.arange(len(self.log_sigmas))))
-
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
-        """D(z, sigma) [B,C,H,W]. InputError for a z or sigma that no denoiser can answer."""
+        """D(z, sigma) [B,C,H,W]. InputError for a z or sigma that it can't answer."""
         check_query(z, sigma, self.shape)
+        if sigma > self.noise.largest * (1 + 1e-6):  # a rounded logarithm and back
+            raise InputError(
+                f"teacher '{self.name}' was trained up to sigma {self.noise.largest:.4g}, the last "
+                f"time of its scheduler, and has no answer at {sigma:g}; lower the grid's smax, "
+                f"or take another network"
+            )
         weight = next(self.network.parameters())
-        alpha = (1 + sigma**2) ** -0.5  # sqrt(abar)
+        alpha: float = (1 + sigma**2) ** -0.5  # sqrt(abar)
         x_t = z * alpha
-        times = torch.full((len(z),), self.time(sigma), dtype=weight.dtype, device=weight.device)
-        output = self.network(x_t.to(weight), times, return_dict=False)[0].to(z)
+        times = torch.full(
+            (len(z),), self.noise.at(sigma), dtype=weight.dtype, device=weight.device
+        )
+
+        def predicted(label: int | None) -> Tensor:
+            given = None if label is None else torch.full((len(z),), label, device=weight.device)
+            output: Tensor = self.network(x_t.to(weight), times, given, return_dict=False)[0]
+            return output
+
+        output = answer_for(predicted, self.label, self.classes).to(z)
         if self.prediction == "epsilon":
-            denoised = z - sigma * output
-        elif self.prediction == "v_prediction":
-            denoised = alpha * x_t - alpha * sigma * output  # sqrt(1 - abar) = alpha sigma
-        else:
-            denoised = output
-        result: Tensor = denoised
-        return result
-
-
-def read_pipeline(folder: Path, device: str) -> DiffusersTeacher:
-    """The network and scheduler of a pipeline folder.
-
-    CheckpointError names what is missing or unfit; UsageError where diffusers isn't installed.
-    """
-    index = _json(folder / "model_index.json", folder)
-    unet, scheduler = (_class_of(index, part, folder) for part in ("unet", "scheduler"))
-    if unet != "UNet2DModel" or scheduler not in SCHEDULERS:
-        raise CheckpointError(
-            f"{folder} holds a {unet} with a {scheduler}; expected an unconditional UNet2DModel "
-            f"with a {' or '.join(SCHEDULERS)}"
-        )
-    config = _json(folder / "unet" / "config.json", folder)
-    _refuse_unfit(config, folder)
-    weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
-    if not weights.is_file():
-        raise CheckpointError(
-            f"{folder} has no {weights.relative_to(folder)}. Weights in a .bin file are a pickle, "
-            f"which is never loaded here; save the pipeline with safe_serialization=True"
-        )
-    network, schedule = _load(folder, scheduler)
-    if schedule.config.prediction_type not in PREDICTIONS:
-        raise CheckpointError(
-            f"{folder} predicts '{schedule.config.prediction_type}'; expected one of "
-            f"{', '.join(PREDICTIONS)}"
-        )
-    side = config["sample_size"]
-    height, width = (side, side) if isinstance(side, int) else side
-    kept = schedule.alphas_cumprod.double().numpy()
-    return DiffusersTeacher(
-        name=folder.resolve().name,
-        network=network.to(device).eval().requires_grad_(False),
-        shape=ImageShape(config["in_channels"], height, width),
-        log_sigmas=0.5 * np.log((1 - kept) / np.maximum(kept, np.finfo(np.float64).tiny)),
-        prediction=schedule.config.prediction_type,
-        settings=json.dumps([config, dict(schedule.config)], sort_keys=True, default=str),
-    )
-
-
-def _load(folder: Path, scheduler: str) -> tuple[nn.Module, Any]:
-    try:
-        import diffusers
-    except ImportError as error:
-        raise UsageError(
-            f"{folder} is a diffusers pipeline, and diffusers is not installed: "
-            f"python -m pip install 'fpmc-bench[diffusers]'"
-        ) from error
-    try:
-        network = diffusers.UNet2DModel.from_pretrained(
-            folder / "unet", use_safetensors=True, local_files_only=True
-        )
-        loaded = getattr(diffusers, scheduler).from_pretrained(
-            folder / "scheduler", local_files_only=True
-        )
-    except Exception as error:  # whatever diffusers raises for a folder that is not as it says
-        reason = str(error).strip().partition("\n")[0]
-        raise CheckpointError(
-            f"{folder} can't be loaded by diffusers ({type(error).__name__}: {reason}); save the "
-            f"pipeline again"
-        ) from error
-    return network, loaded
-
-
-def _refuse_unfit(config: dict[str, Any], folder: Path) -> None:
-    channels, out = config.get("in_channels"), config.get("out_channels")
-    if not config.get("sample_size") or not channels:
-        raise CheckpointError(f"{folder}/unet/config.json does not say the size of its images")
-    if channels != out:
-        raise CheckpointError(
-            f"{folder} takes images of {channels} channels and returns {out}; expected as many: "
-            f"learned variances and conditions are not supported"
-        )
-    if config.get("class_embed_type") or config.get("num_class_embeds"):
-        raise CheckpointError(
-            f"{folder} is conditioned on classes; expected an unconditional model"
-        )
-
-
-def _class_of(index: dict[str, Any], part: str, folder: Path) -> str:
-    listed = index.get(part)
-    if not isinstance(listed, list) or len(listed) != 2:
-        raise CheckpointError(f"{folder}/model_index.json names no {part}: expected a pipeline")
-    return str(listed[1])
-
-
-def _json(path: Path, folder: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise CheckpointError(
-            f"{folder} has no {path.relative_to(folder)}; expected a folder that a diffusers "
-            f"pipeline's save_pretrained wrote"
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON ({error}); save the pipeline again") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} holds no JSON object; save the pipeline again")
-    return content
+            return z - sigma * output
+        if self.prediction == "v_prediction":
+            return alpha * x_t - alpha * sigma * output  # sqrt(1 - abar) = alpha sigma
+        return output

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from fpmc_bench.errors import UnknownNameError, UsageError
@@ -62,7 +63,8 @@ class FunctionTeacher:
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
         """D(z [B,C,H,W], sigma) [B,C,H,W], of z's type and device.
 
-        Raises UsageError for an output that is no image like z, or not finite.
+        Raises UsageError for an output that is no image like z in float32 or float64, or not
+        finite.
         """
         denoised = self.function(z.to(self.device), sigma)
         if not isinstance(denoised, Tensor) or denoised.shape != z.shape:
@@ -71,6 +73,11 @@ class FunctionTeacher:
             raise UsageError(
                 f"teacher '{self.name}' returned {found} for z {list(z.shape)}; expected an image "
                 f"for every image"
+            )
+        if denoised.dtype not in (torch.float32, torch.float64):
+            raise UsageError(
+                f"teacher '{self.name}' returned {denoised.dtype}; expected torch.float32, or "
+                f"float64"
             )
         if not bool(denoised.detach().isfinite().all()):
             raise UsageError(

@@ -11,8 +11,9 @@ from torch import Tensor
 from fpmc_bench.contracts import TeacherModel
 from fpmc_bench.engine.evaluate import check_query
 from fpmc_bench.fpmc.shapes import ImageShape
-from fpmc_bench.teachers.diffusers import read_pipeline
+from fpmc_bench.teachers.files.diffusers_folder import read_pipeline
 from fpmc_bench.teachers.files.teacher_file import TeacherCard, read_edm, read_teacher
+from fpmc_bench.teachers.labels import Label, answer_for, labelled_name, refuse_label
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
@@ -29,6 +30,8 @@ class NetworkTeacher:
     name: str
     network: EDMPrecond
     card: TeacherCard
+    label: Label | None = None
+    """Of a network that is conditioned on classes; None: it isn't, or is asked without one."""
 
     @property
     def config(self) -> NetworkConfig:
@@ -46,8 +49,10 @@ class NetworkTeacher:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over architecture and weights, whatever device they are on."""
+        """sha256 over architecture, weights and label, whatever device they are on."""
         digest = hashlib.sha256(self.config.model_dump_json().encode())
+        if self.label is not None:
+            digest.update(f"label {self.label}".encode())
         for name, tensor in sorted(self.network.state_dict().items()):
             digest.update(f"{name} {list(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
@@ -62,17 +67,21 @@ class NetworkTeacher:
         weight = next(self.network.parameters())
         # the cast differentiates, so that a float64 z gets float64 gradients
         sigmas = torch.full((len(z),), sigma, dtype=weight.dtype, device=weight.device)
-        denoised: Tensor = self.network(z.to(weight), sigmas)
+        images = z.to(weight)
+        denoised = answer_for(
+            lambda label: self.network(images, sigmas, label), self.label, self.config.label_dim
+        )
         return denoised.to(z)
 
 
-def read_network(path: Path, device: str = "cpu") -> TeacherModel:
+def read_network(path: Path, device: str = "cpu", label: Label | None = None) -> TeacherModel:
     """The network at a path: a diffusers folder, an EDM .pkl or a teacher file, by what is there.
 
     CheckpointError says what is wrong with others; UsageError where a folder needs diffusers and
-    it isn't installed.
+    it isn't installed, where the network needs a `label`, and where it has none such.
     """
     if path.is_dir():
-        return read_pipeline(path, device)
+        return read_pipeline(path, device, label)
     network, card = (read_edm if path.suffix == ".pkl" else read_teacher)(path)
-    return NetworkTeacher(path.stem, network.to(device), card)
+    refuse_label(str(path), label, card.config.label_dim, none=card.label_dropout > 0)
+    return NetworkTeacher(labelled_name(path.stem, label), network.to(device), card, label)

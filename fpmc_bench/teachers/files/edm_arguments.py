@@ -102,6 +102,17 @@ def config_of(class_name: str, state: dict[str, Any], origin: str) -> NetworkCon
         ) from error
 
 
+def label_dropout_of(state: dict[str, Any], origin: str) -> float:
+    """The share of images whose class the training left out, of what `config_of` has accepted.
+
+    CheckpointError where it is no such share.
+    """
+    share = state["_init_kwargs"].get("label_dropout", 0)
+    if type(share) not in (int, float) or not 0 <= share <= 1:
+        raise CheckpointError(f"{origin}: label_dropout is {shown(share)}; expected 0 to 1")
+    return float(share)
+
+
 def _plain(value: Any) -> Any:
     """Tuples as lists, since EDM's options come as either."""
     return list(value) if isinstance(value, tuple) else value

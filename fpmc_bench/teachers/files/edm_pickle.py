@@ -18,7 +18,7 @@ from torch import Tensor
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.pickled import Node, shown
 from fpmc_bench.storage.restricted_pickle import DICTS, SETS, read_pickle
-from fpmc_bench.teachers.files.edm_arguments import config_of
+from fpmc_bench.teachers.files.edm_arguments import config_of, label_dropout_of
 from fpmc_bench.teachers.files.edm_storage import KIND, TENSOR_NAMES, TensorReader
 from fpmc_bench.teachers.unet.config import NetworkConfig
 
@@ -38,11 +38,15 @@ MOST_MEMBERS, DEEPEST = 20_000, 32
 
 @dataclass(frozen=True, eq=False)
 class PickledNetwork:
-    """What an EDM file says: the shape of its network, its weights as stored, its sha256."""
+    """What an EDM file says: the shape of its network, its weights as stored, its sha256.
+
+    `label_dropout`: the share of images whose class its training left out.
+    """
 
     config: NetworkConfig
     tensors: dict[str, Tensor]
     sha256: str
+    label_dropout: float
 
 
 def read_edm_pickle(path: Path) -> PickledNetwork:
@@ -78,7 +82,7 @@ def read_edm_pickle(path: Path) -> PickledNetwork:
     config = config_of(class_name, state, str(path))
     walk = _Walk(TensorReader(str(path), size), str(path), {}, size)
     walk.module(state, "", 0)
-    return PickledNetwork(config, walk.tensors, sha256)
+    return PickledNetwork(config, walk.tensors, sha256, label_dropout_of(state, str(path)))
 
 
 def _object(node: Any, origin: str) -> tuple[str, dict[str, Any]]:

@@ -37,7 +37,8 @@ class TeacherCard(Document):
 
     `plan` is None where the weights were not trained here, but come from `origin`;
     `dataset_fingerprint` is that of the training images, "" where nobody knows it. `canary` are
-    the noise levels of the answers that lie beside the weights (see `canary`).
+    the noise levels of the answers that lie beside the weights (see `canary`). `label_dropout` is
+    the share of images whose class the training left out.
     """
 
     config: NetworkConfig
@@ -47,6 +48,7 @@ class TeacherCard(Document):
     step: NonNegativeInt
     origin: Origin | None = None
     canary: tuple[PositiveFloat, ...] = Field(default=(), max_length=16)
+    label_dropout: float = Field(default=0, ge=0, le=1)
 
 
 def export_teacher(
@@ -137,6 +139,7 @@ def _from_edm(path: Path) -> tuple[PickledNetwork, EDMPrecond, TeacherCard]:
         dataset_fingerprint="",
         step=0,
         origin=Origin(file=path.name, sha256=pickled.sha256),
+        label_dropout=pickled.label_dropout,
     )
     return pickled, network, card
 

@@ -22,8 +22,8 @@ class NetworkConfig(Document):
     `architecture` picks DDPM++ (positional embedding, plain encoder, box filter) or NCSN++
     (Fourier embedding, residual encoder, [1,3,3,1] filter), Song et al. 2021 as in EDM, table 7.
     `preconditioning` picks a column of EDM's table 1; `sigma_data` is of edm, `beta_d`, `beta_min`
-    and `noise_steps` (M) are of vp. Class labels and augmentation labels are inputs of the
-    training; a teacher answers with both zero.
+    and `noise_steps` (M) are of vp. Augmentation labels are inputs of the training; a teacher
+    answers with them zero. `label_dim` is the number of classes, 0 where there are none.
 
     A field that came later (LATER_FIELDS) is left out of the JSON at its default: so a network
     that exists has the same JSON, and with it the same fingerprint, as before there was the field.

@@ -47,8 +47,12 @@ class EDMPrecond(nn.Module):
         self.config = config
         self.model = SongUNet(config)
 
-    def forward(self, z: Tensor, sigma: Tensor) -> Tensor:
-        """z [B,C,H,W] noisy images; sigma [B] noise levels > 0. Returns images [B,C,H,W]."""
+    def forward(self, z: Tensor, sigma: Tensor, label: int | None = None) -> Tensor:
+        """z [B,C,H,W] noisy images; sigma [B] noise levels > 0. Returns images [B,C,H,W].
+
+        `label` is the class of all of them, of a network that has classes; None is no class.
+        """
         c = coefficients(self.config, sigma.reshape(-1, 1, 1, 1).to(z.dtype))
-        denoised: Tensor = c.skip * z + c.out * self.model(z / c.spread, c.noise_label.flatten())
+        raw = self.model(z / c.spread, c.noise_label.flatten(), label)
+        denoised: Tensor = c.skip * z + c.out * raw
         return denoised

@@ -157,19 +157,23 @@ class SongUNet(nn.Module):
         init_xavier(layers[f"{side}x{side}_aux_conv"], 1e-5)
         return nn.ModuleDict(layers)
 
-    def _embed(self, noise_label: Tensor) -> Tensor:
+    def _embed(self, noise_label: Tensor, label: int | None) -> Tensor:
         cosines, sines = self.map_noise(noise_label).chunk(2, dim=1)
         embedding = torch.cat([sines, cosines], dim=1)
-        # both labels are zero at test time: map_label adds its bias, map_augment, which has none,
-        # nothing
+        # augmentation labels are zero at test time: map_augment, which has no bias, adds nothing
         if self.config.label_dim:
             embedding = embedding + self.map_label.bias
+            if label is not None:  # a one-hot vector times EDM's scale
+                embedding = embedding + self.config.label_dim**0.5 * self.map_label.weight[:, label]
         embedding = functional.silu(self.map_layer0(embedding))
         return functional.silu(self.map_layer1(embedding))
 
-    def forward(self, x: Tensor, noise_label: Tensor) -> Tensor:
-        """x [B,C,H,W], noise_label [B] -> [B,C,H,W]."""
-        embedding = self._embed(noise_label)
+    def forward(self, x: Tensor, noise_label: Tensor, label: int | None = None) -> Tensor:
+        """x [B,C,H,W], noise_label [B] -> [B,C,H,W].
+
+        `label` is the class of all images; None is an all-zero label, of no class.
+        """
+        embedding = self._embed(noise_label, label)
         skips: list[Tensor] = []
         aux = x
         for name, layer in self.enc.items():
