@@ -9,47 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from pipelines import SIDE_PX, diffusers, save_pipeline, teacher_of
 from runs import fpmc_bench
 
 from fpmc_bench import load_teacher
 from fpmc_bench.errors import UsageError
-from fpmc_bench.teachers.diffusers import DiffusersTeacher
-
-diffusers = pytest.importorskip("diffusers")
-
-SIDE_PX = 8
-
-
-def save_pipeline(
-    folder: Path,
-    prediction: str = "epsilon",
-    scheduler: str = "DDPMScheduler",
-    schedule: str = "linear",
-    **unet: object,
-) -> Path:
-    """A small network with random weights."""
-    torch.manual_seed(0)
-    options: dict[str, object] = {
-        "sample_size": SIDE_PX,
-        "in_channels": 1,
-        "out_channels": 1,
-        "block_out_channels": (32, 32),
-        "layers_per_block": 1,
-        "down_block_types": ("DownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "UpBlock2D"),
-        **unet,
-    }
-    kind = getattr(diffusers, scheduler)
-    steps = kind(prediction_type=prediction, beta_schedule=schedule, clip_sample=False)
-    pipeline = getattr(diffusers, scheduler.replace("Scheduler", "Pipeline"))
-    pipeline(diffusers.UNet2DModel(**options), steps).save_pretrained(folder)
-    return folder
-
-
-def teacher_of(folder: Path) -> DiffusersTeacher:
-    teacher = load_teacher(folder)
-    assert isinstance(teacher, DiffusersTeacher)
-    return teacher
 
 
 @pytest.mark.parametrize("scheduler", ["DDPMScheduler", "DDIMScheduler"])
@@ -93,15 +57,6 @@ def test_it_is_differentiable_in_z(tmp_path: Path) -> None:
     teacher(z, 1.0).sum().backward()
     assert z.grad is not None
     assert float(z.grad.abs().sum()) > 0
-
-
-def test_the_fingerprint_follows_weights_and_schedule(tmp_path: Path) -> None:
-    first = teacher_of(save_pipeline(tmp_path / "a")).fingerprint
-    assert teacher_of(save_pipeline(tmp_path / "b")).fingerprint == first
-    assert teacher_of(save_pipeline(tmp_path / "c", "sample")).fingerprint != first
-    assert teacher_of(save_pipeline(tmp_path / "d", schedule="scaled_linear")).fingerprint != first
-    changed = save_pipeline(tmp_path / "e", norm_eps=1e-4)
-    assert teacher_of(changed).fingerprint != first
 
 
 RUN = ("run", "digits", "--items", "2", "-d", "wiener", "-p", "denoiser-mse", "--quiet")
