@@ -210,7 +210,7 @@ def test_a_file_that_is_gone_or_no_json_is_refused(tmp_path: Path) -> None:
 def test_the_json_schema_forbids_what_it_does_not_name() -> None:
     schema = Record.model_json_schema()
     assert schema["additionalProperties"] is False
-    assert set(schema["required"]) == set(Record.model_fields) - {"schema_version"}
+    assert set(schema["required"]) == set(Record.model_fields) - {"schema_version", "remarks"}
 
 
 WRITER = """

@@ -1,8 +1,10 @@
 """`fpmc-bench teacher train` as a user runs it: what one process or several write, and refusals."""
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from PIL import Image
 from runs import fpmc_bench, write_train_only
 from trainings import PLAN, SMALL, TINY, assert_close, call, train, weights_after
 
-from fpmc_bench import load_dataset, load_teacher
+from fpmc_bench import Places, load_dataset, load_teacher
 from fpmc_bench.errors import ParameterError, UnknownNameError
 from fpmc_bench.jobs.train import train_teacher
 from fpmc_bench.results.render.training_curve import CurvePoint, draw_training_curve
@@ -20,8 +22,9 @@ from fpmc_bench.storage.tensors import load_tensors
 from fpmc_bench.teachers.quality import held_out_errors
 from fpmc_bench.teachers.training.files import TrainingFiles
 from fpmc_bench.teachers.training.log import read_log
-from fpmc_bench.teachers.training.presets import PRESETS
+from fpmc_bench.teachers.training.presets import PRESETS, chosen
 from fpmc_bench.teachers.training.session import Progress
+from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.training.trainer import Trainer
 
 
@@ -201,3 +204,64 @@ def test_help_says_what_the_sizes_are_without_torch() -> None:
         assert f"{size}: {preset.summary}" in done.stdout
     assert "200 M images" in done.stdout
     assert "--architecture" in done.stdout
+
+
+def write_zip(path: Path) -> Path:
+    """Thirty digits as pictures, the last ten of which a suite may hold out."""
+    codes = load_dataset("digits").train.images[:30, 0].numpy() * 15
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, pixels in enumerate(codes):
+            file = io.BytesIO()
+            Image.fromarray(pixels).save(file, "png")
+            archive.writestr(f"{number:03}.png", file.getvalue())
+    return path
+
+
+def test_own_images_are_held_out_of_a_training_as_of_a_suite(tmp_path: Path) -> None:
+    """And where none are, that is said, before the first step and at the end."""
+    data = ("--data", f"image-zip={write_zip(tmp_path / 'own.zip')}")
+    places = Places.given(data[1:])
+    suite = load_dataset("image-zip", {"test_images": 10}, places=places)
+    none_held_out = "trains on all 30 images of 'image-zip': none is held out"
+    for dataset, source, said in (
+        ("image-zip[test_images=10]", suite.train, 0),
+        ("image-zip", load_dataset("image-zip", places=places).train, 2),
+    ):
+        out = tmp_path / f"{len(source)}.safetensors"
+        done = fpmc_bench("teacher", "train", dataset, *data, *SMALL, "--out", out, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(none_held_out) == said
+        assert ("'image-zip[test_images=N]'" in done.stderr) == (said > 0)
+        card = load_teacher(out).card  # type: ignore[attr-defined]
+        assert (card.dataset, card.dataset_fingerprint) == (dataset, source.fingerprint)
+        shown = fpmc_bench("teacher", "info", out, *data, cwd=tmp_path)
+        assert ("held-out MSE" in shown.stdout) == (said == 0), shown.stderr
+        assert "trained on another version" not in shown.stderr
+
+
+def test_a_training_too_short_for_its_plan_says_so(tmp_path: Path) -> None:
+    """Thirty steps of the default size: at most 9% of the learning rate, and one line of a log."""
+    out = tmp_path / "short.safetensors"
+    small = ("--model-channels", "8", "--num-blocks", "1", "--batch", "4", "--threads", "1")
+    arguments = ("--architecture", "ddpmpp", *small, "--steps", "30", "--held-out-every", "0")
+    done = fpmc_bench("teacher", "train", "digits", *arguments, "--out", out, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    warm_up = "30 steps end within the warm-up of 300, at 3% of the learning rate or less"
+    averaged = "30 steps are fewer than the 1000 that the weights are averaged over"
+    for sentence in (warm_up, averaged):
+        assert done.stderr.count(sentence) == 2, "at the start and at the end"
+    assert "no figure of the loss: a log of one line says nothing of its course" in done.stderr
+    assert not TrainingFiles(out).curve.exists()
+    assert str(TrainingFiles(out).curve) not in done.stdout
+    shown = fpmc_bench("teacher", "info", out, "--json", cwd=tmp_path)
+    first, second = json.loads(shown.stdout)["remarks"]
+    assert first.startswith(warm_up)
+    assert second.startswith(averaged)
+
+
+def test_a_training_as_long_as_its_plan_says_nothing() -> None:
+    assert TrainingSettings().remarks == ()
+    for size in PRESETS:
+        assert TrainingSettings(**chosen(size, {}).settings).remarks == ()
+    short = TrainingSettings(steps=2000, batch=100, ema_halflife_images=200_000)
+    assert "2000 steps are fewer than the 2885" in short.remarks[0]

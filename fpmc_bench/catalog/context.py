@@ -21,6 +21,7 @@ from fpmc_bench.documents.suite import SigmaGrid, Suite
 from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.notices import notice
+from fpmc_bench.teachers.network import NetworkTeacher
 from fpmc_bench.teachers.sensitivity import SensitivityMaps
 from fpmc_bench.teachers.trial import refuse_no_denoiser
 
@@ -52,6 +53,19 @@ class Context:
     def teacher(self, role: Role) -> TeacherModel:
         """The network in that role."""
         return self.tuning if role == "tuning" else self.evaluation
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of figures on these networks should know, a sentence each."""
+        images = self.dataset.train.fingerprint
+        return tuple(
+            f"the {role} teacher {teacher.name} was trained on other images than rows imitate from "
+            f"(those of '{teacher.card.dataset}' with fingerprint "
+            f"{teacher.card.dataset_fingerprint[:12]}, not {images[:12]})"
+            for role in ROLES
+            if isinstance(teacher := self.teacher(role), NetworkTeacher)
+            and teacher.card.dataset_fingerprint not in ("", images)
+        )
 
     def setting(self, source: Source, *, with_sensitivity: bool = False) -> Setting:
         """What a denoiser over `source` may look at."""

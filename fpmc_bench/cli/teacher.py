@@ -102,6 +102,7 @@ def _facts(model: "NetworkTeacher") -> dict[str, Any]:
         "images": str(model.shape),
         "preconditioning": model.config.preconditioning,
         **model.card.model_dump(mode="json"),
+        "remarks": list(model.card.plan.remarks) if model.card.plan else [],
     }
 
 
@@ -110,6 +111,7 @@ def _held_out(
 ) -> dict[float, float]:
     """Its errors on the test images of its dataset; a line on stderr where there can be none."""
     from fpmc_bench.catalog.datasets import load_dataset
+    from fpmc_bench.documents.names import parse_selection
     from fpmc_bench.errors import MissingFilesError
     from fpmc_bench.teachers.quality import held_out_errors
 
@@ -117,11 +119,12 @@ def _held_out(
     if card.dataset == "unknown":
         click.echo("no held-out errors: the file does not say of which dataset it is", err=True)
         return {}
-    if card.dataset not in registry.items["datasets"]:
+    name, params = parse_selection(card.dataset)
+    if name not in registry.items["datasets"]:
         click.echo(f"no held-out errors: dataset '{card.dataset}' is not installed", err=True)
         return {}
     try:
-        data = load_dataset(card.dataset, places=places, registry=registry)
+        data = load_dataset(name, params, places=places, registry=registry)
     except MissingFilesError as error:
         click.echo(f"no held-out errors: {error}", err=True)
         return {}

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpmc_bench.cli.common import data_option, error_table, registry_with_warnings, shared_by
+from fpmc_bench.cli.common import (
+    data_option,
+    error_table,
+    registry_with_warnings,
+    say_remarks,
+    shared_by,
+)
 from fpmc_bench.cli.training_options import sizes_table, training_options
 from fpmc_bench.teachers.training.presets import PRESETS
 
@@ -42,6 +48,9 @@ def train(
 ) -> None:
     """Train a teacher on DATASET; a killed training goes on when its command is repeated.
 
+    DATASET is a name, or NAME[param=value,...]: 'image-zip[test_images=50]' trains on what a suite
+    with these parameters does not measure on.
+
     Beside the teacher a folder with its name, ending in .training, gets the log (log.jsonl), the
     figure of the loss and the sample grids.
     """
@@ -62,6 +71,7 @@ def train(
             settings=asked,
             part_images=part_images,
             begin=lambda done, steps: stack.enter_context(_bar(done, steps, out)),
+            warn=lambda remark: say_remarks([remark]),
             places=Places.given(data),
             registry=registry_with_warnings(),
         )
@@ -69,6 +79,7 @@ def train(
         click.echo(f"wrote {path}")
     if outcome.held_out:
         click.echo(error_table(outcome.held_out))
+    say_remarks(outcome.remarks)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from fpmc_bench.cli.common import (
     json_option,
     print_json,
     registry_with_warnings,
+    say_remarks,
 )
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def tune(
     if seed is not None:
         chosen = chosen.replaced(seed=seed)
     context = load_context(chosen, registry, join_processes(given.device).device, given.places)
+    say_remarks(context.remarks)
     candidates = json.loads(f"[{values}]") if values else None
     results = []
     for cls in tunable(context, denoisers):

@@ -71,7 +71,7 @@ class Record(Document):
     `figures` averages over items and, where the protocol measures by noise level, over those;
     `per_sigma` is empty where it doesn't. `seconds_per_query` is the median over all units,
     `computed` says which machines those were. `reference` is the name of the network that it was
-    measured against.
+    measured against. `remarks` say what a reader of the figures should know, a sentence each.
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
@@ -86,6 +86,7 @@ class Record(Document):
     seconds_per_query: float
     computed: tuple[Share, ...]
     publication: Publication
+    remarks: tuple[str, ...] = ()
 
     @property
     def protocol(self) -> str:

@@ -84,6 +84,7 @@ def _record(
         seconds_per_query=_seconds_per_query(notes, queries),
         computed=_shares(notes, queries),
         publication=_publication(contestant, notes),
+        remarks=plan.context.remarks,
     )
     return record, values
 

@@ -1,5 +1,6 @@
 """train_teacher: a teacher network trained on a dataset, in one process or in many."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.documents.names import parse_selection, selection_text
 from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import ParameterError, UsageError
 from fpmc_bench.harness.processes import join_processes
@@ -27,6 +29,8 @@ from fpmc_bench.teachers.unet.config import NetworkConfig
 
 Begin = Callable[[int, int], Progress]
 """Told the steps done already and those of the plan; returns what is to be told of each step."""
+Warn = Callable[[str], None]
+"""Told what a user should know of the training, a sentence at a time, before its first step."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class TrainingOutcome:
     held_out: Mapping[float, float]
     """sigma -> mean squared error of the finished file, whose weights are rounded, on test images;
     empty where the dataset has none, where it was asked for by 0, and but in the main process."""
+    remarks: tuple[str, ...]
+    """What a user should know of the teacher, in sentences; none but from the main process."""
 
 
 def refuse_at_once(out: Path, size: str, settings: Mapping[str, Any], processes: int) -> None:
@@ -60,15 +66,17 @@ def train_teacher(
     settings: Mapping[str, Any] | None = None,
     part_images: int | None = None,
     begin: Begin | None = None,
+    warn: Warn = lambda remark: None,
     places: Places | None = None,
     registry: Registry | None = None,
 ) -> TrainingOutcome:
     """Train a "ddpmpp" or "ncsnpp" and write it to `out`; go on where an earlier training stopped.
 
-    `settings` override those of the `size` (`presets.PRESETS`): fields of NetworkConfig,
-    TrainingSettings and Habits, and the `device`; None leaves the size's. `part_images`: how many a
-    process takes through the network at a time. `begin` is called in the main process alone. In a
-    process started by accelerate or torchrun this computes a share of every batch.
+    `dataset` is NAME or NAME[param=value,...]; trained on is its training split alone. `settings`
+    override those of the `size` (`presets.PRESETS`): fields of NetworkConfig, TrainingSettings and
+    Habits, and the `device`; None leaves the size's. `part_images`: how many a process takes
+    through the network at a time. `begin` and `warn` are called in the main process alone. In one
+    started by accelerate or torchrun this computes a share of every batch.
 
     Raises ParameterError or InputError naming the setting that is senseless or does not fit the
     dataset, and ParameterError where the loss stops being finite; RunError where another training
@@ -79,7 +87,8 @@ def train_teacher(
     choices, files = chosen(size, asked), TrainingFiles(out)
     files.refuse_finished()
     processes = join_processes(_known_device(choices.habits.pop("device")))
-    data = load_dataset(dataset, places=places, registry=registry)
+    name, params = parse_selection(dataset)
+    data = load_dataset(name, params, places=places, registry=registry)
     _refuse_impossible(data, asked)
     team = ProcessTeam(processes)
     trainer = Trainer(
@@ -91,14 +100,24 @@ def train_teacher(
         part_images=part_images,
     )
     session = Session(trainer, files, Habits(**choices.habits), data.test)
+    remarks = (*_remarks_on(data, registry), *trainer.settings.remarks)
+    for remark in remarks if processes.is_main else ():
+        warn(remark)
     with session.opened() as done:
         team.agree_on(done)
         told = begin(done, trainer.settings.steps) if begin and processes.is_main else None
         session.run(told or (lambda step, loss: None))
-        written = session.finish(data.name) if processes.is_main else ()
+        written = session.finish(selection_text(name, params)) if processes.is_main else ()
     measured = processes.is_main and asked.get("held_out_every") != 0
     errors = _held_out(files, data, processes.device) if measured else {}
-    return TrainingOutcome(written, errors)
+    if not processes.is_main:
+        return TrainingOutcome(written, errors, ())
+    if files.curve not in written:
+        remarks += (
+            "no figure of the loss: a log of one line says nothing of its course; lower "
+            "--log-every",
+        )
+    return TrainingOutcome(written, errors, remarks)
 
 
 def _known_device(name: str) -> str:
@@ -110,6 +129,18 @@ def _known_device(name: str) -> str:
             f"device '{name}' was asked for, but torch finds {count} CUDA GPUs, from 0"
         )
     return name
+
+
+def _remarks_on(data: LoadedDataset, registry: Registry | None) -> tuple[str, ...]:
+    """Where no image is held out: every image that there is will have been trained on."""
+    if data.test is not None:
+        return ()
+    remark = f"trains on all {len(data.train)} images of '{data.name}': none is held out, to "
+    remark += "measure this teacher on or anything against it"
+    plugin = (registry or installed_registry()).get("datasets", data.name).item
+    if "test_images" in {field.name for field in dataclasses.fields(plugin)}:
+        remark += f"; for a suite that holds some out, train on '{data.name}[test_images=N]'"
+    return (remark,)
 
 
 def _refuse_impossible(data: LoadedDataset, asked: Mapping[str, Any]) -> None:

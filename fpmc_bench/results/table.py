@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Figure, ItemValues, Record
 from fpmc_bench.errors import RunError
+from fpmc_bench.results.remarks import as_sentences, remarks_on
 from fpmc_bench.results.statistics import SIGNIFICANCE, item_means, mean_and_error, tied_with_best
 
 RANKED_BY = "mse@1"
@@ -37,6 +38,8 @@ class Row:
     by_sigma: tuple[Figure, ...]
     """mse@1 at every noise level of the table; empty where the protocol has none of its own."""
     seconds_per_query: float
+    remarks: tuple[str, ...]
+    """What a reader of its figures should know, a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Table:
     """The noise levels of `by_sigma`."""
     rows: tuple[Row, ...]
     caption: tuple[str, ...]
-    """Sentences: what was measured, against what, and how ± was computed."""
+    """Sentences: what was measured, against what, how ± was computed, and the rows' remarks."""
 
 
 # the most telling first: another item count also changes the suite's fingerprint
@@ -108,6 +111,7 @@ def _table(records: Sequence[tuple[Record, ItemValues]]) -> Table:
     best = tied_with_best(entries)
     ranked = sorted(records, key=lambda pair: _place(pair[0]))
     ceilings = len(records) - len(entries)
+    remarks = remarks_on([record for record, _ in ranked], RANKED_BY)
     return Table(
         suite=first.suite,
         suite_fingerprint=first.suite_fingerprint,
@@ -124,10 +128,14 @@ def _table(records: Sequence[tuple[Record, ItemValues]]) -> Table:
                 figures=record.figures,
                 by_sigma=tuple(level.figures[RANKED_BY] for level in record.per_sigma),
                 seconds_per_query=record.seconds_per_query,
+                remarks=remarks.get(record.entry, ()),
             )
             for position, (record, _) in enumerate(ranked, start=1)
         ),
-        caption=_caption(first, has_ceiling=ceilings > 0),
+        caption=(
+            *_caption(first, has_ceiling=ceilings > 0),
+            *as_sentences(remarks, len(records)),
+        ),
     )
 
 

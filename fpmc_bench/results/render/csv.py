@@ -8,7 +8,7 @@ from fpmc_bench.results.table import RANKED_BY, Table
 def render_csv(*tables: Table) -> str:
     """One header for all tables; columns of a metric are `mse` and `mse_se`, of any version.
 
-    The column `metrics` has the versions.
+    The column `metrics` has the versions, a column `remarks` is there where a row has any.
     """
     lines = [
         {
@@ -31,6 +31,7 @@ def render_csv(*tables: Table) -> str:
                 )
             },
             "seconds_per_query": row.seconds_per_query,
+            **({"remarks": "; ".join(row.remarks)} if row.remarks else {}),
         }
         for table in tables
         for row in table.rows

@@ -65,12 +65,18 @@ def rewind_log(path: Path, step: int) -> None:
         write_atomically(path, "".join(f"{line.model_dump_json()}\n" for line in kept).encode())
 
 
-def draw_log(path: Path, target: Path, title: str, batch: int) -> None:
-    """Draw a training's log as a PNG; `batch` images a step. RunError as in `read_log`."""
+def draw_log(path: Path, target: Path, title: str, batch: int) -> bool:
+    """Draw a training's log as a PNG; `batch` images a step. RunError as in `read_log`.
+
+    False, and nothing is drawn, where the log has one line: a dot says nothing of a course.
+    """
     from fpmc_bench.results.render.training_curve import CurvePoint, draw_training_curve
 
     points = [
         CurvePoint(line.step, line.loss, {one.sigma: one.mse for one in line.held_out})
         for line in read_log(path)
     ]
+    if len(points) < 2:
+        return False
     write_atomically(target, draw_training_curve(title, batch, points))
+    return True

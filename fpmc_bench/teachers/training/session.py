@@ -101,8 +101,8 @@ class Session:
     def finish(self, dataset: str) -> tuple[Path, ...]:
         """Write the teacher and the figure of its log, and remove the checkpoint.
 
-        Returns what is there then, the teacher first. CheckpointError where a weight does not fit
-        float16: the network diverged.
+        Returns what is there then, the teacher first; no figure of a log with a single line.
+        CheckpointError where a weight does not fit float16: the network diverged.
         """
         trainer, files = self.trainer, self.files
         export_teacher(
@@ -117,8 +117,8 @@ class Session:
         written = [files.teacher]
         if files.log.is_file():
             title = f"{files.teacher.stem}: {trainer.config.architecture} on {dataset}"
-            draw_log(files.log, files.curve, title, trainer.settings.batch)
-            written += [files.log, files.curve]
+            drawn = draw_log(files.log, files.curve, title, trainer.settings.batch)
+            written += [files.log, files.curve] if drawn else [files.log]
         files.checkpoint.unlink(missing_ok=True)
         return tuple(written)
 

@@ -56,6 +56,31 @@ class TrainingSettings:
         if not self.weight_decay >= 0:
             raise ParameterError(f"weight_decay must not be negative, got {self.weight_decay}")
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Where the training is too short for its own plan: what that means, in sentences."""
+        found = []
+        if self.steps <= self.warmup_steps:
+            most = max(map(self.learning_rate_at, range(self.steps))) / self.learning_rate
+            found.append(
+                f"{self.steps} steps end within the warm-up of {self.warmup_steps}, at {most:.0%} "
+                f"of the learning rate or less: the network is hardly trained; raise --steps or "
+                f"lower --warmup-steps"
+            )
+        if self.steps < self.averaged_steps:
+            found.append(
+                f"{self.steps} steps are fewer than the {self.averaged_steps:.0f} that the weights "
+                f"are averaged over; raise --steps, or lower --ema-decay or --ema-halflife-images"
+            )
+        return tuple(found)
+
+    @property
+    def averaged_steps(self) -> float:
+        """How far the moving average reaches back, once it is settled."""
+        if self.ema_halflife_images is None:
+            return 1 / (1 - self.ema_decay)
+        return self.ema_halflife_images / self.batch / math.log(2)
+
     def learning_rate_at(self, step: int) -> float:
         """Linear warm-up from step 0; then half a cosine down to 0 at the last, or constant."""
         warmup = min(1.0, (step + 1) / self.warmup_steps)
