@@ -63,7 +63,7 @@ RUN = ("run", "digits", "--items", "2", "-d", "wiener", "-p", "denoiser-mse", "-
 
 
 def test_a_run_measures_against_it(tmp_path: Path) -> None:
-    folder = save_pipeline(tmp_path / "mine")
+    folder = save_pipeline(tmp_path / "mine", "v_prediction")  # bounded, untrained as it is
     run = ("--run-dir", tmp_path / "run", "--teacher", f"tuning={folder}")
     done = fpmc_bench(*RUN, *run, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

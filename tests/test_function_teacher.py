@@ -80,7 +80,7 @@ def test_a_run_measures_against_it(folder: Path) -> None:
         ("mynet:nan", "returned NaN or infinite values at sigma", 2),
         ("mynet:half", "returned torch.float16; expected torch.float32", 2),
         ("mynet:broken", "can't be asked for images [1, 1, 8, 8] at sigma 80 (RuntimeError", 2),
-        ("mynet:noise", "is no denoiser of these images: at the least noise level, sigma 0.002", 2),
+        ("mynet:noise", "is no denoiser of these images: at sigma 0.002 its answer", 2),
         ("mynet:unit_interval", "and not noise, codes or images in [0, 1]", 2),
         ("mynet:in_place", "changes the images that it is asked about; copy them first", 2),
     ],

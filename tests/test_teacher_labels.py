@@ -10,7 +10,7 @@ from edm_files import SMALL, edm_object, network_of, write_edm
 from runs import SMALL_SUITE, fpmc_bench
 
 from fpmc_bench import NetworkTeacher, load_teacher
-from fpmc_bench.errors import UsageError
+from fpmc_bench.errors import CheckpointError, UsageError
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
 CLASSES = 3
@@ -115,3 +115,12 @@ def test_a_run_names_the_label(file: Path, tmp_path: Path) -> None:
     done = fpmc_bench("run", "small.toml", *run, "--teacher", f"tuning={file}", cwd=tmp_path)
     assert done.returncode == 2
     assert "conditioned on 3 classes; say which one to ask" in done.stderr
+
+
+@pytest.mark.parametrize("share", ["0.1", -0.1, 2, float("nan")])
+def test_a_share_of_left_out_labels_that_is_none_is_refused(
+    share: object, network: EDMPrecond, tmp_path: Path
+) -> None:
+    path = write_edm(tmp_path / "a.pkl", edm_object(network, label_dropout=share))
+    with pytest.raises(CheckpointError, match=r"label_dropout is .*; expected 0 to 1"):
+        load_teacher(f"{path}[label=0]")

@@ -95,6 +95,7 @@ def info(
 
 
 def _facts(model: "NetworkTeacher") -> dict[str, Any]:
+    remarks = model.card.plan.remarks if model.card.plan else ()
     return {
         "name": model.name,
         "fingerprint": model.fingerprint,
@@ -102,7 +103,7 @@ def _facts(model: "NetworkTeacher") -> dict[str, Any]:
         "images": str(model.shape),
         "preconditioning": model.config.preconditioning,
         **model.card.model_dump(mode="json"),
-        "remarks": list(model.card.plan.remarks) if model.card.plan else [],
+        **({"remarks": remarks} if remarks else {}),
     }
 
 

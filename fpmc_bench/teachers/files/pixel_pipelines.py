@@ -13,7 +13,7 @@ from fpmc_bench.fpmc.shapes import ImageShape
 
 SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
 OTHER_PARTS = {
-    "codes, not pixels": ("vae", "vqvae", "vqmodel", "movq", "autoencoder", "image_encoder"),
+    "codes, not pixels": ("vae", "vqvae", "vqmodel", "movq", "autoencoder"),
     "images to a text": ("text_encoder", "text_encoder_2", "tokenizer", "prior", "bert"),
 }
 """What a network with such a part beside it denoises."""
