@@ -12,6 +12,7 @@ from fpmc_bench.catalog.context import load_context
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.documents.record import read_records
+from fpmc_bench.images.notices import notice
 from fpmc_bench.results.render.csv import render_csv
 from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.render.latex import render_latex
@@ -95,8 +96,11 @@ def test_every_form_of_a_table_has_them(tmp_path: Path) -> None:
     assert lines[3].endswith(f"{everyone}; its answers depend on chance")
 
 
-def test_a_teacher_of_other_images_is_noticed(tmp_path: Path) -> None:
+def test_a_teacher_of_other_images_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """The card of its file knows; digits' own networks are of the suite's images."""
+    notice.cache_clear()
     assert loaded().remarks == ()
     suite = small_suite(dataset={"name": "image-folder", "params": {"test_images": 7}})
     folder = tmp_path / "images"
@@ -110,6 +114,7 @@ def test_a_teacher_of_other_images_is_noticed(tmp_path: Path) -> None:
         f"the tuning teacher digits-ddpmpp was trained on other images than rows imitate from "
         f"(those of 'digits' with fingerprint {own}, not {context.dataset.train.fingerprint[:12]})"
     )
+    assert caplog.messages[-2:] == [tuning, evaluation], "before any work"
     assert evaluation.startswith("the evaluation teacher digits-ncsnpp was trained on other images")
 
 

@@ -131,7 +131,10 @@ def load_context(
         for role, name in zip(ROLES, names, strict=True)
         if not is_path(name) and name in registry.items["teachers"]
     }
-    return Context(suite, dataset, tuning, evaluation, sigmas, device, registry, places, plugins)
+    context = Context(suite, dataset, tuning, evaluation, sigmas, device, registry, places, plugins)
+    for remark in context.remarks:
+        notice(remark)
+    return context
 
 
 def grid_of(grid: SigmaGrid) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -151,12 +151,6 @@ def registry_with_warnings() -> "Registry":
     for broken in registry.broken if os.environ.get("RANK", "0") == "0" else ():
         click.echo(f"fpmc-bench: {broken}", err=True)
     return registry
-
-
-def say_remarks(remarks: Iterable[str]) -> None:
-    """Each once, as a line on stderr, from the main process."""
-    for remark in dict.fromkeys(remarks) if os.environ.get("RANK", "0") == "0" else ():
-        click.echo(f"fpmc-bench: {remark}", err=True)
 
 
 def print_json(content: Any) -> None:

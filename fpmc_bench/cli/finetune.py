@@ -14,7 +14,6 @@ from fpmc_bench.cli.common import (
     print_json,
     processes_option,
     registry_with_warnings,
-    say_remarks,
     shared_by,
 )
 from fpmc_bench.cli.finetune_options import finetune_options
@@ -98,7 +97,6 @@ def _watch(job: "Finetuning", processes: "Processes", bar: "tqdm[None]") -> "Lev
     """One bar for all of this process's levels: how many are done, and the error of the present."""
     from fpmc_bench.results.compare import change_percent
 
-    say_remarks(job.plan.context.remarks)
     mine = list(processes.share(len(job.levels)))
     bar.reset(total=len(mine))
     bar.update(sum(job.finished(level) for level in mine))

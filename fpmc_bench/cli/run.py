@@ -12,7 +12,6 @@ from fpmc_bench.cli.common import (
     json_option,
     processes_option,
     registry_with_warnings,
-    say_remarks,
     shared_by,
 )
 from fpmc_bench.documents.protocols import PROTOCOLS
@@ -112,6 +111,5 @@ def _report(outcome: "RunOutcome", as_json: bool) -> None:
                 click.echo(render_terminal(table) + "\n")
             for path in written:
                 click.echo(f"wrote {path}")
-    say_remarks(remark for record in outcome.records for remark in record.remarks)
     for name, report in outcome.failures.items():
         click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)

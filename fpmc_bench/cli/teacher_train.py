@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fpmc_bench.cli.common import (
-    data_option,
-    error_table,
-    registry_with_warnings,
-    say_remarks,
-    shared_by,
-)
+from fpmc_bench.cli.common import data_option, error_table, registry_with_warnings, shared_by
 from fpmc_bench.cli.training_options import sizes_table, training_options
 from fpmc_bench.teachers.training.presets import PRESETS
 
@@ -71,7 +65,7 @@ def train(
             settings=asked,
             part_images=part_images,
             begin=lambda done, steps: stack.enter_context(_bar(done, steps, out)),
-            warn=lambda remark: say_remarks([remark]),
+            warn=_warn,
             places=Places.given(data),
             registry=registry_with_warnings(),
         )
@@ -79,7 +73,12 @@ def train(
         click.echo(f"wrote {path}")
     if outcome.held_out:
         click.echo(error_table(outcome.held_out))
-    say_remarks(outcome.remarks)
+    for remark in outcome.remarks:
+        _warn(remark)
+
+
+def _warn(remark: str) -> None:
+    click.echo(f"fpmc-bench: {remark}", err=True)
 
 
 @contextmanager

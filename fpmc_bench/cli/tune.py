@@ -11,7 +11,6 @@ from fpmc_bench.cli.common import (
     json_option,
     print_json,
     registry_with_warnings,
-    say_remarks,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ def tune(
     if seed is not None:
         chosen = chosen.replaced(seed=seed)
     context = load_context(chosen, registry, join_processes(given.device).device, given.places)
-    say_remarks(context.remarks)
     candidates = json.loads(f"[{values}]") if values else None
     results = []
     for cls in tunable(context, denoisers):
