@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from plans import loaded, small_suite
+from runs import figures, fpmc_bench, write_suite
 from torch import Tensor
 
 from fpmc_bench import Source, load_dataset, load_teacher
@@ -105,3 +107,17 @@ def test_a_context_asks_each_of_its_two_networks_once(monkeypatch: pytest.Monkey
     ends = (context.sigmas[0], context.sigmas[-1])
     assert asked == [("digits-ddpmpp", ends), ("digits-ncsnpp", ends)]
     assert context.sigmas == loaded().sigmas
+
+
+def test_what_is_asked_moves_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_suite(tmp_path)
+    found = []
+    for folder in ("asked", "not-asked"):
+        done = fpmc_bench(
+            *("run", "small.toml", "-d", "optimal", "--quiet", "--run-dir", folder), cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        found.append(figures(tmp_path / folder))
+        monkeypatch.setattr(context_module, "refuse_no_denoiser", lambda *_, **__: None)
+    assert found[0] == found[1]
+    assert len(found[0]) == 8, "two rows under two protocols, and their items"
