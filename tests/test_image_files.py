@@ -280,5 +280,5 @@ def test_a_run_says_that_test_images_are_in_the_training_set(
     assert len(train & test) == 1  # as this seed holds them out
     shared = context.dataset.test_images_in_train
     assert 1 <= shared <= 3
-    (said,) = caplog.messages
+    said, *_ = caplog.messages  # the digits' own networks saw others, which is said as well
     assert said.startswith(f"dataset 'image-folder': {shared} of 10 test images are training")
