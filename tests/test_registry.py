@@ -11,12 +11,14 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
 from fpmc_bench import hookspecs
 from fpmc_bench.catalog.datasets import load_dataset
 from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.process_state import ProcessState
 from fpmc_bench.catalog.registry import KINDS, Registry, build_registry, installed_registry
 from fpmc_bench.cli.inspect import info
 from fpmc_bench.contracts import AugmentationTask
@@ -146,9 +148,39 @@ def test_a_plugin_that_cannot_be_imported_costs_only_itself(
 
 
 def test_a_plugin_that_a_user_interrupts_is_not_called_broken(site: Site) -> None:
-    site.install("stranger", "raise KeyboardInterrupt")
+    site.install("stranger", "import signal\nsignal.raise_signal(signal.SIGINT)")
     with pytest.raises(KeyboardInterrupt):
         site.registry()
+
+
+def test_a_plugin_that_interrupts_itself_or_exits_costs_only_itself(site: Site) -> None:
+    site.install("first", "raise KeyboardInterrupt")
+    site.install("second", "import os\nos._exit(0)")
+    site.install("good-plugin", GOOD.format(name="plain"))
+    first, second = site.registry().broken
+    assert "raised KeyboardInterrupt" in first.reason
+    assert "raised SystemExit: os._exit(0)" in second.reason
+
+
+def test_what_a_plugin_changes_as_it_is_imported_is_put_back_and_told(site: Site) -> None:
+    before, numbers = ProcessState.now(), torch.get_rng_state()
+    code = """
+        import os, torch
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(5)
+        torch.manual_seed(7)
+        os.environ["MINE"] = "1"
+    """
+    site.install("stranger", dedent(code) + dedent(GOOD.format(name="plain")))
+    registry = site.registry()
+    assert registry.get("denoisers", "plain").distribution == "stranger"
+    (notice,) = registry.notices
+    assert notice.startswith("plugin 'hooks' of stranger 1.0 changed torch's default dtype (from ")
+    assert "torch's number of threads" in notice
+    assert "the environment's variable MINE" in notice
+    assert notice.endswith("which was put back")
+    assert ProcessState.now() == before
+    assert torch.equal(torch.get_rng_state(), numbers)
 
 
 def test_a_misspelled_hook_is_caught_with_a_suggestion(site: Site) -> None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import (
     DenoiseFunction,
     Denoiser,
@@ -54,13 +55,23 @@ class BuiltDenoiser:
         plugin, setting = self.plugin, self.setting
         if not isinstance(plugin, FPMCDenoiser):
             raise PluginError(f"'{self.name}' is not a filtered posterior mean collection")
-        return self._models.get(sigma, lambda: plugin.fpmc(setting, sigma))
+
+        def made() -> FPMC:
+            with strangers_code(f"denoiser '{self.name}'"):
+                model = plugin.fpmc(setting, sigma)
+            if not isinstance(model, FPMC):
+                raise PluginError(f"fpmc() of '{self.name}' returned {model!r}; expected an FPMC")
+            return model
+
+        return self._models.get(sigma, made)
 
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
         sigma = float(sigma)
         check_query(z, sigma, self.setting.shape)
         if self._function is not None:
-            return self._function(z, sigma)
+            with strangers_code(f"denoiser '{self.name}'"):
+                # a copy: what it does to z is its own affair
+                return self._function(z.clone(), sigma)
         return fpmc_denoise(self.fpmc(sigma), self.source, z, sigma)
 
 
@@ -68,12 +79,21 @@ def assemble(plugin: Denoiser, setting: Setting) -> BuiltDenoiser:
     """Check the plugin's parameters and needs against the setting, fit what must be fitted.
 
     Raises ParameterError for parameters that don't fit, UsageError for something that the plugin
-    needs and the setting lacks.
+    needs and the setting lacks, PluginError for a plugin that returns something else than its
+    contract says, tries to end the process or changes its settings.
     """
-    plugin.check(setting.shape, setting.sigmas)
-    plugin.check_setting(setting)
-    for need in sorted(plugin.needs):
-        if getattr(setting, need) is None:
-            raise UsageError(f"denoiser '{plugin.name}' needs a {need}: pass {need}=...")
-    function = plugin.build(setting) if isinstance(plugin, FunctionDenoiser) else None
+    with strangers_code(f"denoiser '{plugin.name}'"):
+        plugin.check(setting.shape, setting.sigmas)
+        plugin.check_setting(setting)
+        for need in sorted(plugin.needs):
+            if getattr(setting, need) is None:
+                raise UsageError(f"denoiser '{plugin.name}' needs a {need}: pass {need}=...")
+        if not isinstance(plugin, FunctionDenoiser):
+            return BuiltDenoiser(plugin, setting)
+        function = plugin.build(setting)
+    if not callable(function):
+        raise PluginError(
+            f"build() of '{plugin.name}' returned {function!r}; expected a function (z, sigma) -> "
+            f"image"
+        )
     return BuiltDenoiser(plugin, setting, function)

@@ -50,6 +50,13 @@ class Context:
         """The same for a suite that differs in entries, protocols and measured levels alone."""
         return replace(self, suite=suite)
 
+    def anew(self) -> "Context":
+        """The same with images and networks loaded once more.
+
+        UsageError and MissingFilesError as `load_context` has them.
+        """
+        return _loaded(self.suite, self.registry, self.device, self.places)
+
     def teacher(self, role: Role) -> TeacherModel:
         """The network in that role."""
         return self.tuning if role == "tuning" else self.evaluation
@@ -101,6 +108,11 @@ def load_context(
     """
     suite, places = without_places(suite, registry, places or Places())
     _refuse_unknown(registry, places)
+    return _loaded(suite, registry, device, places)
+
+
+def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Context:
+    """Of a suite that has names alone."""
     names = _teacher_names(suite, places)
     _refuse_missing(suite, names, registry, places)
     dataset = load_dataset(

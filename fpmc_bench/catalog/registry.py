@@ -12,6 +12,8 @@ from typing import Any
 import pluggy
 
 from fpmc_bench import hookspecs
+from fpmc_bench.catalog.process_state import own_randomness
+from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
 from fpmc_bench.errors import PluginError, UnknownNameError
 
@@ -67,6 +69,8 @@ class Registry:
 
     items: Mapping[str, Mapping[str, Registered]]
     broken: tuple[BrokenPlugin, ...] = field(default=())
+    notices: tuple[str, ...] = field(default=())
+    """What plugins that can be used changed in the process as they were imported; put back."""
 
     def get(self, kind: str, name: str) -> Registered:
         """The thing of this kind and name, or UnknownNameError with suggestions."""
@@ -89,13 +93,16 @@ def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
     """
     items: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
     broken: list[BrokenPlugin] = []
+    notices: list[str] = []
     for entry in sorted(entry_points, key=lambda e: (e.dist.name if e.dist else "", e.name)):
         distribution = entry.dist.name if entry.dist else "unknown"
         version = entry.dist.version if entry.dist else "unknown"
         url = _url(entry.dist)
         try:
-            offers = _offers(entry.load())
-        except (Exception, SystemExit) as error:  # what a stranger's module raises is only its own
+            who = f"plugin '{entry.name}' of {distribution} {version}"
+            with own_randomness(), strangers_code(who, notices.append):
+                offers = _offers(entry.load())
+        except Exception as error:  # what a stranger's module raises is only its own
             reason = " ".join(f"{type(error).__name__}: {error}".split())  # one line, nothing lost
             broken.append(BrokenPlugin(entry.name, distribution, version, reason))
             continue
@@ -109,7 +116,7 @@ def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
                 )
             items[kind][name] = Registered(name, item, distribution, version, url)
     frozen = {kind: MappingProxyType(dict(sorted(named.items()))) for kind, named in items.items()}
-    return Registry(MappingProxyType(frozen), tuple(broken))
+    return Registry(MappingProxyType(frozen), tuple(broken), tuple(notices))
 
 
 def _url(distribution: importlib.metadata.Distribution | None) -> str:

@@ -70,7 +70,7 @@ def bench(
     whole = load_suite(suite, registry=registry)
     chosen, places = chosen_entries(whole, denoisers, registry, given.places)
     device = join_processes(given.device).device
-    plan = make_plan(chosen, registry, device, places)
+    plan = make_plan(chosen, registry, device, places).whole()
     settings = EngineSettings(given.memory_budget)
     peaks = measure_peaks(device)
     total = len(plan.contestants) * min(levels, len(plan.context.sigmas))

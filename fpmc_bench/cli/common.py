@@ -144,12 +144,16 @@ def shared_by(processes: int) -> Iterator[None]:
 
 
 def registry_with_warnings() -> "Registry":
-    """The installed registry; each broken plugin is one line on stderr, from the main process."""
+    """The installed registry; what is wrong with plugins, a line each on stderr.
+
+    From the main process.
+    """
     from fpmc_bench.catalog.registry import installed_registry
 
     registry = installed_registry()
-    for broken in registry.broken if os.environ.get("RANK", "0") == "0" else ():
-        click.echo(f"fpmc-bench: {broken}", err=True)
+    if os.environ.get("RANK", "0") == "0":
+        for fault in (*registry.broken, *registry.notices):
+            click.echo(f"fpmc-bench: {fault}", err=True)
     return registry
 
 

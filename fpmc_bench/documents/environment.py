@@ -26,7 +26,7 @@ class UnitNote(Document):
 
     `seconds` it took, fitting the denoiser not counted, making models of noise levels that it had
     not met before counted; `date_utc` as 2026-11-28T12:00:00Z; `command` without places on a disk;
-    `commit` of the code, where that is a checkout.
+    `commit` of the code, where that is a checkout; `remarks` on its figures, a sentence each.
     """
 
     environment: Environment
@@ -34,3 +34,4 @@ class UnitNote(Document):
     date_utc: str
     command: str
     commit: str | None
+    remarks: tuple[str, ...] = ()

@@ -20,6 +20,8 @@ NORM_IMAGES = 64
 class Source:
     """Images with their log weights; stored as loaded, turned to floats a chunk at a time.
 
+    Shared by all who compute on it: none may change its tensors. `values` and `chunks` are copies.
+
     `images` [N,C,H,W]: floats in [-1,1], or uint8 codes, which stand for codes * `scale` - 1
     (1/127.5 for 8-bit images). `log_weights` [N] are unnormalised; None is the uniform measure.
     `made_from` [N] of images that an augmentation made of others: the rows of those; None: of none.
@@ -102,7 +104,10 @@ class Source:
         return self.images.nbytes
 
     def stored(self, rows: slice | Tensor) -> Tensor:
-        """Images [n,C,H,W] as they are stored, of a slice or of an index [n] on the CPU."""
+        """Images [n,C,H,W] as they are stored, of a slice or of an index [n] on the CPU.
+
+        Of a slice they are the source's own, not to be changed.
+        """
         return self.images[rows]
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> "Source":
@@ -112,9 +117,13 @@ class Source:
         """
         return replace(self, images=change(self.images))
 
-    @cached_property
+    @property
     def squared_norms(self) -> Tensor:
-        """|x|^2 of every image x in [-1,1], [N] float64 on the CPU."""
+        """|x|^2 of every image x in [-1,1], [N] float64 on the CPU: a copy, computed once."""
+        return self._squared_norms.clone()
+
+    @cached_property
+    def _squared_norms(self) -> Tensor:
         norms = torch.empty(len(self), dtype=torch.float64)
         # written in place: results kept one by one between large arrays would fragment memory
         for start in range(0, len(self), NORM_IMAGES):
@@ -126,12 +135,18 @@ class Source:
     def chunk(
         self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype
     ) -> tuple[Tensor, Tensor]:
-        """Images [n,C,H,W] in [-1,1] and log weights [n] (0 without any) of rows start..stop."""
-        images = self.to_values(self.stored(slice(start, stop)).to(device), dtype)
-        weights = (
-            torch.zeros(stop - start) if self.log_weights is None else self.log_weights[start:stop]
-        )
-        return images, weights.to(device, dtype)
+        """Images [n,C,H,W] in [-1,1] and log weights [n] (0 without any) of rows start..stop.
+
+        Copies: whoever gets them may change them.
+        """
+        stored = self.stored(slice(start, stop))
+        if self.is_coded:
+            images = self.to_values(stored.to(device), dtype)
+        else:
+            images = stored.to(device, dtype, copy=True)
+        if self.log_weights is None:
+            return images, torch.zeros(stop - start, device=device, dtype=dtype)
+        return images, self.log_weights[start:stop].to(device, dtype, copy=True)
 
     def to_values(self, stored: Tensor, dtype: torch.dtype) -> Tensor:
         """Values in [-1,1] of any part of the images as they are `stored`, in its shape."""
@@ -156,7 +171,7 @@ class Source:
             yield self.chunk(start, min(start + size, len(self)), device, dtype)
 
     def values(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """All images [N,C,H,W] in [-1,1], on the CPU."""
+        """All images [N,C,H,W] in [-1,1], on the CPU: a copy, which may be changed."""
         return self.chunk(0, len(self), "cpu", dtype)[0]
 
     @cached_property

@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -36,7 +37,7 @@ class Notary:
         """For this process, on its device."""
         return cls(describe_environment(processes, settings), command_line(sys.argv), code_commit())
 
-    def note(self, seconds: float) -> UnitNote:
+    def note(self, seconds: float, remarks: Sequence[str] = ()) -> UnitNote:
         """Of a unit that is finished now and took so long."""
         return UnitNote(
             environment=self.environment,
@@ -44,6 +45,7 @@ class Notary:
             date_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             command=self.command,
             commit=self.commit,
+            remarks=tuple(remarks),
         )
 
 

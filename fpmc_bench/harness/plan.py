@@ -1,9 +1,12 @@
 """A suite with everything it names found and checked: nothing is left that could be missing.
 
-Planning does no work: sources are known by their recipes, and nothing has been fitted.
+Planning does no work: sources are known by their recipes, and nothing has been fitted. A plugin
+whose own checks break, rather than refuse something, costs its entry and not the suite.
 """
 
-from dataclasses import dataclass, replace
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import fpmc_bench
@@ -13,13 +16,17 @@ from fpmc_bench.catalog.code import origin_of
 from fpmc_bench.catalog.context import Context, load_context
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import Denoiser, TeacherModel
 from fpmc_bench.documents.names import row_name
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.provenance import PluginOrigin, RowRole
 from fpmc_bench.documents.suite import Entry, Suite
+from fpmc_bench.errors import FpmcBenchError, PluginError
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.harness.shared import broken, sealed
 from fpmc_bench.protocols.problem import Problem
 
 
@@ -36,14 +43,11 @@ class Contestant:
     """Fingerprint of whatever the denoiser reads beside source and teachers."""
     citation: str = ""
     url: str = ""
+    needs: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
         return self.entry.name
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return self.denoiser.needs if isinstance(self.denoiser, Denoiser) else frozenset()
 
     def over_plain_images(self) -> "Contestant":
         """The same over the training images alone."""
@@ -56,6 +60,8 @@ class Plan:
 
     context: Context
     contestants: tuple[Contestant, ...]
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Entry -> what its plugin raised as it was checked; it is no contestant."""
 
     @property
     def suite(self) -> Suite:
@@ -64,6 +70,21 @@ class Plan:
     def contestant(self, name: str) -> Contestant:
         """That of an entry of the suite."""
         return self.contestants[[one.name for one in self.contestants].index(name)]
+
+    def whole(self) -> "Plan":
+        """This plan; PluginError where an entry failed, for those who can't do without it."""
+        if self.failures:
+            reports = [f"{name} failed:\n{report}" for name, report in self.failures.items()]
+            raise PluginError("\n".join(reports))
+        return self
+
+    def anew(self) -> "Plan":
+        """The same over images and networks that are loaded once more."""
+        context = self.context.anew()
+        contestants = (
+            replace(one, source=replace(one.source, context=context)) for one in self.contestants
+        )
+        return replace(self, context=context, contestants=tuple(contestants))
 
     def built(self, contestant: Contestant) -> BuiltDenoiser:
         """An entry as a function (z, sigma) -> image: its source is made, its needs are met.
@@ -122,8 +143,29 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
 
 
 def plan_entries(context: Context) -> Plan:
-    """The entries of a loaded suite, all of them checked; as `make_plan` raises."""
-    return Plan(context, tuple(_contestant(entry, context) for entry in context.suite.entries))
+    """The entries of a loaded suite, all of them checked; as `make_plan` raises.
+
+    PluginError where one changes the training images as it is checked.
+    """
+    contestants, failures = [], {}
+    for entry in context.suite.entries:
+        before = sealed(context.dataset.train)
+        try:
+            with own_randomness(), strangers_code(f"'{entry.name}'"):
+                found = _contestant(entry, context)
+            contestants.append(found)
+        except PluginError as error:
+            failures[entry.name] = str(error)
+        except FpmcBenchError:
+            raise
+        except Exception:  # whatever a stranger's plugin raises is only its own
+            failures[entry.name] = traceback.format_exc()
+        if broken(before, context.dataset.train):
+            raise PluginError(
+                f"'{entry.name}' changed the training images when it was asked to check its "
+                f"parameters; leave it out"
+            )
+    return Plan(context, tuple(contestants), failures)
 
 
 def _contestant(entry: Entry, context: Context) -> Contestant:
@@ -141,4 +183,5 @@ def _contestant(entry: Entry, context: Context) -> Contestant:
         denoiser.fingerprint,
         denoiser.citation,
         denoiser.url or registered.url,
+        frozenset(denoiser.needs),
     )

@@ -84,7 +84,7 @@ def _record(
         seconds_per_query=_seconds_per_query(notes, queries),
         computed=_shares(notes, queries),
         publication=_publication(contestant, notes),
-        remarks=plan.context.remarks,
+        remarks=(*plan.context.remarks, *dict.fromkeys(r for one in notes for r in one.remarks)),
     )
     return record, values
 

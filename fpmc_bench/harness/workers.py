@@ -1,25 +1,37 @@
-"""Computing work units: this process's share, skipping what the ledger has and what has failed."""
+"""Computing work units: this process's share, skipping what the ledger has and what has failed.
+
+A unit leaves the process and all that rows share as it found them, or its row fails, nothing of the
+unit is kept, and what was shared is loaded anew: no row can move another's figures.
+"""
 
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import torch
 from torch import Tensor
 
-from fpmc_bench.contracts import DenoiseFunction, Denoiser
+from fpmc_bench.catalog.built import BuiltDenoiser
+from fpmc_bench.catalog.process_state import own_randomness
+from fpmc_bench.catalog.strangers import strangers_code
+from fpmc_bench.contracts import DenoiseFunction, TeacherModel
+from fpmc_bench.diffusion.noise import generator
+from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.protocols import protocol_facts
+from fpmc_bench.errors import PluginError, RunError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.protocols import prediction_of
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import checked
 from fpmc_bench.protocols.sampled_images import sampled_images
+from fpmc_bench.protocols.witness import Witness
 from fpmc_bench.storage.arrays import Arrays
 
 Progress = Callable[[int], None]
@@ -29,14 +41,18 @@ PREDICTION = "prediction"
 
 @dataclass
 class Workbench:
-    """What a process keeps between units: the workload, the ledger and the denoiser built last."""
+    """What a process keeps between units: the workload, the ledger and the denoiser built last.
+
+    `workload` is another one after a row has spoiled what is shared: the same, loaded anew.
+    """
 
     workload: Workload
     ledger: Ledger
     processes: Processes
     notary: Notary
-    _built: tuple[str, DenoiseFunction] | None = None
+    _built: tuple[str, BuiltDenoiser] | None = None
     _test: Source | None = None
+    _shared: Shared = field(default_factory=Shared)
 
     def sample_test_images(self, progress: Progress) -> None:
         """Test images where the dataset has none. Raises: without them nothing can be measured."""
@@ -45,38 +61,47 @@ class Workbench:
             items, key = blocks[index]
             if not self.ledger.has(key):
                 started = time.perf_counter()
-                samples = sampled_images(
-                    context.tuning,
-                    context.dataset.shape,
-                    context.sigmas,
-                    context.suite.seed,
-                    items,
-                    context.device,
-                )
+                with strangers_code(f"network '{context.tuning.name}'"):
+                    samples = sampled_images(
+                        context.tuning,
+                        context.dataset.shape,
+                        context.sigmas,
+                        context.suite.seed,
+                        items,
+                        context.device,
+                    )
                 note = self.notary.note(time.perf_counter() - started)
                 self.ledger.write(key, {PREDICTION: samples.numpy()}, note)
             progress(sum(self.ledger.has(key) for _, key in blocks))
 
     def run_references(self, units: Sequence[WorkUnit], progress: Progress) -> None:
-        """The teachers' own predictions. These raise: without them nothing can be measured."""
+        """The teachers' own predictions. These raise: without them nothing can be measured.
+
+        PluginError where a network changes itself or the process when it is asked.
+        """
         for unit in self._mine(units):
             if not self.ledger.has(unit.key):
-                prediction, seconds = self._predict(unit)
-                note = self.notary.note(seconds)
+                prediction, note = self._predict(unit)
                 self.ledger.write(unit.key, {PREDICTION: prediction.numpy()}, note)
             progress(self._finished(units))
 
     def run_sensitivity(self, progress: Progress) -> None:
         """Sensitivity maps of the tuning teacher, one noise level at a time, into the cache."""
-        maps = self.workload.plan.context.sensitivity()
+        context = self.workload.plan.context
+        maps = context.sensitivity()
         for level in self.processes.share(len(maps)):
-            maps[level]
+            with strangers_code(f"network '{context.tuning.name}'"):
+                maps[level]
             progress(level + 1)
 
     def run_rows(
         self, units: Sequence[WorkUnit], references: Sequence[WorkUnit], progress: Progress
     ) -> None:
-        """Per-item errors of every unit. A contestant that raises fails alone, on every rank."""
+        """Per-item errors of every unit. A contestant that raises fails alone, on every rank.
+
+        One that changes what is shared does so with a PluginError; RunError where that can't be
+        loaded anew.
+        """
         reference_keys = {unit.items: unit.key for unit in references}
         for unit in self._mine(units):
             if not self.ledger.has(unit.key) and not self.ledger.failed(unit.row):
@@ -84,10 +109,12 @@ class Workbench:
                     self._run_row(unit, reference_keys[unit.items])
                 except Exception:  # whatever a stranger's plugin raises is only its own
                     self.ledger.fail(unit.row, traceback.format_exc())
+                    if changed := self._shared.changed():
+                        self._load_anew(unit.row, changed)
             progress(self._finished(units))
 
     def _run_row(self, unit: WorkUnit, reference_key: str) -> None:
-        prediction, seconds = self._predict(unit)
+        prediction, note = self._predict(unit)
         stored = self.ledger.required(reference_key, "the reference's unit")
         reference = torch.from_numpy(stored.arrays[PREDICTION])
         arrays: Arrays = {
@@ -95,17 +122,55 @@ class Workbench:
         }
         if protocol_facts(unit.provenance.protocol).keeps_predictions:
             arrays[PREDICTION] = prediction.numpy()
-        self.ledger.write(unit.key, arrays, self.notary.note(seconds))
+        self.ledger.write(unit.key, arrays, note)
 
-    def _predict(self, unit: WorkUnit) -> tuple[Tensor, float]:
-        """Predictions for a block and the seconds they took, fitting the denoiser not counted."""
-        protocol = unit.provenance.protocol
-        denoise = checked(self._denoiser(unit.contestant), unit.contestant.name)
+    def _predict(self, unit: WorkUnit) -> tuple[Tensor, UnitNote]:
+        """Predictions for a block, and a note of the seconds they took, without fitting.
+
+        What draws from the generators that all share draws the same for equal units, wherever they
+        are computed. PluginError where the process or what rows share was changed.
+        """
+        protocol, name = unit.provenance.protocol, unit.contestant.name
         problem = self.workload.plan.problem(protocol, self._test_images())
-        started = time.perf_counter()
-        with torch.no_grad():
-            prediction = prediction_of(protocol)(denoise, problem, unit.items)
-        return prediction, time.perf_counter() - started
+        draws = generator(problem.seed, "plugins", unit.items.start).initial_seed()
+        self._shared.hold(self._things())
+        with strangers_code(f"'{name}'"), torch.no_grad():
+            with own_randomness(problem.seed):
+                denoise = checked(self._denoiser(unit), name)
+            self._shared.hold(self._things())
+            witness = Witness(denoise, problem.sigmas[problem.levels[len(problem.levels) // 2]])
+            with own_randomness(draws):
+                started = time.perf_counter()
+                prediction = prediction_of(protocol)(witness, problem, unit.items)
+                seconds = time.perf_counter() - started
+                remarks = witness.remarks() if unit.items.start == 0 else ()
+        if changed := self._shared.changed():
+            raise PluginError(f"'{name}' changed {' and '.join(changed)}, which rows share")
+        return prediction, self.notary.note(seconds, remarks)
+
+    def _things(self) -> dict[str, Thing]:
+        """What units compute on and may not change, by what a user would call it."""
+        context = self.workload.plan.context
+        things: dict[str, Thing] = {
+            "the training images": context.dataset.train,
+            "the test images": self._test_images(),
+            f"the network '{context.tuning.name}'": context.tuning,
+            f"the network '{context.evaluation.name}'": context.evaluation,
+        }
+        if self._built and self._built[1].source is not context.dataset.train:
+            things["its augmented source"] = self._built[1].source
+        return things
+
+    def _load_anew(self, row: str, changed: Sequence[str]) -> None:
+        """Images and networks as they were before a row changed them."""
+        self.workload = replace(self.workload, plan=self.workload.plan.anew())
+        self._built = self._test = None
+        if not self._shared.same_as(self._things()):
+            raise RunError(
+                f"{row} changed {' and '.join(changed)}, and what was loaded anew is not as it "
+                f"was; run again without it: what is finished is kept"
+            )
+        self._shared = Shared()
 
     def _test_images(self) -> Source:
         """The dataset's, or those that `sample_test_images` has sampled."""
@@ -120,13 +185,14 @@ class Workbench:
         ]
         return Source(torch.cat(parts))
 
-    def _denoiser(self, contestant: Contestant) -> DenoiseFunction:
+    def _denoiser(self, unit: WorkUnit) -> DenoiseFunction:
         """Built once per contestant; only the last is kept, for units come contestant by one."""
-        if not isinstance(contestant.denoiser, Denoiser):
-            return contestant.denoiser
-        if self._built is None or self._built[0] != contestant.name:
+        plan, name, role = self.workload.plan, unit.contestant.name, unit.contestant.role
+        if role != "entry":
+            return cast(TeacherModel, plan.network(unit.provenance.protocol, role).denoiser)
+        if self._built is None or self._built[0] != name:
             self._built = None  # gone before another is made
-            self._built = (contestant.name, self.workload.plan.built(contestant))
+            self._built = (name, plan.built(plan.contestant(name)))
         return self._built[1]
 
     def _mine(self, units: Sequence[WorkUnit]) -> list[WorkUnit]:

@@ -58,7 +58,7 @@ def finetune_entry(
     another fine-tuning works there.
     """
     processes = join_processes(device)
-    plan = make_plan(suite, registry, processes.device, places)
+    plan = make_plan(suite, registry, processes.device, places).whole()
     unfinished = target.with_suffix(".finetuning")
     job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
     _refuse_others(target, job)

@@ -82,6 +82,9 @@ def run_plan(
     with directory.locked() if processes.is_main else nullcontext():
         if processes.is_main:
             directory.open(plan.suite, processes.device, fresh=fresh)
+            for name, report in plan.failures.items():
+                for protocol in plan.suite.protocols:
+                    directory.ledger.fail(f"{name}.{protocol}", report)
         processes.wait()
         settings = EngineSettings(memory_budget, directory.arithmetic)
         workload = Workload(plan, settings.arithmetic_on(processes.device))

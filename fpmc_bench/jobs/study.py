@@ -107,7 +107,7 @@ class StudyJob:
         suite = measured_suite(self.study, self.suite)
         entries = {one.base.name: one.base.model_dump() for one in rows}
         suite = suite.replaced(entries=list(entries.values()))
-        return make_plan(suite, self.registry, device, places)
+        return make_plan(suite, self.registry, device, places).whole()
 
     def _measure(
         self, rows: Sequence[PlannedRow], bases: Plan, processes: Processes, stopped: Sequence[str]

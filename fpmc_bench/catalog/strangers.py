@@ -1,0 +1,91 @@
+"""Calling what strangers wrote: it can't end the process, and it leaves the process as it found it.
+
+`sys.exit`, `os._exit` and whatever else is no ordinary exception become one, so that whoever called
+goes on; only a real Ctrl-C ends a run. Code that isn't Python can still end the process.
+"""
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from fpmc_bench.catalog.process_state import ProcessState
+from fpmc_bench.errors import PluginError
+
+OnChanges = Callable[[str], object]
+"""Told, in one line, what was changed and has been put back."""
+
+
+def refuse_changes(changes: str) -> None:
+    """PluginError: figures of others would have depended on them."""
+    raise PluginError(f"{changes}; a plugin must leave the process as it found it")
+
+
+@contextmanager
+def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator[None]:
+    """Around a call of the code of `who`, as "denoiser 'x'".
+
+    Ordinary exceptions pass. PluginError for an attempt to end the process; settings of the process
+    that were changed are put back, and `on_changes` says what is to become of whoever did it.
+    """
+    before = ProcessState.now()
+    try:
+        with _interrupts() as interrupts, _exit_refused():
+            try:
+                yield
+            except Exception:
+                raise
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt) and interrupts:
+                    raise
+                *_, kind = traceback.format_exception_only(error)
+                raise PluginError(
+                    f"{who} raised {kind.strip()}; to fail it has to raise an ordinary exception"
+                ) from error
+    finally:
+        changes = before.put_back()
+    if changes:
+        on_changes(f"{who} changed {', '.join(changes)}, which was put back")
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Signals of Ctrl-C that come within the block, which raise KeyboardInterrupt as ever.
+
+    In a thread, or where somebody else handles them, every KeyboardInterrupt counts as one.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield [signal.SIGINT]
+        return
+    came: list[int] = []
+
+    def noted(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, noted)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _exit_refused() -> Iterator[None]:
+    """`os._exit` raises SystemExit here; in a process that was forked from this it still ends."""
+    leave, process = os._exit, os.getpid()
+
+    def refuse(status: int) -> None:
+        if os.getpid() != process:
+            leave(status)
+        raise SystemExit(f"os._exit({status})")
+
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave
