@@ -129,6 +129,18 @@ def test_every_machine_stands_for_what_it_computed(workload: Workload, tmp_path:
     assert "Karras" in record.publication.citation
 
 
+def test_a_row_has_the_remarks_of_all_its_units(workload: Workload, tmp_path: Path) -> None:
+    first, second, third = NOTES
+    marked = [
+        first.model_copy(update={"remarks": ("answers depend on chance",)}),
+        second,
+        third.model_copy(update={"remarks": ("answers depend on chance", "another")}),
+    ]
+    record = published(workload, tmp_path / "marked", marked, "denoiser-mse")
+    assert record.remarks == ("answers depend on chance", "another")
+    assert published(workload, tmp_path / "plain", NOTES, "denoiser-mse").remarks == ()
+
+
 def test_publishing_again_gives_the_same_bytes(workload: Workload, tmp_path: Path) -> None:
     record = published(workload, tmp_path, NOTES, "sample-mse")
     folder = RunDirectory(tmp_path).records

@@ -22,7 +22,7 @@ from fpmc_bench.errors import PluginError
         (lambda: setattr(torch.backends.mkldnn.matmul, "fp32_precision", "bf16"),
          r"mkldnn.matmul.fp32_precision \(from none to bf16\)"),
         (lambda: setattr(torch.backends, "fp32_precision", "tf32"), "backends.fp32_precision"),
-        (lambda: setattr(torch.backends.cudnn, "benchmark", True), "torch.backends.cudnn.benchmark"),
+        (lambda: setattr(torch.backends.cudnn, "benchmark", True), "backends.cudnn.benchmark"),
         (lambda: torch.autocast("cpu").__enter__(), "torch's autocast on cpu"),
         (lambda: np.seterr(all="raise"), "numpy's handling of errors, which"),
         (lambda: os.environ.pop("PATH"), "the environment's variable PATH"),
@@ -70,11 +70,8 @@ def test_a_real_interrupt_ends_and_its_own_does_not() -> None:
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), strangers_code("x"), strangers_code("y"):
         signal.raise_signal(signal.SIGINT)
-    with (
-        pytest.raises(PluginError, match="y raised KeyboardInterrupt; to fail"),
-        strangers_code("x"),
-        strangers_code("y"),
-    ):
+    own = pytest.raises(PluginError, match="x raised KeyboardInterrupt; to fail")
+    with own, strangers_code("x"), strangers_code("y"):
         raise KeyboardInterrupt
     assert signal.getsignal(signal.SIGINT) is handler
 

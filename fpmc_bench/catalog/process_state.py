@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 OF_LIBRARIES = ("KMP_", "PYTORCH", "TORCH", "TRITON")
-"""Beginnings of the variables that torch, its compiler and scikit-learn add as they are loaded."""
+"""Beginnings of variables that aren't watched: torch, its compiler and scikit-learn add such."""
 PRECISIONS = (
     "fp32_precision",
     "cudnn.fp32_precision",
@@ -56,7 +56,10 @@ class ProcessState:
     @classmethod
     def now(cls) -> "ProcessState":
         """As the process is; takes some ten microseconds."""
-        return cls({name: one.read() for name, one in _watched().items()}, dict(os.environ))
+        variables = {
+            name: value for name, value in os.environ.items() if not name.startswith(OF_LIBRARIES)
+        }
+        return cls({name: one.read() for name, one in _watched().items()}, variables)
 
     def put_back(self) -> list[str]:
         """Make the process what it was; says in words what had become otherwise."""
@@ -72,7 +75,7 @@ class ProcessState:
         return changes + self._put_back_variables(now)
 
     def _put_back_variables(self, now: "ProcessState") -> list[str]:
-        added = [name for name in now.variables.keys() - self.variables if not _of_library(name)]
+        added = now.variables.keys() - self.variables
         others = [name for name, was in self.variables.items() if now.variables.get(name) != was]
         for name in added:
             del os.environ[name]
@@ -98,10 +101,6 @@ def own_randomness(seed: int | None = None) -> Iterator[None]:
         finally:
             np.random.set_state(before[0])
             random.setstate(before[1])
-
-
-def _of_library(variable: str) -> bool:
-    return variable.startswith(OF_LIBRARIES)
 
 
 @cache

@@ -10,10 +10,13 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 
 from fpmc_bench.catalog.process_state import ProcessState
 from fpmc_bench.errors import PluginError
+
+_within: ContextVar[bool] = ContextVar("within_strangers_code", default=False)
 
 OnChanges = Callable[[str], object]
 """Told, in one line, what was changed and has been put back."""
@@ -30,8 +33,13 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
 
     Ordinary exceptions pass. PluginError for an attempt to end the process; settings of the process
     that were changed are put back, and `on_changes` says what is to become of whoever did it.
+    Within such a block another one does nothing: what happens there is the outer one's.
     """
+    if _within.get():
+        yield
+        return
     before = ProcessState.now()
+    token = _within.set(True)
     try:
         with _interrupts() as interrupts, _exit_refused():
             try:
@@ -46,6 +54,7 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
                     f"{who} raised {kind.strip()}; to fail it has to raise an ordinary exception"
                 ) from error
     finally:
+        _within.reset(token)
         changes = before.put_back()
     if changes:
         on_changes(f"{who} changed {', '.join(changes)}, which was put back")

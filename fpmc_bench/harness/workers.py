@@ -134,7 +134,7 @@ class Workbench:
         problem = self.workload.plan.problem(protocol, self._test_images())
         draws = generator(problem.seed, "plugins", unit.items.start).initial_seed()
         self._shared.hold(self._things())
-        with strangers_code(f"'{name}'"), torch.no_grad():
+        with torch.no_grad(), strangers_code(f"'{name}'"):
             with own_randomness(problem.seed):
                 denoise = checked(self._denoiser(unit), name)
             self._shared.hold(self._things())
