@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset, missing_dataset
 from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import Registered, Registry
+from fpmc_bench.catalog.strangers import strangers_code, tell_changes
 from fpmc_bench.catalog.teachers import (
     is_function,
     is_path,
@@ -124,9 +126,10 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
             f"suite '{suite.name}' asks for {suite.items} items, but the test split of "
             f"'{dataset.name}' has {len(dataset.test)} images; lower --items"
         )
-    tuning, evaluation = (
-        load_teacher(name, device, places=places, registry=registry) for name in names
-    )
+    with own_randomness(), strangers_code("a teacher", tell_changes):
+        tuning, evaluation = (
+            load_teacher(name, device, places=places, registry=registry) for name in names
+        )
     _refuse_alike(tuning, evaluation)
     for teacher in (tuning, evaluation):
         shape = getattr(teacher, "shape", dataset.shape)
