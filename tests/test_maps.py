@@ -9,7 +9,7 @@ from torch import Tensor
 from fpmc_bench import FPMC, Source
 from fpmc_bench.engine import Arithmetic, EngineSettings, fpmc_denoise, using
 from fpmc_bench.engine.machine import arithmetic as arithmetic_module
-from fpmc_bench.engine.machine.arithmetic import PATHS, measured_arithmetic
+from fpmc_bench.engine.machine.arithmetic import KINDS, PATHS, arithmetic_on, kind_of
 from fpmc_bench.engine.maps.bags import Bags
 from fpmc_bench.engine.maps.base import LinearMap
 from fpmc_bench.engine.maps.choose import linear_map, neighbours
@@ -206,10 +206,30 @@ def test_neighbours_are_a_permutation_that_keeps_squares_together() -> None:
     assert neighbours(ImageShape(1, 4, 4), 1)[:8].tolist() == [0, 1, 4, 5, 2, 3, 6, 7]
 
 
-def test_the_probe_measures_and_the_cheapest_wins() -> None:
-    measured = measured_arithmetic("cpu")
-    assert measured.addition > 0
-    assert measured.split_multiply_add > 0
+@pytest.mark.parametrize(
+    ("tiles", "capability", "device", "kind"),
+    [
+        (False, (0, 0), "cpu", "cpu"),
+        (True, (0, 0), "cpu", "cpu with bfloat16 tiles"),
+        (True, (9, 0), "cuda:0", "cuda of a data centre"),
+        (True, (8, 9), "cuda:1", "cuda"),
+        (True, (12, 0), "cuda", "cuda"),
+    ],
+)
+def test_costs_follow_from_what_the_processor_is(
+    monkeypatch: pytest.MonkeyPatch,
+    tiles: bool,
+    capability: tuple[int, int],
+    device: str,
+    kind: str,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: tiles)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert kind_of(device) == kind
+    assert arithmetic_on(device) == KINDS[kind]
+
+
+def test_the_cheapest_wins() -> None:
     costs = Arithmetic(addition=2, split_multiply_add=0.5)
     assert costs.cheapest(1000, 100) == SubsetSums.path
     assert costs.cheapest(1000, 400) == SplitProduct.path
@@ -220,6 +240,6 @@ def test_the_probe_measures_and_the_cheapest_wins() -> None:
 def test_an_arithmetic_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(arithmetic_module.VARIABLE, "tf32")
     with pytest.raises(UsageError, match=r"is 'tf32'; expected auto, float32, subset-sums"):
-        measured_arithmetic.__wrapped__("cpu")
+        arithmetic_on("cpu")
     monkeypatch.setenv(arithmetic_module.VARIABLE, SplitProduct.path)
-    assert measured_arithmetic.__wrapped__("cpu").forced == SplitProduct.path
+    assert arithmetic_on("cpu").forced == SplitProduct.path

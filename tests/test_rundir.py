@@ -12,19 +12,13 @@ from fpmc_bench.harness.rundir import RunDirectory
 
 def opened(folder: Path, *, fresh: bool = False, **changes: Any) -> RunDirectory:
     directory = RunDirectory(folder)
-    directory.open(small_suite(**changes), "cpu", fresh=fresh)
+    directory.open(small_suite(**changes), fresh=fresh)
     return directory
 
 
 def test_opened_again_what_failed_is_tried_again(tmp_path: Path) -> None:
     opened(tmp_path).ledger.fail("optimal.sample-mse", "Traceback: no")
     assert opened(tmp_path).ledger.failures() == {}
-
-
-def test_one_that_goes_on_keeps_the_arithmetic_it_began_with(tmp_path: Path) -> None:
-    known = '{"addition": 9.0, "split_multiply_add": 9.0, "forced": null}'
-    (opened(tmp_path).path / "arithmetic.json").write_text(known)
-    assert opened(tmp_path).arithmetic.addition == 9
 
 
 @pytest.mark.parametrize(

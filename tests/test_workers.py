@@ -1,5 +1,6 @@
 """Workers: every unit once, whoever takes it; what fails, fails alone; nothing is done twice."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from plans import ARITHMETIC, loaded, small_bench, small_plan, small_workload
 from fpmc_bench.contracts import AugmentationTask, Source
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
+from fpmc_bench.engine import EngineSettings, using
+from fpmc_bench.engine.machine.arithmetic import PATHS
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes
@@ -56,6 +59,34 @@ def test_any_number_of_processes_computes_the_same(tmp_path: Path) -> None:
         assert one.keys() == three.keys() == {"mse@1", "r2@1"}
         assert one["mse@1"].shape == (len(unit.items), 4)
         assert all(np.array_equal(one[name], three[name]) for name in one)
+
+
+def test_figures_are_the_same_twice_whichever_products_are_taken(tmp_path: Path) -> None:
+    """By one process and by two, uninterrupted or not; by other products nearly the same."""
+    entry = {"name": "flex", "denoiser": "pspc-flex", "params": {"thresholds": [1, 0.8, 0.5, 0.5]}}
+    plan, errors = small_plan(entries=[entry]), {}
+    for path in PATHS:
+        chosen = replace(ARITHMETIC, forced=path)
+        workload = Workload(plan, chosen)
+        references, rows = workload.references(PROTOCOL), workload.rows(PROTOCOL)[3:]
+        begun = tmp_path / path
+        small_bench(Ledger(begun), workload).run_references(references, lambda _: None)
+        found = []
+        # the units of each attempt, and by how many processes
+        for attempts in ([(rows, 1)], [(rows, 2)], [(rows[:1], 1), (rows, 1)]):
+            ledger = Ledger(tmp_path / f"{path}-{len(found)}")
+            shutil.copytree(begun, ledger.directory)
+            with using(EngineSettings(arithmetic=chosen)):
+                for units, world in attempts:
+                    for rank in range(world):
+                        bench = small_bench(ledger, workload, Processes(rank, world, "cpu"))
+                        bench.run_rows(units, references, lambda _: None)
+            arrays = [ledger.required(unit.key, unit.row).arrays["mse@1"] for unit in rows]
+            found.append(np.concatenate(arrays))
+        assert all(np.array_equal(found[0], other) for other in found)
+        errors[path] = found[0]
+    for found_by in errors.values():
+        np.testing.assert_allclose(found_by, errors[PATHS[0]], rtol=1e-4, atol=1e-9)
 
 
 def test_what_is_there_is_not_computed_again(tmp_path: Path) -> None:

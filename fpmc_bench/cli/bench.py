@@ -91,9 +91,9 @@ def bench(
     click.echo(
         f"\n{queries} queries at once, {speeds[0].source_images} source images, {device}, "
         f"{torch.get_num_threads()} threads. Peaks: {peaks.product_gflops:.0f} GFLOP/s in "
-        f"float32 products, {peaks.bandwidth_gbytes:.0f} GB/s in copies. Beside one multiply-"
-        f"add of such a product, adding rows costs {arithmetic.addition:g} and an exact bfloat16 "
-        f"product {arithmetic.split_multiply_add:g}."
+        f"float32 products, {peaks.bandwidth_gbytes:.0f} GB/s in copies. Products are chosen as "
+        f"if, beside one multiply-add of float32, adding rows cost {arithmetic.addition:g} and an "
+        f"exact bfloat16 product {arithmetic.split_multiply_add:g}."
     )
 
 

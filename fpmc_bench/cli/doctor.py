@@ -20,7 +20,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     from tabulate import tabulate
 
     import fpmc_bench
-    from fpmc_bench.engine.machine.arithmetic import measured_arithmetic
+    from fpmc_bench.engine.machine.arithmetic import arithmetic_on, kind_of
     from fpmc_bench.storage.cache import cache_directory
 
     registry = registry_with_warnings()
@@ -33,7 +33,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
             torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
         ],
         "cache": str(cache_directory()),
-        "arithmetic": measured_arithmetic("cpu").describe(),
+        "arithmetic": {"kind": kind_of("cpu"), **arithmetic_on("cpu").describe()},
         "plugins": {kind: list(named) for kind, named in registry.items.items()},
         "broken plugins": [str(broken) for broken in registry.broken],
     }

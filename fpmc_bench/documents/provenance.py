@@ -58,6 +58,7 @@ class SensitivityRecipe(Document):
 class ArithmeticFacts(Document):
     """Costs by which the engine chooses between equal ways, which differ in last bits.
 
+    They follow from what the processor is, and from no measurement.
     Fields as `fpmc_bench.engine.Arithmetic` has them.
     """
 

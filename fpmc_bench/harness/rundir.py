@@ -5,8 +5,6 @@ ledger/           finished work units and failures
 records/          one JSON and one npz per entry and protocol
 tables/ figures/  rendered from the records
 samples/          the first few predictions of every row, for protocols that keep them
-arithmetic.json   what products cost on the machine where the run began: all its processes, and
-                  those that continue it, choose between equal ways alike
 """
 
 import json
@@ -17,14 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpmc_bench.documents.suite import Suite
-from fpmc_bench.engine.machine.arithmetic import Arithmetic, measured_arithmetic
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked
 
-ARITHMETIC = "arithmetic.json"
-CONTENTS = ("run.json", ARITHMETIC, "samples", "ledger", "records", "tables", "figures")
+CONTENTS = ("run.json", "samples", "ledger", "records", "tables", "figures")
 
 
 @dataclass(frozen=True)
@@ -46,11 +42,6 @@ class RunDirectory:
         return self.path / "samples" / f"{protocol}.npz"
 
     @property
-    def arithmetic(self) -> Arithmetic:
-        """The one the run began with."""
-        return Arithmetic(**json.loads((self.path / ARITHMETIC).read_text()))
-
-    @property
     def manifest(self) -> Path:
         return self.path / "run.json"
 
@@ -60,8 +51,8 @@ class RunDirectory:
         with locked(self.path, "run", "--run-dir"):
             yield
 
-    def open(self, suite: Suite, device: str, *, fresh: bool) -> None:
-        """Claim the directory for a run of `suite` on `device`.
+    def open(self, suite: Suite, *, fresh: bool) -> None:
+        """Claim the directory for a run of `suite`.
 
         `fresh` discards what an earlier run left there. RunError where that was a run with other
         settings.
@@ -84,13 +75,6 @@ class RunDirectory:
         content = {"fingerprint": suite.fingerprint, "suite": json.loads(suite.model_dump_json())}
         write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
         self.ledger.forget_failures()
-        self._keep_arithmetic(device)
-
-    def _keep_arithmetic(self, device: str) -> None:
-        target = self.path / ARITHMETIC
-        if not target.is_file():
-            measured = measured_arithmetic(device).describe()
-            write_atomically(target, (json.dumps(measured, indent=2) + "\n").encode())
 
 
 def default_run_directory(suite: Suite) -> Path:

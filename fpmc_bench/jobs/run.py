@@ -81,12 +81,12 @@ def run_plan(
     """`run_suite` for a plan that has been made; every process calls it alike."""
     with directory.locked() if processes.is_main else nullcontext():
         if processes.is_main:
-            directory.open(plan.suite, processes.device, fresh=fresh)
+            directory.open(plan.suite, fresh=fresh)
             for name, report in plan.failures.items():
                 for protocol in plan.suite.protocols:
                     directory.ledger.fail(f"{name}.{protocol}", report)
         processes.wait()
-        settings = EngineSettings(memory_budget, directory.arithmetic)
+        settings = EngineSettings(memory_budget)
         workload = Workload(plan, settings.arithmetic_on(processes.device))
         notary = Notary.of(processes, settings)
         with using(settings):

@@ -1,16 +1,15 @@
-"""How products with binary matrices are taken on this machine: measured once, or as told.
+"""How products with binary matrices are taken: by counts, and by what the processor is.
 
 Three ways give the same sums: a plain float32 product, sums of shared subsets, and three products
-on bfloat16 units. Which is fastest depends on the processor, and on how full the matrix is. The
-first two numbers that decide it are measured on a matrix of typical size; the last is counted.
+on bfloat16 units. Which is fastest depends on the processor, and on how full the matrix is. Nothing
+is timed: the ways differ in last bits, and figures must not follow from a stopwatch. What costs are
+on the machine at hand is measured by `benchmarks/arithmetic.py`, which decides nothing.
 """
 
-import math
 import os
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -52,46 +51,37 @@ class Arithmetic:
         return min(costs, key=lambda path: costs[path])
 
 
-@cache
-def measured_arithmetic(device: str) -> Arithmetic:
-    """Time the three ways on a 1024 x 1024 matrix, an eighth full, with 64 columns.
+KINDS: Mapping[str, Arithmetic] = MappingProxyType(
+    {
+        # measured on EPYC 9004 (Zen 4): 1.9 to 2.04, and 2.43 to 2.58
+        "cpu": Arithmetic(addition=2.0, split_multiply_add=2.5),
+        # the others by peaks of their makers: of tiles, of tensor cores and of caches
+        "cpu with bfloat16 tiles": Arithmetic(addition=2.0, split_multiply_add=0.5),
+        "cuda": Arithmetic(addition=16.0, split_multiply_add=2.0),
+        "cuda of a data centre": Arithmetic(addition=16.0, split_multiply_add=0.5),
+    }
+)
+"""What processors are told apart by, and what operations cost on each."""
 
-    The environment variable FPMC_BENCH_ARITHMETIC forces one of them; UsageError for another
+
+def arithmetic_on(device: torch.device | str) -> Arithmetic:
+    """That of the processor's kind.
+
+    The environment variable FPMC_BENCH_ARITHMETIC forces one of `PATHS`; UsageError for another
     value of it.
     """
     forced = os.environ.get(VARIABLE, "auto")
     if forced != "auto" and forced not in PATHS:
         raise UsageError(f"{VARIABLE} is '{forced}'; expected auto, {', '.join(PATHS)}")
-    size, columns = 1024, 64
-    draw = torch.Generator().manual_seed(0)
-    matrix = (torch.rand(size, size, generator=draw) < 1 / 8).to(device)
-    values = torch.rand(size, columns, generator=draw).to(device)
-    sums = SubsetSums(matrix, torch.arange(size, device=device))
-    product, split = Product(matrix), SplitProduct(matrix)
-    plain, add, split_up = _fastest(
-        [lambda: product.apply(values), lambda: sums.apply(values), lambda: split.apply(values)],
-        device,
-    )
-    multiply_add = plain / matrix.numel()
-    return Arithmetic(
-        addition=round(add / sums.operations / multiply_add, 2),
-        split_multiply_add=round(split_up / plain, 2),
-        forced=None if forced == "auto" else forced,
-    )
+    return replace(KINDS[kind_of(device)], forced=None if forced == "auto" else forced)
 
 
-def _fastest(ways: list[Callable[[], object]], device: str, repetitions: int = 12) -> list[float]:
-    """The shortest time of each, taken in turns after one call to warm up.
-
-    The shortest, because whatever else the machine does can only add to it.
-    """
-    best = [math.inf] * len(ways)
-    for turn in range(repetitions + 1):
-        for index, way in enumerate(ways):
-            started = time.perf_counter()
-            way()
-            if device.startswith("cuda"):
-                torch.cuda.synchronize(device)
-            elapsed = time.perf_counter() - started
-            best[index] = min(best[index], elapsed) if turn else math.inf
-    return best
+def kind_of(device: torch.device | str) -> str:
+    """Which of `KINDS` a device is."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        # 8.0, 9.0, 10.0: twelve and more times as many bfloat16 as float32 operations; others twice
+        major, minor = torch.cuda.get_device_capability(device)
+        return "cuda of a data centre" if major >= 8 and minor == 0 and major != 12 else "cuda"
+    tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return "cpu with bfloat16 tiles" if tiles() else "cpu"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fpmc_bench.engine.machine.arithmetic import Arithmetic, measured_arithmetic
+from fpmc_bench.engine.machine.arithmetic import Arithmetic, arithmetic_on
 
 DEFAULT_BUDGET_BYTES = 2**30
 """Working memory beside the source."""
@@ -18,14 +18,15 @@ DEFAULT_BUDGET_BYTES = 2**30
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """`budget_bytes` bounds the working memory beside the source; `arithmetic` None is measured."""
+    """`budget_bytes` bounds the working memory beside the source; `arithmetic` None is that
+    of the processor."""
 
     budget_bytes: int = DEFAULT_BUDGET_BYTES
     arithmetic: Arithmetic | None = None
 
     def arithmetic_on(self, device: torch.device | str) -> Arithmetic:
-        """What products cost: as given, or as measured once on this machine's device."""
-        return self.arithmetic or measured_arithmetic(str(device))
+        """What products cost: as given, or on a processor of this kind."""
+        return self.arithmetic or arithmetic_on(device)
 
 
 _current: ContextVar[EngineSettings] = ContextVar("engine_settings", default=EngineSettings())  # noqa: B039 - frozen
