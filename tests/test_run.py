@@ -10,11 +10,14 @@ import pytest
 from runs import environment, figures, fpmc_bench, kill_when, write_plugin, write_suite
 
 FAULTY = """
+    import sys
     from dataclasses import dataclass
     from typing import ClassVar
     import torch
     from fpmc_bench import hookimpl
     from fpmc_bench.contracts import FunctionDenoiser
+
+    torch.set_default_dtype(torch.float64)
 
     @dataclass(frozen=True)
     class Faulty(FunctionDenoiser):
@@ -23,10 +26,20 @@ FAULTY = """
         citation: ClassVar[str] = "none"
         how: str = "raise"
 
+        def check(self, shape, sigmas):
+            if self.how == "check":
+                raise KeyError("a key of its own")
+
         def build(self, setting):
             def denoise(z, sigma):
                 if self.how == "raise" and sigma < 1:
                     raise RuntimeError("the roof is on fire")
+                if self.how == "exit":
+                    sys.exit(0)
+                if self.how == "spoil":
+                    setting.source.images.numpy()[:] = 0
+                if self.how == "chance":
+                    return z + torch.rand(1)
                 if self.how == "nan":
                     return z * float("nan")
                 return z[:, :, 1:] if self.how == "shape" else z
@@ -144,24 +157,38 @@ def test_killed_and_repeated_gives_the_uninterrupted_records(
     assert all(path.stat().st_mtime_ns == before for path, before in survivors.items())
 
 
-@pytest.mark.parametrize(
-    ("how", "complaint"),
-    [("raise", "the roof is on fire"), ("nan", "NaN or infinite"), ("shape", "returned shape")],
-)
-def test_one_failure_stays_one(finished: Path, tmp_path: Path, how: str, complaint: str) -> None:
+def test_one_failure_stays_one(finished: Path, tmp_path: Path) -> None:
     plugin = write_plugin(tmp_path / "site", "faulty-plugin", FAULTY)
-    suite = write_suite(
-        tmp_path, f'[[entries]]\nname = "faulty"\ndenoiser = "faulty"\nparams = {{how = "{how}"}}'
+    complaints = {
+        "raise": "the roof is on fire",
+        "nan": "NaN or infinite",
+        "shape": "returned shape",
+        "exit": "'exit' raised SystemExit: 0",
+        "spoil": "'spoil' changed the training images",
+        "check": "a key of its own",
+    }
+    entries = (
+        f'[[entries]]\nname = "{how}"\ndenoiser = "faulty"\nparams = {{how = "{how}"}}'
+        for how in (*complaints, "chance")
     )
-    processes = 2 if how == "raise" else 1
-    arguments = ("run", suite, "--run-dir", tmp_path / "run", "--processes", processes)
+    suite = write_suite(tmp_path, *entries)
+    arguments = ("run", suite, "--run-dir", tmp_path / "run", "--processes", 2)
     done = fpmc_bench(*arguments, cwd=tmp_path, paths=(plugin,))
     assert done.returncode == 1
-    assert complaint in done.stderr
-    assert "faulty.denoiser-mse failed" in done.stderr
-    assert figures(tmp_path / "run") == figures(finished), "in two processes too"
+    for how, complaint in complaints.items():
+        assert complaint in done.stderr
+        assert f"{how}.denoiser-mse failed" in done.stderr
+        assert f"{how}.sample-mse failed" in done.stderr
+    assert done.stderr.count("faulty-plugin 1.0 changed torch's default dtype") == 1
+    assert "chance.denoiser-mse: answers depend on chance: the same query twice" in done.stderr
+    found = figures(tmp_path / "run")
+    marked = found.pop("chance.denoiser-mse.json")
+    assert isinstance(marked, dict)
+    assert len(marked["remarks"]) == 1
+    others = {name: one for name, one in found.items() if not name.startswith("chance")}
+    assert others == figures(finished), "in two processes, and in one after the images were spoiled"
     record = json.loads((tmp_path / "run" / "records" / "ls.sample-mse.json").read_text())
-    assert [one["environment"]["processes"] for one in record["computed"]] == [processes]
+    assert [one["environment"]["processes"] for one in record["computed"]] == [2]
 
 
 def test_a_broken_plugin_costs_only_itself(tmp_path: Path) -> None:
