@@ -137,3 +137,17 @@ def test_noise_is_standard_normal() -> None:
     noise = unit_noise(0, "stream", range(100), (1000,)).double()
     assert abs(noise.mean()) < 5 / math.sqrt(noise.numel())
     assert abs(noise.var() - 1) < 5 * math.sqrt(2 / noise.numel())
+
+
+def test_noise_follows_no_default_of_the_process() -> None:
+    expected = unit_noise(3, "stream", range(4), (1, 3, 3))
+    try:
+        torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        found = unit_noise(3, "stream", range(4), (1, 3, 3))
+        none = unit_noise(3, "stream", (), (1, 3, 3))
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+    assert torch.equal(found, expected)
+    assert (none.dtype, none.device, none.shape) == (torch.float32, expected.device, (0, 1, 3, 3))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from plans import ALONE, ARITHMETIC, loaded, small_bench, small_suite
+from plans import ALONE, ARITHMETIC, loaded, small_bench, small_plan, small_suite
 from torch import Tensor
 
 from fpmc_bench.catalog.built import assemble
@@ -371,3 +371,21 @@ def test_chance_is_the_same_for_equal_units_wherever_they_are_computed(tmp_path:
     assert errors(*run(tmp_path / "3", plan, world=3)) == alone
     assert torch.rand(1) == expected, "nor are anyone else's numbers moved"
     assert len(set(alone["chance"])) == 3, "units draw numbers of their own"
+
+
+def test_figures_follow_no_default_type_of_the_process(tmp_path: Path) -> None:
+    sides = {"patch_sizes": [15, 7, 3, 3]}
+    entries = [
+        {"name": "wiener", "denoiser": "wiener"},
+        {"name": "els", "denoiser": "els", "params": sides},
+        {"name": "flex", "denoiser": "pspc-flex", "params": {"thresholds": [1, 0.8, 0.5, 0.5]}},
+    ]
+    plan = small_plan(entries=entries, items=2, block_items=2)
+    expected = errors(*run(tmp_path / "32", plan))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = errors(*run(tmp_path / "64", plan))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert set(found) == {"digits-ncsnpp", "wiener", "els", "flex"}
+    assert found == expected

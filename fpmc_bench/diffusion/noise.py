@@ -17,7 +17,7 @@ def generator(seed: int, stream: str, item: int) -> torch.Generator:
     The key is (seed, stream, item): `stream` names the purpose, `item` counts within it.
     """
     digest = hashlib.sha256(f"{seed}/{stream}/{item}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def unit_noise(seed: int, stream: str, items: Iterable[int], shape: tuple[int, ...]) -> Tensor:
@@ -25,5 +25,9 @@ def unit_noise(seed: int, stream: str, items: Iterable[int], shape: tuple[int, .
 
     A row depends on (seed, stream, its item) alone. `shape` is that of one image, [C,H,W].
     """
-    rows = [torch.randn(shape, generator=generator(seed, stream, item)) for item in items]
-    return torch.stack(rows) if rows else torch.empty(0, *shape)
+    keys = list(items)
+    # not of the process's default type, on its default device: equal keys are equal noise anywhere
+    found = torch.empty(len(keys), *shape, dtype=torch.float32, device="cpu")
+    for row, item in zip(found, keys, strict=True):
+        row.normal_(generator=generator(seed, stream, item))
+    return found

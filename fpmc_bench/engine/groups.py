@@ -56,7 +56,7 @@ def groups_of(
         Group(
             part,
             RunningSoftmax.start(prepared.model.estimators, part.shape[2], z),
-            torch.zeros(*shape, part.shape[2], device=z.device),
+            torch.zeros(*shape, part.shape[2], device=z.device, dtype=torch.float32),
             _offset(prepared, source, part, sigma),
             workspace,
             [],

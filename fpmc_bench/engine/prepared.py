@@ -86,17 +86,20 @@ def _prepare(model: FPMC, device: torch.device | str, arithmetic: Arithmetic) ->
     response = precision
     if model.response is not model.precision:
         response = linear_map(model.response, device, arithmetic)
-    coverage = response.adjoint(torch.ones(model.estimators, 1, device=device))[:, 0]
+    coverage = response.adjoint(_ones(model.estimators, device))[:, 0]
     uncovered = int((coverage <= 0).sum()) * _sharing(model.response)
     if uncovered:
         raise InputError(
             f"{uncovered} of {model.shape.dimensions} dimensions get no response from any "
             f"estimator, so their value is undefined"
         )
-    ones = torch.ones(precision.columns, 1, device=device)
-    mass = precision.apply(ones)[:, 0] * _sharing(model.precision)
+    mass = precision.apply(_ones(precision.columns, device))[:, 0] * _sharing(model.precision)
     # a copy: in a circle with the model that keeps it neither would go before a collection
     return PreparedModel(replace(model), precision, response, coverage, mass.clamp(min=1))
+
+
+def _ones(rows: int, device: torch.device | str) -> Tensor:
+    return torch.ones(rows, 1, device=device, dtype=torch.float32)
 
 
 def _sharing(filter_: Filter) -> int:

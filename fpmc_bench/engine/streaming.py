@@ -126,7 +126,7 @@ def _two_passes(
     # of each image, the largest weight under any estimator, relative to the largest so far. This
     # and what is kept is not new memory: small arrays that stay, allocated between large ones
     # that go, leave holes that nothing large fits in
-    highest = torch.empty(len(groups), len(reader), device=z.device)
+    highest = torch.empty(len(groups), len(reader), device=z.device, dtype=torch.float32)
 
     def normalise(group: Group, block: Block, highest: Tensor) -> None:
         energies = energies_of(prepared, group, block)

@@ -53,7 +53,7 @@ class LevelProblem:
             rows = rows[~torch.isin(self._training_rows[rows], own)]
         rows = rows[: settings.source_images].sort().values
         clean = training.to_values(training.stored(own).to(self.device), torch.float32)
-        noise = torch.randn(clean.shape, generator=draw).to(self.device)
+        noise = torch.randn(clean.shape, generator=draw, dtype=torch.float32).to(self.device)
         queries = clean + self.sigma * noise
         return Batch(queries, self.teacher(queries, self.sigma), rows)
 

@@ -73,7 +73,7 @@ def sensitivity_maps(
     """
     maps = SensitivityMaps(teacher, source, sigmas, samples, seed, device=device)
     _, height, width = source.shape
-    found = torch.empty(len(maps), height, width, height, width)
+    found = torch.empty(len(maps), height, width, height, width, dtype=torch.float32)
     for level in range(len(maps)):
         found[level] = maps[level]
     return found

@@ -116,7 +116,8 @@ def _search(
             if state is None:
                 state = RunningSoftmax.start(len(votes), energies.shape[1], energies)
                 states[index] = state
-                totals.append(torch.zeros(len(votes), channels, energies.shape[1], device=z.device))
+                size = (len(votes), channels, energies.shape[1])
+                totals.append(torch.zeros(size, device=z.device, dtype=torch.float32))
             weights, factor = state.update(energies)
             totals[index] *= factor[:, None]
             totals[index] += votes @ weights.transpose(1, 2)
