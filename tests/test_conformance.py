@@ -1,5 +1,6 @@
 """The conformance kit catches every kind of denoiser that breaks a promise."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -13,7 +14,18 @@ from fpmc_bench.contracts import DenoiseFunction, FPMCDenoiser, FunctionDenoiser
 from fpmc_bench.fpmc import PixelMasks, Uniform
 from fpmc_bench.testing import check_denoiser
 
-Fault = Literal["none", "shape", "dtype", "always float32", "nan", "batch"]
+Fault = Literal[
+    "none",
+    "shape",
+    "dtype",
+    "always float32",
+    "nan",
+    "batch",
+    "chance",
+    "source",
+    "threads",
+    "exit",
+]
 
 FAULTS: dict[Fault, Callable[[Tensor], Tensor]] = {
     "none": lambda z: z.clamp(-1, 1),
@@ -22,6 +34,10 @@ FAULTS: dict[Fault, Callable[[Tensor], Tensor]] = {
     "always float32": lambda z: z.float(),
     "nan": lambda z: (1 - z / 4).sqrt(),
     "batch": lambda z: z - z.mean(0, keepdim=True),
+    "chance": lambda z: z + torch.rand(1),
+    "source": lambda z: z,
+    "threads": lambda z: torch.set_num_threads(torch.get_num_threads() + 1) or z,
+    "exit": lambda z: sys.exit(0),
 }
 
 
@@ -35,6 +51,8 @@ class Faulty(FunctionDenoiser):
     fault: Fault
 
     def build(self, setting: Setting) -> DenoiseFunction:
+        if self.fault == "source":
+            setting.source.images.mul_(0.5)
         return lambda z, sigma: FAULTS[self.fault](z)
 
 
@@ -79,6 +97,10 @@ class Gaussian(FPMCDenoiser):
         ("always float32", "faulty at sigma 80: dtype torch.float32, not torch.float64"),
         ("nan", "faulty at sigma .*: NaN or infinite values"),
         ("batch", "faulty at sigma 80: batching moves the output by"),
+        ("chance", "faulty at sigma 80: asked twice, its values differ by"),
+        ("source", "faulty: building it changes its source"),
+        ("threads", "'faulty' changed torch's number of threads"),
+        ("exit", "'faulty' raised SystemExit: 0"),
     ],
 )
 def test_a_broken_promise_is_named(fault: Fault, complaint: str) -> None:

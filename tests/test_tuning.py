@@ -1,5 +1,6 @@
 """Tuning: the value with the least error against the tuning teacher, sigma by sigma."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from plans import loaded, small_suite
 
-from fpmc_bench import build_denoiser, heun_sample, unit_noise
-from fpmc_bench.errors import ParameterError, UnknownNameError, UsageError
+from fpmc_bench import FPMC, build_denoiser, heun_sample, unit_noise
+from fpmc_bench.contracts import Setting
+from fpmc_bench.errors import ParameterError, PluginError, UnknownNameError, UsageError
 from fpmc_bench.jobs.tune import Tuning, tunable, tune
 from fpmc_plugins.denoisers.ls import LocalScore
 from fpmc_plugins.denoisers.lukoianov import Lukoianov
@@ -86,6 +88,23 @@ def test_what_can_not_be_tuned_is_refused() -> None:
         tune(loaded(), Optimal)
     with pytest.raises(ParameterError, match="which is even"):
         tune(loaded(), LocalScore, values=(2,))
+
+
+def test_one_that_changes_what_the_next_is_tried_on_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = loaded().dataset
+    train = replace(known.train, images=known.train.images.clone())
+    context = replace(loaded(), dataset=replace(known, train=train))
+    original = LocalScore.fpmc
+
+    def spoiling(self: LocalScore, setting: Setting, sigma: float) -> FPMC:
+        setting.source.images.numpy()[0] = 0
+        return original(self, setting, sigma)
+
+    monkeypatch.setattr(LocalScore, "fpmc", spoiling)
+    with pytest.raises(PluginError, match="'ls' changed the training images"):
+        tune(context, LocalScore, items=2, values=SIDES)
 
 
 def test_without_names_those_of_the_suite_are_tuned_that_have_something_to_tune() -> None:

@@ -19,7 +19,8 @@ from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.contracts import Denoiser
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
-from fpmc_bench.errors import InputError, UsageError
+from fpmc_bench.errors import InputError, PluginError, UsageError
+from fpmc_bench.harness.shared import Shared
 from fpmc_bench.protocols.metrics import mse_1
 
 
@@ -95,7 +96,7 @@ def tune(
     Every combination of their candidates is tried. `params` fixes other parameters; `values`
     replaces the plugin's own candidates, for each of them. `progress` is called after every
     (combination, sigma). UsageError where there is nothing to tune, ParameterError for values that
-    don't fit.
+    don't fit, PluginError where the denoiser changes what the next combination is tried on.
     """
     shape, sigmas = context.dataset.shape, context.sigmas
     offered = denoiser.candidates(shape)
@@ -119,6 +120,8 @@ def tune(
     setting = context.setting(context.dataset.train, with_sensitivity=needs_maps)
     queries, targets = _validation(context, items)
     errors = np.empty((len(sigmas), len(candidates), items))
+    shared = Shared()
+    shared.hold({"the training images": context.dataset.train, "the network": context.tuning})
     for column, plugin in enumerate(plugins):
         built = assemble(plugin, setting)
         for level, sigma in enumerate(sigmas):
@@ -130,6 +133,8 @@ def tune(
                 # a value at which the method is undefined (masks that leave a pixel out, say)
                 errors[level, column] = np.inf
             progress()
+        if changed := shared.changed():
+            raise PluginError(f"'{denoiser.name}' changed {' and '.join(changed)}")
     return Tuning(denoiser.name, schedules, sigmas, candidates, errors)
 
 

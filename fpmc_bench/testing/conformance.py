@@ -11,9 +11,11 @@ from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.contracts import Denoiser, FPMCDenoiser, Setting
 from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.engine import fpmc_denoise
+from fpmc_bench.errors import PluginError
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.harness.shared import broken, sealed
 
 SIGMAS = (80.0, 1.0, 0.1, 0.002)
 ABSOLUTE_TOLERANCE = 1e-4
@@ -32,20 +34,37 @@ def check_denoiser(
     """Assert what every denoiser promises; returns the built denoiser for further checks.
 
     On `images` random images of `shape` (C, H, W), at every sigma: an output of the shape and
-    dtype of its input, finite even for queries far from any image, independent of how queries are
-    batched; and for an FPMC, equal to the dense float64 oracle whatever the chunk and batch size.
+    dtype of its input, finite even for queries far from any image, the same when it is asked again,
+    independent of how queries are batched; and for an FPMC, equal to the dense float64 oracle
+    whatever the chunk and batch size. The source and the process are left as they were.
     Raises AssertionError that says which promise was broken and where.
     """
-    size = ImageShape(*shape)
+    try:
+        return _checked(cls, params, ImageShape(*shape), images, sigmas, seed)
+    except PluginError as error:
+        raise AssertionError(str(error)) from error
+
+
+def _checked(
+    cls: type[Denoiser],
+    params: Mapping[str, Any] | None,
+    size: ImageShape,
+    images: int,
+    sigmas: tuple[float, ...],
+    seed: int,
+) -> BuiltDenoiser:
     source = Source(_uniform(seed, "conformance-source", images, size))
     plugin = make_plugin(cls, params)
     setting = Setting(source, sigmas, sensitivity=_sensitivity(size, len(sigmas), seed))
+    before = sealed(source)
     built = assemble(plugin, setting)
+    assert not broken(before, source), f"{built.name}: building it changes its source"
     for sigma in sigmas:
         z = _queries(source, sigma, seed)
         _check_output(built, z, sigma)
         if isinstance(plugin, FPMCDenoiser):
             _check_exact(built, source, z, sigma)
+        assert not broken(before, source), f"{built.name} at sigma {sigma:g}: changes its source"
     return built
 
 
@@ -55,6 +74,8 @@ def _check_output(built: BuiltDenoiser, z: Tensor, sigma: float) -> None:
     assert output.shape == z.shape, f"{where}: shape {list(output.shape)}, not {list(z.shape)}"
     assert output.dtype == z.dtype, f"{where}: dtype {output.dtype}, not {z.dtype}"
     assert bool(output.isfinite().all()), f"{where}: NaN or infinite values"
+    moved = float((built(z, sigma) - output).abs().max())
+    assert moved < ABSOLUTE_TOLERANCE, f"{where}: asked twice, its values differ by {moved:g}"
     double = built(z.double(), sigma)
     assert double.dtype == torch.float64, f"{where}: dtype {double.dtype}, not torch.float64"
     alone = torch.cat([built(query, sigma) for query in z.split(1)])
