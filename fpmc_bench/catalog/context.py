@@ -8,7 +8,7 @@ from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import Registered, Registry
-from fpmc_bench.catalog.strangers import strangers_code, tell_changes
+from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.catalog.teachers import (
     is_function,
     is_path,
@@ -126,7 +126,7 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
             f"suite '{suite.name}' asks for {suite.items} items, but the test split of "
             f"'{dataset.name}' has {len(dataset.test)} images; lower --items"
         )
-    with own_randomness(), strangers_code("a teacher", tell_changes):
+    with own_randomness(), strangers_code("a teacher", notice):
         tuning, evaluation = (
             load_teacher(name, device, places=places, registry=registry) for name in names
         )
@@ -140,7 +140,8 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
             )
     sigmas = grid_of(suite.sigmas)
     for teacher in (tuning, evaluation):
-        refuse_no_denoiser(teacher, dataset.train, sigmas, suite.seed, device=device)
+        with own_randomness(), strangers_code(f"teacher '{teacher.name}'", notice):
+            refuse_no_denoiser(teacher, dataset.train, sigmas, suite.seed, device=device)
     plugins = {
         role: registry.items["teachers"][name]
         for role, name in zip(ROLES, names, strict=True)

@@ -9,11 +9,12 @@ from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import Registry, installed_registry
-from fpmc_bench.catalog.strangers import strangers_code, tell_changes
+from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import Dataset, FileDataset, Split
 from fpmc_bench.errors import InputError, MissingFilesError
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.images.notices import notice
 from fpmc_bench.images.twins import shared_images
 
 
@@ -77,7 +78,7 @@ def missing_dataset(cls: type[Dataset], places: Places) -> str | None:
 
 
 def _split(plugin: Dataset, split: Split, places: Places) -> Source:
-    with own_randomness(), strangers_code(f"dataset '{plugin.name}'", tell_changes):
+    with own_randomness(), strangers_code(f"dataset '{plugin.name}'", notice):
         if not isinstance(plugin, FileDataset):
             return plugin.load(split)
         return plugin.load_from(places.path("data", plugin.name), split)

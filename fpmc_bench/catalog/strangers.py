@@ -4,7 +4,6 @@
 goes on; only a real Ctrl-C ends a run. Code that isn't Python can still end the process.
 """
 
-import logging
 import os
 import signal
 import threading
@@ -26,12 +25,6 @@ OnChanges = Callable[[str], object]
 def refuse_changes(changes: str) -> None:
     """PluginError: figures of others would have depended on them."""
     raise PluginError(f"{changes}; a plugin must leave the process as it found it")
-
-
-def tell_changes(changes: str) -> None:
-    """A line on stderr, from the main process: nobody's figures depend on what was put back."""
-    if os.environ.get("RANK", "0") == "0":
-        logging.getLogger("fpmc_bench").warning("fpmc-bench: %s", changes)
 
 
 @contextmanager

@@ -111,8 +111,5 @@ def _report(outcome: "RunOutcome", as_json: bool) -> None:
                 click.echo(render_terminal(table) + "\n")
             for path in written:
                 click.echo(f"wrote {path}")
-    for record in outcome.records:
-        for remark in record.remarks:
-            click.echo(f"fpmc-bench: {record.stem}: {remark}", err=True)
     for name, report in outcome.failures.items():
         click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
