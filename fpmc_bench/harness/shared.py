@@ -67,9 +67,13 @@ def checksum(tensor: Tensor) -> int:
     values = tensor.detach().contiguous().flatten().view(torch.uint8)
     if values.device.type == "cpu":
         return zlib.crc32(values.numpy().data)
-    # summed where it lies, each byte with a weight of its own
+    return int(summed(values))
+
+
+def summed(values: Tensor) -> Tensor:
+    """A checksum [] int64 of bytes [n], made where they lie: each has a weight of its own."""
     weights = torch.arange(1, 2 * len(values), 2, device=values.device, dtype=torch.int64)
-    return int(weights.mul_(values).sum())
+    return weights.mul_(values).sum()
 
 
 def _parts_of_source(source: Source) -> Iterator[tuple[str, Any]]:
@@ -80,7 +84,7 @@ def _parts_of_source(source: Source) -> Iterator[tuple[str, Any]]:
 
 
 def _parts_of_network(network: TeacherModel) -> Iterator[tuple[str, Any]]:
-    for name, value in _held_by(network, "", 2):
+    for name, value in _held_by(network, "", 3):
         if isinstance(value, Tensor):
             yield name, checksum(value)
         elif isinstance(value, nn.Module):
