@@ -30,7 +30,10 @@ GRID_SAMPLES = 12
 
 
 def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
-    """Write a record for every contestant all of whose units are in the ledger."""
+    """Write a record for every contestant all of whose units are in the ledger.
+
+    One that lacks some, and has not failed, fails now: no row is left out without a word.
+    """
     records = []
     protocols = workload.plan.suite.protocols
     for protocol in protocols:
@@ -43,6 +46,8 @@ def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
                 record, values = _record(workload, protocol, units[0].contestant, known)
                 write_record(directory.records, record, values)
                 records.append(record)
+            elif not directory.ledger.failed(units[0].row):
+                directory.ledger.fail(units[0].row, _incomplete(directory.ledger, units))
     for protocol in protocols:
         if protocol_facts(protocol).keeps_predictions:
             _write_samples(workload, protocol, directory)
@@ -53,6 +58,15 @@ def _finished(ledger: Ledger, units: Sequence[WorkUnit]) -> list[FinishedUnit] |
     """All of a row's units; None where one is lacking."""
     found = [ledger.read(unit.key) for unit in units]
     return None if None in found else [one for one in found if one is not None]
+
+
+def _incomplete(ledger: Ledger, units: Sequence[WorkUnit]) -> str:
+    lacking = [unit for unit in units if not ledger.has(unit.key)]
+    items = ", ".join(f"{unit.items.start} to {unit.items.stop - 1}" for unit in lacking)
+    return (
+        f"{len(lacking)} of {len(units)} units are not in the ledger {ledger.directory} (items "
+        f"{items}): no record was written; give the same command again\n"
+    )
 
 
 def _record(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fpmc_bench.contracts import DenoiseFunction, Denoiser
 from fpmc_bench.documents.protocols import protocol_facts
+from fpmc_bench.errors import DiskError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
@@ -76,12 +77,17 @@ class Workbench:
     def run_rows(
         self, units: Sequence[WorkUnit], references: Sequence[WorkUnit], progress: Progress
     ) -> None:
-        """Per-item errors of every unit. A contestant that raises fails alone, on every rank."""
+        """Per-item errors of every unit. A contestant that raises fails alone, on every rank.
+
+        DiskError where nothing can be kept, which is no contestant's fault.
+        """
         reference_keys = {unit.items: unit.key for unit in references}
         for unit in self._mine(units):
             if not self.ledger.has(unit.key) and not self.ledger.failed(unit.row):
                 try:
                     self._run_row(unit, reference_keys[unit.items])
+                except DiskError:
+                    raise
                 except Exception:  # whatever a stranger's plugin raises is only its own
                     self.ledger.fail(unit.row, traceback.format_exc())
             progress(self._finished(units))
