@@ -21,10 +21,13 @@ from fpmc_bench.engine.machine.arithmetic import Arithmetic, measured_arithmetic
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import differences, locked
+from fpmc_bench.storage.folders import differences, locked, read_manifest
 
 ARITHMETIC = "arithmetic.json"
 CONTENTS = ("run.json", ARITHMETIC, "samples", "ledger", "records", "tables", "figures")
+
+RUNS = Path("runs")
+"""Where run directories are made unless somewhere else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -64,23 +67,20 @@ class RunDirectory:
         """Claim the directory for a run of `suite` on `device`.
 
         `fresh` discards what an earlier run left there. RunError where that was a run with other
-        settings.
+        settings. Where run.json is damaged it is written anew, for units are known by their keys.
         """
         if fresh:
             for name in CONTENTS:
                 target = self.path / name
                 shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        if self.manifest.is_file():
-            held = json.loads(self.manifest.read_text())
-            if held["fingerprint"] != suite.fingerprint:
-                asked = suite.model_dump(
-                    mode="json", exclude={"description", "entries", "protocols"}
-                )
-                raise RunError(
-                    f"{self.path} holds a run of suite '{held['suite']['name']}' with other "
-                    f"settings ({differences(held['suite'], asked)}); choose another --run-dir, "
-                    f"or discard it with --fresh"
-                )
+        held = read_manifest(self.manifest, fingerprint=str, suite=dict)
+        if held and held["fingerprint"] != suite.fingerprint:
+            asked = suite.model_dump(mode="json", exclude={"description", "entries", "protocols"})
+            raise RunError(
+                f"{self.path} holds a run of suite '{held['suite'].get('name')}' with other "
+                f"settings ({differences(held['suite'], asked)}); choose another --run-dir, or "
+                f"discard it with --fresh"
+            )
         content = {"fingerprint": suite.fingerprint, "suite": json.loads(suite.model_dump_json())}
         write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
         self.ledger.forget_failures()
@@ -95,4 +95,4 @@ class RunDirectory:
 
 def default_run_directory(suite: Suite) -> Path:
     """runs/<suite>-<fingerprint>: another item count or seed is another directory."""
-    return Path("runs") / f"{suite.name}-{suite.fingerprint[:8]}"
+    return RUNS / f"{suite.name}-{suite.fingerprint[:8]}"

@@ -18,7 +18,7 @@ from fpmc_bench.harness.plan import make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.results.render.finetune_curve import draw_finetune_curves
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import locked
+from fpmc_bench.storage.folders import locked, refuse_unwritable
 
 Watch = Callable[[Finetuning, Processes], "LevelProgress"]
 
@@ -57,6 +57,7 @@ def finetune_entry(
     fine-tuned, and where `target` or its figure would replace something else; RunError where
     another fine-tuning works there.
     """
+    refuse_unwritable(target.parent, "--out")
     processes = join_processes(device)
     plan = make_plan(suite, registry, processes.device, places)
     unfinished = target.with_suffix(".finetuning")

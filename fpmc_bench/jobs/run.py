@@ -17,11 +17,12 @@ from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.publish import publish
-from fpmc_bench.harness.rundir import RunDirectory, default_run_directory
+from fpmc_bench.harness.rundir import RUNS, RunDirectory, default_run_directory
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import Progress, Workbench
 from fpmc_bench.results.render import write_reports
 from fpmc_bench.results.table import Table, build_tables
+from fpmc_bench.storage.folders import refuse_unwritable
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ def run_suite(
     """Run a suite and write its records; continue where an earlier run of it stopped.
 
     Everything is found and checked before the first unit of work (UsageError and its kin; RunError
-    for a directory that is in use or holds another run). A denoiser or an augmentation that raises
+    for a directory that is in use or holds another run; a folder or a cache that can't be written
+    into is refused first). A denoiser or an augmentation that raises
     fails its own rows; the others complete. In a process started by accelerate or torchrun this
     computes one share; rank 0 writes the records. `memory_budget` is what the engine may use beside
     the source, in bytes; `places` say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
+    refuse_unwritable(run_dir or RUNS, "--run-dir")
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
     plan = make_plan(chosen, registry, processes.device, places)

@@ -33,7 +33,7 @@ from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
 from fpmc_bench.jobs.run import RunOutcome, run_plan
 from fpmc_bench.results.render.study_views import VIEWS, Answer
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import differences, locked
+from fpmc_bench.storage.folders import differences, locked, read_manifest, refuse_unwritable
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class StudyJob:
         another study. A row that raises later fails alone, on every process; RunError where that
         leaves none.
         """
+        refuse_unwritable(self.folder, "--out")
         study, bases_asked, places = self._without_paths()
         rows = planned_rows(study, self.suite, self.registry, bases_asked, self.changes)
         processes = join_processes(self.device)
@@ -168,7 +169,7 @@ class StudyJob:
         """Note what the folder is for; UsageError where it is there for something else."""
         text = to_json(manifest, indent=2, inf_nan_mode="strings")
         path = self.folder / "study.json"
-        there = json.loads(path.read_text()) if path.is_file() else {}
+        there = read_manifest(path)
         if there and (changed := differences(there, json.loads(text))):
             raise UsageError(
                 f"{self.folder} holds a study that was begun otherwise ({changed}); choose another "

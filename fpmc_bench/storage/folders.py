@@ -1,6 +1,7 @@
 """Folders that commands write into: made at the door, held by one of them at a time."""
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
 
+log = logging.getLogger(__name__)
 LONGEST_SHOWN = 60
 BLOCK_BYTES = 4096
 """What is written as a trial: a full disk may still have room for the name of an empty file."""
@@ -64,6 +66,29 @@ def locked(folder: Path, work: str, option: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def read_manifest(path: Path, **fields: type) -> dict[str, Any] | None:
+    """What a folder is for: a JSON object with fields of these types; None where there is no file.
+
+    None too for one that is damaged, once a line of the log has said that it is written anew: what
+    lies beside it is kept by names of its own.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("it is no JSON object")
+        for name, kind in fields.items():
+            if not isinstance(content.get(name), kind):
+                raise ValueError(f"it lacks {name}")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning(
+            "%s is damaged (%s): it is written anew, what is beside it is kept", path, error
+        )
+        return None
+    return content
 
 
 def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
