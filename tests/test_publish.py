@@ -9,6 +9,7 @@ from plans import small_workload
 from synthetic_records import ENVIRONMENT
 
 from fpmc_bench.documents.environment import UnitNote
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
@@ -142,6 +143,19 @@ def test_a_row_that_lacks_a_unit_has_no_record(workload: Workload, tmp_path: Pat
     directory = RunDirectory(tmp_path)
     fill(directory, workload.rows("denoiser-mse")[3:5], NOTES[:2])
     assert publish(workload, directory) == []
+    report = directory.ledger.failures()["optimal.denoiser-mse"]
+    assert "1 of 3 units are not in the ledger" in report
+    assert "(items 6 to 6)" in report
+    assert set(directory.ledger.failures()) == {
+        f"{unit.row}" for protocol in PROTOCOLS for unit in workload.rows(protocol)
+    }, "no row is left out without a word"
+
+
+def test_a_row_that_has_failed_keeps_its_reason(workload: Workload, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.ledger.fail("optimal.denoiser-mse", "Traceback: no")
+    publish(workload, directory)
+    assert directory.ledger.failures()["optimal.denoiser-mse"] == "Traceback: no"
 
 
 def test_the_first_samples_of_every_row_are_kept(workload: Workload, tmp_path: Path) -> None:

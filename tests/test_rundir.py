@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from plans import small_suite
+from test_ledger import NOTE
 
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.rundir import RunDirectory
@@ -25,6 +27,23 @@ def test_one_that_goes_on_keeps_the_arithmetic_it_began_with(tmp_path: Path) -> 
     known = '{"addition": 9.0, "split_multiply_add": 9.0, "forced": null}'
     (opened(tmp_path).path / "arithmetic.json").write_text(known)
     assert opened(tmp_path).arithmetic.addition == 9
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", "{}", '{"fingerprint": 1, "suite": {}}', "[" * 9000, "\xff"]
+)
+def test_a_damaged_manifest_is_a_line_and_nothing_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    left = opened(tmp_path)
+    left.ledger.write("key", {"mse@1": np.ones(3)}, NOTE)
+    whole = left.manifest.read_bytes()
+    left.manifest.write_bytes(content.encode("latin1"))
+    assert opened(tmp_path).ledger.has("key")
+    assert left.manifest.read_bytes() == whole
+    (line,) = caplog.messages
+    assert f"{left.manifest} is damaged" in line
+    assert "it is written anew, what is beside it is kept" in line
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,10 @@ class Ledger:
     """Key -> the state in which this process last read a unit's file, and whether it was whole."""
 
     def read(self, key: str) -> FinishedUnit | None:
-        """A unit; None where it is not there, or is damaged, once a line of the log has said so."""
+        """A unit; None where it is not there.
+
+        None too where it is damaged, which is no RunError but a line in the log, once.
+        """
         state = self._state(key)
         if state is None:
             return None

@@ -25,8 +25,8 @@ def fetch(url: str, sha256: str, folder: Path) -> Path:
     """The file of a URL in `folder`, under its own name; one that is there already is checked.
 
     UsageError where nothing can be written there, DiskError where the disk is full. RunError where
-    it can't be fetched, or where its content is not that of the hash. An
-    interrupted download leaves a .partial file and goes on from there.
+    it can't be fetched, or where its content is not that of the hash. An interrupted download
+    leaves a .partial file and goes on from there.
     """
     import pooch
     import requests

@@ -27,8 +27,9 @@ def refuse_unwritable(folder: Path, chosen_by: str) -> None:
     # not Path.exists, which raises where a folder above may not be looked into
     there = next(one for one in (folder, *folder.parents) if os.path.exists(one))  # noqa: PTH110
     try:
-        with tempfile.TemporaryFile(dir=there, buffering=0) as file:
+        with tempfile.TemporaryFile(dir=there) as file:
             file.write(bytes(BLOCK_BYTES))
+            file.flush()
     except OSError as error:
         raise UsageError(
             f"can't write into {folder}: {error.strerror or error}; make room or give yourself "

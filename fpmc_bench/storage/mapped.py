@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import zlib
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -17,13 +18,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+State = tuple[int, int, int]
+"""Of a file: its size, its time of change in ns, and its inode."""
 Mapped = np.memmap[Any, np.dtype[Any]]
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 2**22
-MOST_NOTE_BYTES = 2**28
-ENDING = 16
-"""Bytes at the end of a file: the length of the note and the checksum of all before, in hex."""
+LENGTH, CHECKSUM = 8, 8
+"""Bytes at the end of a file, in hex: the length of the note, and the checksum of all before."""
 
 
 def reserved_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Mapped:
@@ -46,8 +48,9 @@ def seal(path: Path, note: Any) -> None:
     """Put a note (JSON) behind the array of a .npy, and the checksum of both."""
     content = json.dumps(note, sort_keys=True).encode()
     with path.open("r+b") as file:
+        content += f"{len(content):08x}".encode()
         checksum = zlib.crc32(content, _checksum(file, path.stat().st_size))
-        file.write(content + f"{len(content):08x}{checksum:08x}".encode())
+        file.write(content + f"{checksum:08x}".encode())
 
 
 def sealed_array(path: Path) -> tuple[NDArray[Any], Any] | None:
@@ -56,28 +59,40 @@ def sealed_array(path: Path) -> tuple[NDArray[Any], Any] | None:
     None too for a file that is not what was sealed, once a line of the log has said so. Pages are
     read when they are touched; writing to them would change this process's copy.
     """
+    while (state := _state(path)) is not None:
+        note = _note(path, state)
+        with suppress(FileNotFoundError):
+            found = None if note is None else (np.load(path, mmap_mode="c"), note[0])
+            if _state(path) == state:  # or another process has put a new file there meanwhile
+                return found
+    return None
+
+
+def _state(path: Path) -> State | None:
+    """None where there is no file."""
     try:
         found = path.stat()
     except OSError:
         return None
-    note = _note(path, found.st_size, found.st_mtime_ns, found.st_ino)
-    return None if note is None else (np.load(path, mmap_mode="c"), note[0])
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 @lru_cache(maxsize=4096)
-def _note(path: Path, size: int, _changed: int, _inode: int) -> tuple[Any] | None:
+def _note(path: Path, state: State) -> tuple[Any] | None:
     """Looked for once in every state of the file."""
     try:
         with path.open("rb") as file:
-            if size < ENDING:
+            if _state(path) != state:
+                return None
+            covered = state[0] - CHECKSUM
+            if covered < LENGTH:
                 raise ValueError("it is cut short")
-            file.seek(size - ENDING)
-            ending = file.read(ENDING)
-            length, checksum = int(ending[:8], 16), int(ending[8:], 16)
-            file.seek(0)
-            if length > MOST_NOTE_BYTES or _checksum(file, size - ENDING) != checksum:
+            checksum = f"{_checksum(file, covered):08x}".encode()
+            if file.read(CHECKSUM) != checksum:
                 raise ValueError("its content is not what was written there")
-            file.seek(size - ENDING - length)
+            file.seek(covered - LENGTH)
+            length = int(file.read(LENGTH), 16)
+            file.seek(covered - LENGTH - length)
             return (json.loads(file.read(length)),)
     except (OSError, ValueError) as error:
         log.warning("%s is damaged, or of an earlier version (%s); it is made anew", path, error)
