@@ -76,12 +76,17 @@ def test_entries_that_were_swapped_are_computed_anew(cache: Path) -> None:
     assert made == [1, 2, 1, 2]
 
 
-def test_what_has_no_digest_is_no_kept_file(tmp_path: Path) -> None:
+def test_what_has_no_digest_is_no_kept_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "a.safetensors"
     save_file(MAPS, path, {"fpmc_bench": '{"name": "a.safetensors", "card": {}}'})
+    whole = path.read_bytes()
     assert kept_tensors(path) is None
-    assert not path.exists()
     assert kept_tensors(path) is None
+    (line,) = caplog.messages
+    assert line == f"{path} has no digest, as those of an earlier fpmc-bench; it is made anew"
+    assert path.read_bytes() == whole, "nothing is lost before there is something in its place"
 
 
 def test_a_file_of_the_user_s_may_have_none_and_any_name(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ def atomic_path(path: Path, ending: str = ".partial") -> Iterator[Path]:
         if not ours and (error.filename or error.errno not in FULL):
             raise  # of something else that was read or written meanwhile
         raise DiskError(
-            f"{path} can't be written ({error.strerror}), and nothing is left of it; make room, or "
-            f"choose another folder"
+            f"{path} can't be written ({error.strerror}), and nothing half-written is left; make "
+            f"room, or choose another folder"
         ) from error
     finally:
         with suppress(OSError):

@@ -7,7 +7,7 @@ name says is said and made anew.
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ def keep_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, A
 def kept_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """What `keep_tensors` put at `path`, tensors mapped from it; None where there is nothing.
 
-    None too for a file that is damaged, or another's: a line of the log says so, and it is removed.
+    None too for a file that is damaged, or another's, once a line of the log has said so. It stays
+    until what is made anew takes its place.
     """
     if not path.exists():
         return None
@@ -36,8 +37,12 @@ def kept_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         if content.get("name") != path.name or not isinstance(content.get("card"), dict):
             raise CheckpointError(f"{path} was written under another name")
     except CheckpointError as error:
-        log.warning("%s; it is made anew", error)
-        with suppress(OSError):
-            path.unlink()
+        _say(f"{error}; it is made anew")
         return None
     return tensors, content["card"]
+
+
+@lru_cache(maxsize=1024)
+def _say(line: str) -> None:
+    """Once a process, which may look for a file several times before it makes it."""
+    log.warning(line)
