@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from plans import small_workload
+from runs import fpmc_bench, write_suite
 from synthetic_records import ENVIRONMENT
 
 from fpmc_bench.documents.environment import UnitNote
@@ -14,6 +15,7 @@ from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload, WorkUnit
+from fpmc_bench.harness.workers import Workbench
 
 OTHER = ENVIRONMENT.model_copy(update={"device": "a GPU", "threads": 8})
 ITEMS, SIGMAS = 7, 4
@@ -149,6 +151,17 @@ def test_a_row_that_lacks_a_unit_has_no_record(workload: Workload, tmp_path: Pat
     assert set(directory.ledger.failures()) == {
         f"{unit.row}" for protocol in PROTOCOLS for unit in workload.rows(protocol)
     }, "no row is left out without a word"
+
+
+def test_a_run_that_lacks_units_names_its_rows_and_exits_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workbench, "run_rows", lambda *_: None)
+    options = ("-d", "optimal", "--items", "2", "-p", "denoiser-mse", "--quiet")
+    done = fpmc_bench("run", write_suite(tmp_path), *options, cwd=tmp_path)
+    assert done.returncode == 1
+    for name in ("optimal", "digits-ncsnpp"):
+        assert f"{name}.denoiser-mse failed:\n1 of 1 units are not in the ledger" in done.stderr
 
 
 def test_a_row_that_has_failed_keeps_its_reason(workload: Workload, tmp_path: Path) -> None:
