@@ -98,7 +98,10 @@ class Ledger:
 
     def failures(self) -> dict[str, str]:
         """Name -> traceback of everything that failed in this run."""
-        return {path.stem: path.read_text() for path in sorted(self._failures.glob("*.txt"))}
+        return {
+            path.stem: path.read_text(encoding="utf-8")
+            for path in sorted(self._failures.glob("*.txt"))
+        }
 
     def forget_failures(self) -> None:
         """A new attempt: what failed before is tried again."""
