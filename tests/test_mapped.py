@@ -13,14 +13,14 @@ from fpmc_bench.storage.atomic import atomic_path
 from fpmc_bench.storage.mapped import reserved_array, seal, sealed_array
 
 VALUES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-NOTE = {"name": "a", "labels": [1, 0]}
+NOTE = [1, 0]
 
 
 def sealed(path: Path) -> Path:
     array = reserved_array(path, np.uint8, VALUES.shape)
     array[:] = VALUES
     array.flush()
-    seal(path, NOTE)
+    seal(path, path.name, NOTE)
     return path
 
 
@@ -44,13 +44,22 @@ def test_every_turned_bit_and_every_cut_is_noticed(
         damaged[place] ^= 1 << place % 8
         cases.append(bytes(damaged))
     for number, content in enumerate(cases):
-        path = tmp_path / f"{number}.npy"
+        path = tmp_path / str(number) / "a.npy"
+        path.parent.mkdir()
         path.write_bytes(content)
         assert sealed_array(path) is None, number
         assert sealed_array(path) is None
     assert [record.args and str(record.args[0]) for record in caplog.records] == [
-        str(tmp_path / f"{number}.npy") for number in range(len(cases))
+        str(tmp_path / str(number) / "a.npy") for number in range(len(cases))
     ], "each is said, once"
+
+
+def test_a_file_in_another_s_place_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sealed(tmp_path / "a.npy").rename(tmp_path / "b.npy")
+    assert sealed_array(tmp_path / "b.npy") is None
+    assert "it was written as a.npy" in caplog.text
 
 
 def test_a_full_disk_is_an_error_before_anything_is_written(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def load_context(
     """Load what a suite's entries share; raises UsageError and its kin on any fault.
 
     `places` say where files are that the user keeps, and may put another network in a teacher's
-    role. What is missing is listed all at once, and a cache that can't be written into refused,
+    role. What is missing is listed all at once, and a cache that can't be written into is refused,
     before anything is loaded. The context's suite says
     names where `suite` says paths, and its places know them.
     """

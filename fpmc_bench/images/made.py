@@ -57,9 +57,9 @@ def made_images(
 
 
 def _images(path: Path) -> NDArray[Any] | None:
-    """Those of a file, mapped; None where there is no whole one that was written for this name."""
+    """Those of a file, mapped; None where there is no whole one."""
     found = sealed_array(path)
-    return found[0] if found is not None and found[1] == path.name else None
+    return None if found is None else found[0]
 
 
 def _count(whole: Path) -> int:

@@ -41,24 +41,22 @@ def stored_images(key: str, produce: Callable[[Path], tuple[int, ...] | None]) -
     Raises what `produce` raises, of which nothing is left; UsageError where the cache can't be
     written into, DiskError where the disk is full.
     """
-    name = f"{key[:32]}-{VERSION}"
-    path = cache_folder("images") / f"{name}.npy"
+    path = cache_folder("images") / f"{key[:32]}-{VERSION}.npy"
     with FileLock(path.with_suffix(".lock")):
-        found = _stored(path, name)
+        found = _stored(path)
         if found is None:
             with atomic_path(path, ".partial.npy") as partial:
                 labels = produce(partial)
-                seal(partial, {"name": name, "labels": labels})
-            found = _stored(path, name)
+                seal(partial, path.name, labels)
+            found = _stored(path)
         assert found is not None, "it has just been written"
         return found
 
 
-def _stored(path: Path, name: str) -> StoredImages | None:
-    """Those of this name; None where there are none, or not whole ones."""
+def _stored(path: Path) -> StoredImages | None:
+    """Those of a file; None where there is no whole one."""
     found = sealed_array(path)
-    if found is None or found[1].get("name") != name:
+    if found is None:
         return None
-    array, note = found
-    labels = note["labels"]
+    array, labels = found
     return StoredImages(torch.from_numpy(array), None if labels is None else tuple(labels))

@@ -44,9 +44,9 @@ def reserved_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Mapp
     return array
 
 
-def seal(path: Path, note: Any) -> None:
-    """Put a note (JSON) behind the array of a .npy, and the checksum of both."""
-    content = json.dumps(note, sort_keys=True).encode()
+def seal(path: Path, name: str, note: Any = None) -> None:
+    """Put behind the array of a .npy the name it is to have, a note (JSON), and a checksum of all."""
+    content = json.dumps([name, note]).encode()
     with path.open("r+b") as file:
         content += f"{len(content):08x}".encode()
         checksum = zlib.crc32(content, _checksum(file, path.stat().st_size))
@@ -56,7 +56,7 @@ def seal(path: Path, note: Any) -> None:
 def sealed_array(path: Path) -> tuple[NDArray[Any], Any] | None:
     """The array of any shape and the note of a sealed .npy; None where there is no file.
 
-    None too for a file that is not what was sealed, once a line of the log has said so. Pages are
+    None too for a file that is not what was sealed under its name, once a line of the log has said so. Pages are
     read when they are touched; writing to them would change this process's copy.
     """
     while (state := _state(path)) is not None:
@@ -93,7 +93,10 @@ def _note(path: Path, state: State) -> tuple[Any] | None:
             file.seek(covered - LENGTH)
             length = int(file.read(LENGTH), 16)
             file.seek(covered - LENGTH - length)
-            return (json.loads(file.read(length)),)
+            name, note = json.loads(file.read(length))
+            if name != path.name:
+                raise ValueError(f"it was written as {name}")
+            return (note,)
     except (OSError, ValueError) as error:
         log.warning("%s is damaged, or of an earlier version (%s); it is made anew", path, error)
         return None
