@@ -45,7 +45,7 @@ def reserved_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Mapp
 
 
 def seal(path: Path, name: str, note: Any = None) -> None:
-    """Put behind the array of a .npy the name it is to have, a note (JSON), and a checksum of all."""
+    """Put behind the array of a .npy the name it is to have, a note (JSON) and a checksum."""
     content = json.dumps([name, note]).encode()
     with path.open("r+b") as file:
         content += f"{len(content):08x}".encode()
@@ -56,8 +56,8 @@ def seal(path: Path, name: str, note: Any = None) -> None:
 def sealed_array(path: Path) -> tuple[NDArray[Any], Any] | None:
     """The array of any shape and the note of a sealed .npy; None where there is no file.
 
-    None too for a file that is not what was sealed under its name, once a line of the log has said so. Pages are
-    read when they are touched; writing to them would change this process's copy.
+    None too for a file that is not what was sealed under its name, once a line of the log has said
+    so. Pages are read when they are touched; writing to them would change this process's copy.
     """
     while (state := _state(path)) is not None:
         note = _note(path, state)
