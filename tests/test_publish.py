@@ -57,7 +57,7 @@ def published(workload: Workload, folder: Path, notes: list[UnitNote], protocol:
     """Of the one row whose units are there."""
     directory = RunDirectory(folder)
     fill(directory, workload.rows(protocol)[3:], notes)
-    (record,) = publish(workload, directory)
+    (record,) = publish(workload, directory).records
     again, values = read_record(directory.records / f"{record.stem}.json")
     assert again == record
     assert np.array_equal(values["mse@1"], item_errors(values["mse@1"].shape))
@@ -87,7 +87,7 @@ def test_figures_of_chosen_levels_stand_at_their_own_noise(tmp_path: Path) -> No
     for unit, its_note in zip(workload.rows("denoiser-mse")[3:], NOTES, strict=True):
         part = errors[unit.items.start : unit.items.stop]
         directory.ledger.write(unit.key, {"mse@1": part, "r2@1": 1 - part}, its_note)
-    (record,) = publish(workload, directory)
+    (record,) = publish(workload, directory).records
     grid = record.provenance.sigmas
     assert [one.sigma for one in record.per_sigma] == [grid[1], grid[3]] == list(record.sigmas)
     found = [one.figures["mse@1"].mean for one in record.per_sigma]
@@ -141,7 +141,9 @@ def test_publishing_again_gives_the_same_bytes(workload: Workload, tmp_path: Pat
 def test_a_row_that_lacks_a_unit_has_no_record(workload: Workload, tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     fill(directory, workload.rows("denoiser-mse")[3:5], NOTES[:2])
-    assert publish(workload, directory) == []
+    published = publish(workload, directory)
+    assert published.records == ()
+    assert "1 of 3 blocks are not in the ledger" in published.failures["optimal.denoiser-mse"]
 
 
 def test_the_first_samples_of_every_row_are_kept(workload: Workload, tmp_path: Path) -> None:

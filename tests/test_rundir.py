@@ -9,10 +9,12 @@ from plans import small_suite
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.rundir import RunDirectory
 
+IDENTITY = {"device": "cpu", "networks": ["a", "b"], "tuning teacher": "c" * 64}
+
 
 def opened(folder: Path, *, fresh: bool = False, **changes: Any) -> RunDirectory:
     directory = RunDirectory(folder)
-    directory.open(small_suite(**changes), "cpu", fresh=fresh)
+    directory.open(small_suite(**changes), IDENTITY, fresh=fresh)
     return directory
 
 
@@ -24,6 +26,7 @@ def test_opened_again_what_failed_is_tried_again(tmp_path: Path) -> None:
 def test_one_that_goes_on_keeps_the_arithmetic_it_began_with(tmp_path: Path) -> None:
     known = '{"addition": 9.0, "split_multiply_add": 9.0, "forced": null}'
     (opened(tmp_path).path / "arithmetic.json").write_text(known)
+    opened(tmp_path).keep_arithmetic("cpu", fresh=False)
     assert opened(tmp_path).arithmetic.addition == 9
 
 

@@ -102,7 +102,7 @@ def _report(outcome: "RunOutcome", as_json: bool) -> None:
     from fpmc_bench.results.render.json import render_json
     from fpmc_bench.results.render.terminal import render_terminal
 
-    if outcome.records:
+    if any((outcome.directory / "records").glob("*.json")):
         tables, written = written_tables(outcome.directory)
         if as_json:
             click.echo(render_json(*tables), nl=False)

@@ -1,11 +1,12 @@
 """From a finished ledger to records: per-item values joined in order, figures computed once."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from fpmc_bench.documents.environment import Environment, UnitNote
+from fpmc_bench.documents.failure import failure_of, read_failures, write_failures
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.record import (
     ItemValues,
@@ -19,40 +20,80 @@ from fpmc_bench.documents.record import (
 from fpmc_bench.harness.ledger import FinishedUnit, Ledger
 from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.samples import keep_samples
+from fpmc_bench.harness.standing import rows_of, standing_record
 from fpmc_bench.harness.units import Workload, WorkUnit
-from fpmc_bench.harness.workers import PREDICTION
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.results.statistics import item_means, mean_and_error
-from fpmc_bench.storage.arrays import write_arrays
-
-GRID_SAMPLES = 12
-"""How many samples per row are kept for the sample grid."""
 
 
-def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
-    """Write a record for every contestant all of whose units are in the ledger."""
-    records = []
+@dataclass(frozen=True)
+class Published:
+    """Every row of a workload: its record, or a text that says why it has none, by its stem."""
+
+    records: tuple[Record, ...]
+    failures: dict[str, str]
+
+
+def publish(workload: Workload, directory: RunDirectory) -> Published:
+    """Write a record for every row all of whose units are in the ledger; note the others.
+
+    A record that is there already is left as it is. One with another provenance, or of a row that
+    has failed now, is set aside: what tables show is of this run, or of rows that were not in it.
+    """
+    records: list[Record] = []
+    failures = directory.ledger.failures()
     protocols = workload.plan.suite.protocols
     for protocol in protocols:
-        rows: dict[str, list[WorkUnit]] = {}
-        for unit in workload.rows(protocol):
-            rows.setdefault(unit.contestant.name, []).append(unit)
-        for units in rows.values():
-            known = _finished(directory.ledger, units)
-            if known is not None:
-                record, values = _record(workload, protocol, units[0].contestant, known)
-                write_record(directory.records, record, values)
+        for contestant, units in rows_of(workload, protocol).items():
+            stem = f"{contestant.name}.{protocol}"
+            record = None
+            if stem not in failures:
+                record = standing_record(workload, directory, contestant, protocol)
+                record = record or _new_record(workload, directory, contestant, units)
+            if record is None:
+                failures.setdefault(stem, _lacking(directory.ledger, units))
+                directory.set_aside(stem)
+            else:
                 records.append(record)
+    for stem in failures:
+        directory.set_aside(stem)
+    _note_failures(directory, {record.stem for record in records}, failures)
     for protocol in protocols:
         if protocol_facts(protocol).keeps_predictions:
-            _write_samples(workload, protocol, directory)
-    return records
+            keep_samples(workload, protocol, directory, failures)
+    return Published(tuple(records), failures)
 
 
-def _finished(ledger: Ledger, units: Sequence[WorkUnit]) -> list[FinishedUnit] | None:
-    """All of a row's units; None where one is lacking."""
-    found = [ledger.read(unit.key) for unit in units]
-    return None if None in found else [one for one in found if one is not None]
+def _new_record(
+    workload: Workload, directory: RunDirectory, contestant: Contestant, units: Sequence[WorkUnit]
+) -> Record | None:
+    """Written from the ledger; None where a unit is lacking."""
+    known = [one for unit in units if (one := directory.ledger.read(unit.key)) is not None]
+    if len(known) < len(units):
+        return None
+    protocol = units[0].provenance.protocol
+    record, values = _record(workload, protocol, contestant, known)
+    directory.set_aside(record.stem)
+    write_record(directory.records, record, values)
+    return record
+
+
+def _lacking(ledger: Ledger, units: Sequence[WorkUnit]) -> str:
+    count = sum(ledger.read(unit.key) is None for unit in units)
+    return (
+        f"{count} of {len(units)} blocks are not in the ledger, or can't be read; give the same "
+        f"command again"
+    )
+
+
+def _note_failures(
+    directory: RunDirectory, complete: Collection[str], failures: Mapping[str, str]
+) -> None:
+    """Those of this run, and of rows that were not in it."""
+    earlier = {one.stem: one for one in read_failures(directory.path) if one.stem not in complete}
+    now = {stem: failure_of(stem, report) for stem, report in failures.items()}
+    write_failures(directory.path, {**earlier, **now}.values())
 
 
 def _record(
@@ -125,13 +166,3 @@ def _publication(contestant: Contestant, notes: Sequence[UnitNote]) -> Publicati
         date_utc=last.date_utc,
         commits=tuple(sorted({note.commit for note in notes if note.commit})),
     )
-
-
-def _write_samples(workload: Workload, protocol: str, directory: RunDirectory) -> None:
-    """The first samples of every finished row, the reference's on top."""
-    rows: dict[str, np.ndarray] = {}
-    for unit in [*workload.references(protocol), *workload.rows(protocol)]:
-        if unit.items.start == 0 and (found := directory.ledger.read(unit.key)):
-            rows[unit.contestant.name] = found.arrays[PREDICTION][:GRID_SAMPLES]
-    order = {"order": np.array(json.dumps(list(rows)))}
-    write_arrays(directory.samples(protocol), {**rows, **order}, compressed=True)
