@@ -27,7 +27,8 @@ def of_plan(plan: Plan) -> dict[str, Any]:
 
 def of_record(record: Record) -> dict[str, Any]:
     """What a record says of it."""
-    return {"fingerprint": record.suite_fingerprint, **_shared(record.provenance)}
+    suite = {"name": record.suite, "fingerprint": record.suite_fingerprint}
+    return {**suite, **_shared(record.provenance)}
 
 
 def default_run_directory(plan: Plan) -> Path:

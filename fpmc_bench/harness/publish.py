@@ -53,7 +53,6 @@ def publish(workload: Workload, directory: RunDirectory) -> Published:
                 record = record or _new_record(workload, directory, contestant, units)
             if record is None:
                 failures.setdefault(stem, _lacking(directory.ledger, units))
-                directory.set_aside(stem)
             else:
                 records.append(record)
     for stem in failures:
