@@ -57,6 +57,10 @@ class LazyGroup(click.Group):
                 time.sleep(OTHERS_WAIT_SECONDS)
             click.echo(f"fpmc-bench: {error}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except click.ClickException:
+            if not is_main():
+                time.sleep(OTHERS_WAIT_SECONDS)
+            raise
         except KeyboardInterrupt:
             if is_main():
                 raise

@@ -86,7 +86,7 @@ processes_option = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Local processes to share the work.",
+    help="Local processes to share the work; not under torchrun or accelerate launch.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 

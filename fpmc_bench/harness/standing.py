@@ -26,7 +26,7 @@ def standing_record(
         record, _ = read_record(directory.records / f"{contestant.name}.{protocol}.json")
     except RunError:
         return None
-    same = record.provenance == workload.provenance(contestant, protocol)
+    same = record.provenance.key == workload.provenance(contestant, protocol).key
     return record if same and record.suite_fingerprint == workload.plan.suite.fingerprint else None
 
 

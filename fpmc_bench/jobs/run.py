@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from tqdm import tqdm
@@ -81,8 +82,12 @@ def run_plan(
     fresh: bool = False,
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
+    failed: Mapping[str, str] | None = None,
 ) -> RunOutcome:
-    """`run_suite` for a plan that has been made; every process calls it alike."""
+    """`run_suite` for a plan that has been made; every process calls it alike.
+
+    `failed`: name -> traceback of entries that have failed before they could be planned.
+    """
     with directory.locked() if processes.is_main else nullcontext():
         refuse_unshared(processes, directory.path)
         if processes.is_main:
@@ -94,6 +99,8 @@ def run_plan(
         refuse_unlike(processes, facts_of_rows(workload))
         if processes.is_main:
             directory.open(plan.suite, of_plan(plan), fresh=fresh)
+            for (name, report), protocol in product((failed or {}).items(), plan.suite.protocols):
+                directory.ledger.fail(f"{name}.{protocol}", report)
         processes.wait()
         bench = Workbench(workload, directory.ledger, processes, Notary.of(processes, settings))
         with using(settings):

@@ -135,12 +135,18 @@ class StudyJob:
             processes,
             progress=self.progress,
             memory_budget=self.memory_budget,
+            failed=failures,
         )
+        measuring = {
+            stem: report
+            for stem, report in outcome.failures.items()
+            if stem.rpartition(".")[0] not in failures
+        }
         return StudyOutcome(
             outcome,
             tuple(one.row for one in rows),
             tuple(stopped),
-            {**failures, **outcome.failures},
+            {**failures, **measuring},
         )
 
     def answer(self, outcome: StudyOutcome) -> tuple[Answer, dict[str, Path]]:
