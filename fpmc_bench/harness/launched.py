@@ -30,8 +30,8 @@ def launched() -> tuple[int, int]:
     said = " ".join(f"{name}={value}" for name, value in given.items() if value)
     if missing := [name for name, value in given.items() if not value]:
         raise UsageError(
-            f"the environment says that this is one of several processes ({said}), but not how they "
-            f"meet (no {', '.join(missing)}); start them by torchrun, accelerate launch or "
+            f"the environment says that this is one of several processes ({said}), but not how "
+            f"they meet (no {', '.join(missing)}); start them by torchrun, accelerate launch or "
             f"--processes; {UNSET}"
         )
     numbers = [given[name] for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")]
