@@ -12,6 +12,7 @@ from synthetic_records import ENVIRONMENT
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.failure import read_failures
 from fpmc_bench.documents.record import Record, read_record
+from fpmc_bench.engine import Arithmetic
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.standing import remaining_units
@@ -61,7 +62,7 @@ def published(workload: Workload, folder: Path, notes: list[UnitNote], protocol:
     """Of the one row whose units are there."""
     directory = RunDirectory(folder)
     fill(directory, workload.rows(protocol)[3:], notes)
-    (record,) = publish(workload, directory).records
+    (record,) = publish(workload, directory)
     again, values = read_record(directory.records / f"{record.stem}.json")
     assert again == record
     assert np.array_equal(values["mse@1"], item_errors(values["mse@1"].shape))
@@ -91,7 +92,7 @@ def test_figures_of_chosen_levels_stand_at_their_own_noise(tmp_path: Path) -> No
     for unit, its_note in zip(workload.rows("denoiser-mse")[3:], NOTES, strict=True):
         part = errors[unit.items.start : unit.items.stop]
         directory.ledger.write(unit.key, {"mse@1": part, "r2@1": 1 - part}, its_note)
-    (record,) = publish(workload, directory).records
+    (record,) = publish(workload, directory)
     grid = record.provenance.sigmas
     assert [one.sigma for one in record.per_sigma] == [grid[1], grid[3]] == list(record.sigmas)
     found = [one.figures["mse@1"].mean for one in record.per_sigma]
@@ -145,9 +146,10 @@ def test_publishing_again_gives_the_same_bytes(workload: Workload, tmp_path: Pat
 def test_a_row_that_lacks_a_unit_has_no_record(workload: Workload, tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
     fill(directory, workload.rows("denoiser-mse")[3:5], NOTES[:2])
-    published = publish(workload, directory)
-    assert published.records == ()
-    assert "1 of 3 blocks are not in the ledger" in published.failures["optimal.denoiser-mse"]
+    assert publish(workload, directory) == []
+    report = directory.ledger.failures()["optimal.denoiser-mse"]
+    assert "1 of 3 units are not in the ledger" in report
+    assert "(items 6 to 6)" in report
 
 
 def test_the_first_samples_of_every_row_are_kept(workload: Workload, tmp_path: Path) -> None:
@@ -177,13 +179,27 @@ def test_a_record_that_stands_is_not_touched_whatever_became_of_the_ledger(
     shutil.rmtree(directory.ledger.directory)
     before = content(directory.records)
     fill(directory, workload.rows("denoiser-mse")[3:], [note(99.0, 59)] * 3)
-    assert publish(workload, directory).records == (record,)
+    assert publish(workload, directory) == [record]
     assert content(directory.records) == before
     asked = {
         unit.row for units in remaining_units(workload, directory, ALONE).values() for unit in units
     }
     assert f"optimal.{record.protocol}" not in asked
     assert f"digits-ncsnpp.{record.protocol}" in asked
+
+
+def test_only_a_row_with_products_is_another_where_products_cost_otherwise(
+    workload: Workload, tmp_path: Path
+) -> None:
+    """As on another machine: a network's row would be measured anew, and replaced, for nothing."""
+    directory = RunDirectory(tmp_path)
+    units = workload.rows("denoiser-mse")
+    fill(directory, units[:3], NOTES)
+    fill(directory, units[3:], NOTES)
+    publish(workload, directory)
+    other = Workload(workload.plan, Arithmetic(addition=9.0, split_multiply_add=9.0))
+    remaining = remaining_units(other, directory, ALONE)["denoiser-mse"]
+    assert {unit.contestant.name for unit in remaining} == {"optimal"}
 
 
 @pytest.mark.parametrize("why", ["raises", "lacks a unit"])
@@ -196,13 +212,14 @@ def test_a_row_that_fails_is_not_shown_with_an_older_run_s_figures(
     edited = small_workload(entries=[{"name": "optimal", "denoiser": "wiener"}])
     if why == "raises":
         directory.ledger.fail("optimal.sample-mse", 'Traceback:\n  File "x"\n    y\nOSError: no')
-    outcome = publish(edited, directory)
-    assert outcome.records == ()
+    assert publish(edited, directory) == []
     assert content(directory.records) == {}
     kept = content(tmp_path / "earlier")
     assert sorted(kept.values()) == sorted(old.values()), "nothing is lost"
     failure = {one.stem: one.reason for one in read_failures(tmp_path)}["optimal.sample-mse"]
-    assert failure.startswith("OSError: no" if why == "raises" else "3 of 3 blocks are not in")
+    assert failure.startswith(
+        "OSError: no" if why == "raises" else "3 of 3 units are not in the ledger ledger (items"
+    )
     with np.load(directory.samples("sample-mse")) as file:
         assert "optimal" not in file.files
 
@@ -213,7 +230,7 @@ def test_a_replaced_record_is_kept_aside(workload: Workload, tmp_path: Path) -> 
     old = content(directory.records)
     edited = small_workload(entries=[{"name": "optimal", "denoiser": "wiener"}])
     fill(directory, edited.rows("denoiser-mse")[3:], NOTES)
-    (record,) = publish(edited, directory).records
+    (record,) = publish(edited, directory)
     assert record.provenance.denoiser == "wiener"
     assert sorted(content(tmp_path / "earlier").values()) == sorted(old.values())
 

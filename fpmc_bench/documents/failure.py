@@ -3,6 +3,7 @@
 failures.json lies beside records/, so that tables made later show these rows too.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from fpmc_bench.storage.atomic import write_atomically
 
 FAILURES = "failures.json"
 LONGEST_REASON = 200
+PLACES = re.compile(r"(?<![\w/.~-])(?:/[^\s/'\":,]+)+/(?=[^\s/'\"])")
+"""Folders above a file, which are nobody's business in a table."""
 
 
 class Failure(Document):
@@ -63,10 +66,10 @@ def write_failures(run_dir: Path, failures: Iterable[Failure]) -> None:
 
 
 def _reason(report: str) -> str:
-    """The line of a traceback that names the error, or else the first line of text."""
+    """The line of a traceback that names the error, or else the first line, without places."""
     lines = [line for line in report.splitlines() if line.strip()] or ["no reason was given"]
     frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
     tail = lines[frames[-1] + 1 :] if frames else lines
     reason = next((line for line in tail if not line.startswith("  ")), tail[-1] if tail else "")
-    reason = " ".join(reason.split())
+    reason = PLACES.sub("", " ".join(reason.split()))
     return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 3]}..."

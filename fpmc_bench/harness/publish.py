@@ -1,7 +1,6 @@
 """From a finished ledger to records: per-item values joined in order, figures computed once."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,41 +26,32 @@ from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.results.statistics import item_means, mean_and_error
 
 
-@dataclass(frozen=True)
-class Published:
-    """Every row of a workload: its record, or a text that says why it has none, by its stem."""
-
-    records: tuple[Record, ...]
-    failures: dict[str, str]
-
-
-def publish(workload: Workload, directory: RunDirectory) -> Published:
-    """Write a record for every row all of whose units are in the ledger; note the others.
+def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
+    """Write a record for every row all of whose units are in the ledger; the others have failed.
 
     A record that is there already is left as it is. One with another provenance, or of a row that
     has failed now, is set aside: what tables show is of this run, or of rows that were not in it.
     """
     records: list[Record] = []
-    failures = directory.ledger.failures()
-    protocols = workload.plan.suite.protocols
+    ledger, protocols = directory.ledger, workload.plan.suite.protocols
     for protocol in protocols:
         for contestant, units in rows_of(workload, protocol).items():
-            stem = f"{contestant.name}.{protocol}"
-            record = None
-            if stem not in failures:
-                record = standing_record(workload, directory, contestant, protocol)
-                record = record or _new_record(workload, directory, contestant, units)
+            if ledger.failed(units[0].row):
+                continue
+            record = standing_record(workload, directory, contestant, protocol)
+            record = record or _new_record(workload, directory, contestant, units)
             if record is None:
-                failures.setdefault(stem, _lacking(directory.ledger, units))
+                ledger.fail(units[0].row, _incomplete(ledger, units))
             else:
                 records.append(record)
+    failures = ledger.failures()
     for stem in failures:
         directory.set_aside(stem)
     _note_failures(directory, {record.stem for record in records}, failures)
     for protocol in protocols:
         if protocol_facts(protocol).keeps_predictions:
             keep_samples(workload, protocol, directory, failures)
-    return Published(tuple(records), failures)
+    return records
 
 
 def _new_record(
@@ -78,11 +68,12 @@ def _new_record(
     return record
 
 
-def _lacking(ledger: Ledger, units: Sequence[WorkUnit]) -> str:
-    count = sum(ledger.read(unit.key) is None for unit in units)
+def _incomplete(ledger: Ledger, units: Sequence[WorkUnit]) -> str:
+    lacking = [unit for unit in units if ledger.read(unit.key) is None]
+    items = ", ".join(f"{unit.items.start} to {unit.items.stop - 1}" for unit in lacking)
     return (
-        f"{count} of {len(units)} blocks are not in the ledger, or can't be read; give the same "
-        f"command again"
+        f"{len(lacking)} of {len(units)} units are not in the ledger {ledger.directory} (items "
+        f"{items}): no record was written; give the same command again\n"
     )
 
 

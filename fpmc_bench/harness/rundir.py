@@ -12,6 +12,7 @@ arithmetic.json   what products cost on the machine where the run began: all its
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ CONTENTS = (
     *("samples", "ledger", "records", "earlier", "tables", "figures"),
 )
 KEY_SHOWN = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ class RunDirectory:
         """Claim the directory for a run of `suite`, whose records are to share `identity`.
 
         `fresh` discards what an earlier run left there. RunError where that was a run with other
-        settings, networks or images, and for a damaged run.json.
+        settings, networks or images. Where run.json is damaged it is written anew: units are known
+        by their keys, and records say what they are of.
         """
         if fresh:
             self._discard()
@@ -122,18 +126,24 @@ class RunDirectory:
 
     def _held(self) -> dict[str, Any]:
         """What the directory is for: by its manifest, else by any of its records; {} by nothing."""
-        if self.manifest.is_file():
-            try:
-                held = json.loads(self.manifest.read_text())
-                _united(held["suite"], {"protocols": [], "entries": []})
-                dict(held.get("identity", {}))
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise RunError(
-                    f"{self.manifest} is damaged; remove this file alone: ledger and records are "
-                    f"kept, and a run of the same suite goes on from them"
-                ) from error
-            return {"identity": self._identity_of_records(), **held}
-        return {"identity": self._identity_of_records()}
+        return {"identity": self._identity_of_records(), **self._read_manifest()}
+
+    def _read_manifest(self) -> dict[str, Any]:
+        """{} where there is none, or a damaged one: a line of the log then says so."""
+        try:
+            held: dict[str, Any] = json.loads(self.manifest.read_bytes())
+            _united(held["suite"], {"protocols": [], "entries": []})
+            dict(held.get("identity", {}))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            log.warning(
+                "%s is damaged (%s): it is written anew, what is beside it is kept",
+                self.manifest,
+                error,
+            )
+            return {}
+        return held
 
     def _identity_of_records(self) -> dict[str, Any]:
         for path in sorted(self.records.glob("*.json")):

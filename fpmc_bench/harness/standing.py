@@ -21,12 +21,18 @@ def rows_of(workload: Workload, protocol: str) -> dict[Contestant, list[WorkUnit
 def standing_record(
     workload: Workload, directory: RunDirectory, contestant: Contestant, protocol: str
 ) -> Record | None:
-    """The record of a row that lies there, whole, with the provenance that it would have now."""
+    """The record of a row that lies there, whole, with the provenance that it would have now.
+
+    But for what products cost, where the row is a network's, which has none of these products.
+    """
     try:
         record, _ = read_record(directory.records / f"{contestant.name}.{protocol}.json")
     except RunError:
         return None
-    same = record.provenance.key == workload.provenance(contestant, protocol).key
+    now = workload.provenance(contestant, protocol)
+    if record.is_ceiling:
+        now = now.model_copy(update={"arithmetic": record.provenance.arithmetic})
+    same = record.provenance.key == now.key
     return record if same and record.suite_fingerprint == workload.plan.suite.fingerprint else None
 
 

@@ -20,7 +20,7 @@ from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.identity import default_run_directory, facts_of_rows, of_plan, shared_facts
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
-from fpmc_bench.harness.publish import Published, publish
+from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload, WorkUnit
@@ -36,7 +36,7 @@ class RunOutcome:
     directory: Path
     records: tuple[Record, ...]
     failures: dict[str, str]
-    """`entry.protocol` -> traceback; in the main process also why else a row has no record."""
+    """`entry.protocol` -> traceback, or why else a row has no record."""
     is_main: bool
 
 
@@ -105,13 +105,10 @@ def run_plan(
         bench = Workbench(workload, directory.ledger, processes, Notary.of(processes, settings))
         with using(settings):
             _execute(bench, remaining_units(workload, directory, processes), progress)
-        published = (
-            publish(workload, directory)
-            if processes.is_main
-            else Published((), directory.ledger.failures())
-        )
+        records = publish(workload, directory) if processes.is_main else ()
         processes.wait()
-    return RunOutcome(directory.path, published.records, published.failures, processes.is_main)
+    failures = directory.ledger.failures()
+    return RunOutcome(directory.path, tuple(records), failures, processes.is_main)
 
 
 def written_tables(directory: Path) -> tuple[tuple[Table, ...], list[Path]]:
