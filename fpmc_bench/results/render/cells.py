@@ -6,7 +6,6 @@ from fpmc_bench.documents.record import Figure
 from fpmc_bench.results.table import FailedRow, Row, Table
 
 NO_RANK = "—"
-NO_FIGURE = "—"
 COMPACT_DIGITS = 3
 
 

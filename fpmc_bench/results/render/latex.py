@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 
 from fpmc_bench.results.render.cells import (
-    NO_FIGURE,
     NO_RANK,
     entry_text,
     failed_text,
@@ -36,7 +35,7 @@ def render_latex(table: Table) -> str:
         ]
         for row in table.rows
     ]
-    none = [_escaped(NO_FIGURE)] * (len(table.metrics) + 1)
+    none = [""] * (len(table.metrics) + 1)
     rows += [[_escaped(NO_RANK), "", _escaped(failed_text(row)), *none] for row in table.failed]
     text = _table([headers, *rows], "rll" + "r" * (len(headers) - 3), " ".join(table.caption))
     if table.sigmas:

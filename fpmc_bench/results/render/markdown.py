@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from fpmc_bench.results.render.cells import (
-    NO_FIGURE,
     NO_RANK,
     entry_text,
     failed_text,
@@ -33,8 +32,7 @@ def render_markdown(table: Table) -> str:
         for row in table.rows
     ]
     rows += [
-        [NO_RANK, "", failed_text(row), *[NO_FIGURE] * (len(table.metrics) + 1)]
-        for row in table.failed
+        [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 1)] for row in table.failed
     ]
     numbers = ["right"] * (len(table.metrics) + 1)
     caption = "\n".join(f"- {sentence.translate(ESCAPED)}" for sentence in table.caption)

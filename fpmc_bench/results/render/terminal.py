@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from fpmc_bench.results.render.cells import (
-    NO_FIGURE,
     NO_RANK,
     entry_text,
     failed_text,
@@ -33,10 +32,10 @@ def render_terminal(table: Table) -> str:
 
 def _ranking(table: Table) -> str:
     rows, failed = table.rows, table.failed
-    none = [NO_FIGURE] * len(failed)
+    none = [""] * len(failed)
     columns = [
         _on_the_point(["rank", *map(rank_text, rows), *[NO_RANK] * len(failed)]),
-        _left(["", *("*" if row.best else "" for row in rows), *[""] * len(failed)]),
+        _left(["", *("*" if row.best else "" for row in rows), *none]),
         _left(["entry", *map(entry_text, rows), *map(failed_text, failed)]),
     ]
     for metric in table.metrics:
