@@ -10,8 +10,8 @@ from fpmc_bench.results.table import RANKED_BY, Table
 def render_csv(*tables: Table) -> str:
     """One header for all tables; columns of a metric are `mse` and `mse_se`, of any version.
 
-    The column `metrics` has the versions, a column `remarks` is there where a row has any. Rows that
-    failed come last in their table, with a `reason` in a column that is there for them.
+    The column `metrics` has the versions, a column `remarks` is there where a row has any. Rows
+    that failed come last in their table, with a `reason` in a column that is there for them.
     """
     lines = [line for table in tables for line in (*_figures(table), *_failures(table))]
     return _csv(pd.DataFrame(lines).astype({"rank": "Int64"}))
