@@ -108,6 +108,16 @@ class Finetuning:
         levels = [{"sigma": sigma, "curve": [(0, None, 0)]} for sigma in self._context.sigmas]
         return FinetuneCard.model_validate({**self._card(), "levels": levels})
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All that the weights depend on, as plain data."""
+        return {
+            "settings": asdict(self.settings),
+            "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
+            "sigmas": self._context.sigmas,
+            "source": self.base.source.recipe.model_dump(mode="json"),
+        }
+
     def _read(self, level: int) -> tuple[LevelCard, dict[str, Tensor]] | None:
         """A finished level; None where there is no whole one, which is then made (again)."""
         kept = kept_tensors(self._file(level))
@@ -199,12 +209,10 @@ class Finetuning:
 
     def _file(self, level: int) -> Path:
         content = {
+            **self.facts,
             "settings": asdict(self._settings(level)),
             "level": level,
             "learned": self._learns(level),
-            "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
-            "sigmas": self._context.sigmas,
-            "source": self.base.source.recipe.model_dump(mode="json"),
         }
         return self.folder / f"level-{level:02}-{content_key(content)}.safetensors"
 

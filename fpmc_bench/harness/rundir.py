@@ -1,8 +1,10 @@
-"""A run directory: one suite configuration, one writer at a time.
+"""A run directory: one configuration, one writer at a time, and nothing in it is ever lost.
 
-run.json          the suite as run, and its fingerprint
+run.json          what all its records share, and the suite with every entry that was run here
 ledger/           finished work units and failures
 records/          one JSON and one npz per entry and protocol
+earlier/          records that a later run has replaced, or whose row has failed since
+failures.json     rows that have no record, and why
 tables/ figures/  rendered from the records
 samples/          the first few predictions of every row, for protocols that keep them
 arithmetic.json   what products cost on the machine where the run began: all its processes, and
@@ -11,23 +13,30 @@ arithmetic.json   what products cost on the machine where the run began: all its
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from fpmc_bench.documents.failure import FAILURES
+from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine.machine.arithmetic import Arithmetic, measured_arithmetic
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.identity import of_record
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked, read_manifest
+from fpmc_bench.storage.keys import content_key
 
 ARITHMETIC = "arithmetic.json"
-CONTENTS = ("run.json", ARITHMETIC, "samples", "ledger", "records", "tables", "figures")
-
-RUNS = Path("runs")
-"""Where run directories are made unless somewhere else is asked for."""
+CONTENTS = (
+    *("run.json", ARITHMETIC, FAILURES),
+    *("samples", "ledger", "records", "earlier", "tables", "figures"),
+)
+KEY_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -63,36 +72,81 @@ class RunDirectory:
         with locked(self.path, "run", "--run-dir"):
             yield
 
-    def open(self, suite: Suite, device: str, *, fresh: bool) -> None:
-        """Claim the directory for a run of `suite` on `device`.
+    def open(self, suite: Suite, identity: Mapping[str, Any], *, fresh: bool) -> None:
+        """Claim the directory for a run of `suite`, whose records are to share `identity`.
 
         `fresh` discards what an earlier run left there. RunError where that was a run with other
-        settings. Where run.json is damaged it is written anew, for units are known by their keys.
+        settings, networks or images. Where run.json is damaged it is written anew: units are known
+        by their keys, and records say what they are of.
         """
         if fresh:
-            for name in CONTENTS:
-                target = self.path / name
-                shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        held = read_manifest(self.manifest, fingerprint=str, suite=dict)
-        if held and held["fingerprint"] != suite.fingerprint:
-            asked = suite.model_dump(mode="json", exclude={"description", "entries", "protocols"})
+            self._discard()
+        held = self._held()
+        there = {**held.get("suite", {}), **held.get("identity", {})}
+        asked = {
+            **suite.model_dump(mode="json", exclude={"description", "entries", "protocols"}),
+            **identity,
+            "fingerprint": suite.fingerprint,
+        }
+        if changed := differences(there, {k: v for k, v in asked.items() if k in there}):
             raise RunError(
-                f"{self.path} holds a run of suite '{held['suite'].get('name')}' with other "
-                f"settings ({differences(held['suite'], asked)}); choose another --run-dir, or "
-                f"discard it with --fresh"
+                f"{self.path} holds a run of suite '{there.get('name', '?')}' with other settings "
+                f"({changed}); choose another --run-dir, or discard it with --fresh"
             )
-        content = {"fingerprint": suite.fingerprint, "suite": json.loads(suite.model_dump_json())}
-        write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
+        content = {
+            "fingerprint": suite.fingerprint,
+            "identity": identity,
+            "suite": _united(held.get("suite", {}), json.loads(suite.model_dump_json())),
+        }
+        if content != held:
+            write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
         self.ledger.forget_failures()
-        self._keep_arithmetic(device)
 
-    def _keep_arithmetic(self, device: str) -> None:
+    def keep_arithmetic(self, device: str, *, fresh: bool) -> None:
+        """Measure what products cost, unless an earlier run here has."""
         target = self.path / ARITHMETIC
-        if not target.is_file():
+        if fresh or not target.is_file():
             measured = measured_arithmetic(device).describe()
             write_atomically(target, (json.dumps(measured, indent=2) + "\n").encode())
 
+    def set_aside(self, stem: str) -> None:
+        """Move the record of a row, where there is one, to a name of its own in `earlier`."""
+        record = self.records / f"{stem}.json"
+        if not record.is_file():
+            return
+        key = content_key(record.read_text(errors="replace"), letters=KEY_SHOWN)
+        for path in (record.with_suffix(".npz"), record):
+            if path.is_file():
+                target = self.path / "earlier" / f"{stem}.{key}{path.suffix}"
+                target.parent.mkdir(exist_ok=True)
+                path.replace(target)
 
-def default_run_directory(suite: Suite) -> Path:
-    """runs/<suite>-<fingerprint>: another item count or seed is another directory."""
-    return RUNS / f"{suite.name}-{suite.fingerprint[:8]}"
+    def _held(self) -> dict[str, Any]:
+        """What the directory is for: by its manifest, else by any of its records; {} by nothing."""
+        manifest = read_manifest(self.manifest, fingerprint=str, suite=dict) or {}
+        return {"identity": self._identity_of_records(), **manifest}
+
+    def _identity_of_records(self) -> dict[str, Any]:
+        for path in sorted(self.records.glob("*.json")):
+            return of_record(read_record(path)[0])
+        return {}
+
+    def _discard(self) -> None:
+        for name in CONTENTS:
+            target = self.path / name
+            if name != ARITHMETIC:
+                shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+
+
+def _united(held: Mapping[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The suite asked for, with the entries and protocols of earlier runs."""
+    entries = {one.get("name"): one for one in (*_listed(held, "entries"), *asked["entries"])}
+    protocols = [*_listed(held, "protocols", str), *asked["protocols"]]
+    ordered = [name for name in PROTOCOLS if name in protocols]
+    return {**asked, "protocols": ordered, "entries": list(entries.values())}
+
+
+def _listed(held: Mapping[str, Any], field: str, kind: type = dict) -> list[Any]:
+    """What is in a list of a suite, as a manifest has it, that may have been damaged."""
+    found = held.get(field)
+    return [one for one in found if isinstance(one, kind)] if isinstance(found, list) else []

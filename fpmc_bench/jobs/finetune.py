@@ -13,6 +13,7 @@ from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import FinetuneCard
 from fpmc_bench.finetune.weights_file import refuse_other_weights
+from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
 from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
 from fpmc_bench.harness.plan import make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
@@ -64,7 +65,8 @@ def finetune_entry(
     job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
     _refuse_others(target, job)
     with locked(unfinished, "fine-tuning", "--out") if processes.is_main else nullcontext():
-        processes.wait()
+        refuse_unshared(processes, unfinished)
+        refuse_unlike(processes, job.facts)
         with using(EngineSettings(memory_budget)):
             job.run(processes, watch(job, processes))
         processes.wait()

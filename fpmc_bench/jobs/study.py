@@ -25,6 +25,7 @@ from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
 from fpmc_bench.harness.processes import Processes, join_processes
@@ -79,8 +80,11 @@ class StudyJob:
         bases = self._plan_of_bases(rows, processes.device, places)
         jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
         with locked(self.folder, "study", "--out") if processes.is_main else nullcontext():
+            refuse_unshared(processes, self.folder)
+            manifest = self._manifest(rows, bases)
+            refuse_unlike(processes, manifest)
             if processes.is_main:
-                self._claim(self._manifest(rows, bases))
+                self._claim(manifest)
                 self._ledger.forget_failures()
             processes.wait()
             for name, report in failures.items():
@@ -132,12 +136,18 @@ class StudyJob:
             processes,
             progress=self.progress,
             memory_budget=self.memory_budget,
+            failed=failures,
         )
+        measuring = {
+            stem: report
+            for stem, report in outcome.failures.items()
+            if stem.rpartition(".")[0] not in failures
+        }
         return StudyOutcome(
             outcome,
             tuple(one.row for one in rows),
             tuple(stopped),
-            {**failures, **outcome.failures},
+            {**failures, **measuring},
         )
 
     def answer(self, outcome: StudyOutcome) -> tuple[Answer, dict[str, Path]]:
