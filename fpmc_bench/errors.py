@@ -10,6 +10,7 @@ FpmcBenchError                 catch this for all of them
 ├── PluginError                a plugin is broken, misspelled or clashes with another
 ├── CheckpointError            a weights file is missing, damaged or of another network
 └── RunError                   a run directory is busy, foreign or damaged: exit status 1
+    └── DiskError              a file can't be written: the disk is full, or closed to us
 """
 
 import difflib
@@ -17,6 +18,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "CheckpointError",
+    "DiskError",
     "FpmcBenchError",
     "InputError",
     "MissingFilesError",
@@ -79,3 +81,7 @@ class CheckpointError(FpmcBenchError):
 
 class RunError(FpmcBenchError):
     """A run directory is busy, foreign or damaged."""
+
+
+class DiskError(RunError):
+    """A file can't be written: the disk is full or read-only, or the folder somebody else's."""

@@ -139,9 +139,9 @@ def kill_when(
     command: Sequence[str | Path],
     cwd: Path | None = None,
 ) -> None:
-    """SIGKILL for a command and its workers, once something is `ready` and it is still at work.
+    """SIGKILL for a command, once something is `ready` and it is still at work.
 
-    Workers would go on without their launcher.
+    Its workers, where it has any, end with it.
     """
     process = subprocess.Popen(
         list(map(str, command)),
@@ -156,10 +156,10 @@ def kill_when(
         time.sleep(0.005)
     assert process.poll() is None, "it finished before it could be killed"
     workers = psutil.Process(process.pid).children(recursive=True)
-    for one in (process, *workers):
-        one.send_signal(signal.SIGKILL)
-    psutil.wait_procs(workers)
+    process.kill()
     assert process.wait() == -signal.SIGKILL
+    _, left = psutil.wait_procs(workers, timeout=30)
+    assert not left, "they go on without their launcher"
 
 
 MEASURED = ("seconds_per_query", "computed", "publication")

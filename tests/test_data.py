@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from damage import full_disk, turned
 from hostile_pickles import RAW, Calls
 from pictures import edm_zip, load, picture, png, write_zip
 from PIL import Image
 from runs import environment, fpmc_bench
 
+from fpmc_bench import decoded_images
 from fpmc_bench.errors import InputError, ParameterError
 from fpmc_bench.images.cifar_archive import read_cifar_archive
 from fpmc_bench.storage.cache import cache_directory
@@ -190,6 +192,38 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
     (stored,) = set(cache_directory().glob("images/*.npy")) - before
     stored.write_bytes(stored.read_bytes()[:500])
     assert torch.equal(load("image-zip", path).train.images, expected)
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.995], ids=["header", "pixel", "label"])
+def test_a_turned_bit_in_the_cache_is_said_and_undone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: float,
+) -> None:
+    monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path / "cache"))
+    path = edm_zip(tmp_path / "fresh.zip", 4)
+    expected = decoded_images(path)
+    codes, labels = expected.codes.clone(), expected.labels
+    (stored,) = cache_directory().glob("images/*.npy")
+    turned(stored, place)
+    again = decoded_images(path)
+    assert torch.equal(again.codes, codes)
+    assert again.labels == labels is not None
+    assert str(stored) in caplog.text
+
+
+def test_a_full_disk_while_decoding_is_one_line(tmp_path: Path) -> None:
+    """And no SIGBUS, which a page of a mapped file without room is."""
+    path = edm_zip(tmp_path / "many.zip", 60)
+    before = set(cache_directory().rglob("*.npy"))
+    with full_disk(100_000):
+        done = fpmc_bench("data", "info", "image-zip", "--data", f"image-zip={path}", cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert re.fullmatch(r"fpmc-bench: .*\.npy can't be written \(.*\), and .*; make room.*", line)
+    assert set(cache_directory().rglob("*.npy")) == before
+    assert [one.name for one in tmp_path.iterdir()] == ["many.zip"]
 
 
 def test_writing_to_an_image_leaves_the_cache_alone(tmp_path: Path) -> None:

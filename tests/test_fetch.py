@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from damage import full_disk
 from runs import fpmc_bench
 
 from fpmc_bench.images.fetch import CHUNK_BYTES
@@ -164,3 +165,14 @@ def test_a_login_page_is_called_one_and_leaves_what_has_arrived(
     server.status = server.body = None
     assert fetch(url, sha256_of(content), tmp_path).returncode == 0
     assert str(server.asked[-1]).startswith("bytes=")
+
+
+def test_a_full_disk_is_one_line_and_the_download_goes_on(served: Served, tmp_path: Path) -> None:
+    url, content, _ = served
+    with full_disk(500_000):
+        full = fetch(url, sha256_of(content), tmp_path)
+    assert full.returncode == 1
+    (line,) = full.stderr.strip().splitlines()
+    assert re.fullmatch(r"fpmc-bench: got can't be written into \(.+\).*: make room, .*", line)
+    assert fetch(url, sha256_of(content), tmp_path).returncode == 0
+    assert (tmp_path / "got/archive.tar.gz").read_bytes() == content

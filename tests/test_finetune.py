@@ -1,12 +1,14 @@
 """Fine-tuning one noise level: what it learns, what it leaves out, where it stops."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from damage import DAMAGES
 from plans import loaded
 from torch import Tensor
 
@@ -383,13 +385,22 @@ def test_resumed_is_uninterrupted(digits: Source, tmp_path: Path) -> None:
         assert torch.equal(second.best[axis], values)
 
 
-def test_a_damaged_checkpoint_is_begun_anew(digits: Source, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_begun_anew_and_said(
+    digits: Source,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: Callable[[Path], None],
+) -> None:
     descent = descent_of(digits)
     path = tmp_path / "level.checkpoint"
     assert not load_descent(path, descent)
+    assert caplog.messages == []
     save_descent(path, descent)
-    path.write_bytes(path.read_bytes()[:-100])
+    assert load_descent(path, descent)
+    damage(path)
     assert not load_descent(path, descent)
+    assert str(path) in caplog.text
 
 
 def test_a_base_of_dimensions(digits: Source) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from damage import swapped, truncated, turned
 from filelock import FileLock
 from PIL import Image
 from runs import SMALL_SUITE, environment, figures, fpmc_bench, kill_when, write_suite
@@ -127,6 +128,19 @@ def test_it_refuses_what_it_was_not_made_for(
 def test_names_of_shipped_weights_get_suggestions(source: Source) -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'digits-pspc-flex'"):
         build_denoiser("finetuned", source, sigmas=[2.0], params={"weights": "digits-pspc-flx"})
+
+
+def test_shipped_weights_of_which_a_bit_was_turned_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(FOLDER, tmp_path / "weights")
+    monkeypatch.setattr("fpmc_plugins.denoisers.finetuned.FOLDER", tmp_path / "weights")
+    damaged = tmp_path / "weights/digits-windows.safetensors"
+    turned(damaged)
+    assert Finetuned("digits-pspc-flex").file.card.base == "pspc-flex"
+    with pytest.raises(CheckpointError, match=r"digits-windows.* is not the file that ships.*inst"):
+        _ = Finetuned("digits-windows").file
+    load_finetuned(damaged)  # nothing else would notice
 
 
 @pytest.mark.parametrize("shipped", sorted(FOLDER.glob("*.safetensors")), ids=lambda p: p.stem)
@@ -429,14 +443,22 @@ def test_killed_and_repeated_gives_the_same_weights(made: Path, tmp_path: Path) 
     assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
 
 
-def test_a_damaged_level_is_made_again(made: Path, tmp_path: Path) -> None:
+def test_a_damaged_level_is_said_and_made_again(
+    made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     shutil.copytree(made, tmp_path / "made")
     whole = (made / "small-ls-qr.safetensors").read_bytes()
     (tmp_path / "made/small-ls-qr.safetensors").unlink()
-    (level,) = (tmp_path / "made").glob("small-ls-qr.finetuning/level-02-*.safetensors")
-    level.write_bytes(level.read_bytes()[:-100])
+    levels = sorted((tmp_path / "made").glob("*.finetuning/*.safetensors"))
+    first, second, third, fourth = levels
+    truncated(first)
+    turned(second)
+    swapped(third, fourth)
     done = finetune(tmp_path / "made/small.toml", cwd=tmp_path / "made")
     assert done.returncode == 0, done.stderr
+    assert [Path(line.split(" ")[0]).name for line in caplog.messages] == [
+        path.name for path in levels
+    ], "each is said, once"
     assert (tmp_path / "made/small-ls-qr.safetensors").read_bytes() == whole
 
 

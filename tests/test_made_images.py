@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from damage import DAMAGES, emptied, full_disk, swapped
 from torch import Tensor
 
+from fpmc_bench.errors import DiskError
 from fpmc_bench.images.made import made_images
 
 
@@ -79,6 +81,58 @@ def test_finished_blocks_survive_a_failure() -> None:
     assert made(10, make) == list(range(10))
     assert sorted(make.asked) == list(range(10)), "none of those before was made again"
     assert set(before) <= set(range(10))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_said_and_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+) -> None:
+    make = Maker()
+    made(10, make)
+    (whole,) = tmp_path.rglob("*.npy")
+    damage(whole)
+    assert made(10, make) == made(10, make) == list(range(10))
+    assert len(make.asked) == 20
+    (line,) = caplog.messages
+    assert str(whole) in line
+    damage(whole)
+    assert made(12, make) == list(range(12)), "also where more are wanted"
+
+
+def test_damaged_and_swapped_blocks_are_made_again(tmp_path: Path) -> None:
+    make = Maker()
+
+    def fails(rows: range) -> Tensor:
+        if len(make.asked) == 12:
+            raise RuntimeError("out of ideas")
+        return make(rows)
+
+    with pytest.raises(RuntimeError, match="out of ideas"):
+        made_images("test", {"key": "a"}, 16, fails, block_images=4)
+    first, second, third = tmp_path.rglob("*.npy")
+    swapped(first, second)
+    emptied(third)
+    assert made(16, make) == list(range(16))
+    assert len(make.asked) == 12 + 16
+
+
+def test_files_that_were_swapped_are_made_again(tmp_path: Path) -> None:
+    make = Maker()
+    made(3, make, key="a")
+    made(5, make, key="b")
+    swapped(*tmp_path.rglob("*.npy"))
+    assert made(3, make, key="a") == [0, 1, 2]
+    assert len(make.asked) == 11
+
+
+def test_a_full_disk_is_one_error_and_leaves_no_partial_file(tmp_path: Path) -> None:
+    def make(rows: range) -> Tensor:
+        return torch.ones(len(rows), 1, 64, 64)
+
+    with full_disk(10_000), pytest.raises(DiskError, match=r"\.npy can't be written"):
+        made_images("test", {"key": "a"}, 4, make, block_images=4)
+    assert list(tmp_path.rglob("*.npy")) == []
+    assert bool((made_images("test", {"key": "a"}, 4, make, block_images=4) == 1).all())
 
 
 COUNTS = {"alike": (40, 40, 40), "fewer and more": (40, 4, 8)}

@@ -1,18 +1,26 @@
 """From units to records: joined in order, figures of all items, machines and costs as they were."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from plans import small_workload
+from plans import ALONE, small_workload
+from runs import fpmc_bench, write_suite
 from synthetic_records import ENVIRONMENT
 
 from fpmc_bench.documents.environment import UnitNote
+from fpmc_bench.documents.failure import read_failures
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record, read_record
+from fpmc_bench.engine import Arithmetic
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload, WorkUnit
+from fpmc_bench.harness.workers import Workbench
+from fpmc_bench.results.render.sample_grid import read_samples
 
 OTHER = ENVIRONMENT.model_copy(update={"device": "a GPU", "threads": 8})
 ITEMS, SIGMAS = 7, 4
@@ -154,6 +162,30 @@ def test_a_row_that_lacks_a_unit_has_no_record(workload: Workload, tmp_path: Pat
     directory = RunDirectory(tmp_path)
     fill(directory, workload.rows("denoiser-mse")[3:5], NOTES[:2])
     assert publish(workload, directory) == []
+    report = directory.ledger.failures()["optimal.denoiser-mse"]
+    assert "1 of 3 units are not in the ledger" in report
+    assert "(items 6 to 6)" in report
+    assert set(directory.ledger.failures()) == {
+        f"{unit.row}" for protocol in PROTOCOLS for unit in workload.rows(protocol)
+    }, "no row is left out without a word"
+
+
+def test_a_run_that_lacks_units_names_its_rows_and_exits_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workbench, "run_rows", lambda *_: None)
+    options = ("-d", "optimal", "--items", "2", "-p", "denoiser-mse", "--quiet")
+    done = fpmc_bench("run", write_suite(tmp_path), *options, cwd=tmp_path)
+    assert done.returncode == 1
+    for name in ("optimal", "digits-ncsnpp"):
+        assert f"{name}.denoiser-mse failed:\n1 of 1 units are not in the ledger" in done.stderr
+
+
+def test_a_row_that_has_failed_keeps_its_reason(workload: Workload, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.ledger.fail("optimal.denoiser-mse", "Traceback: no")
+    publish(workload, directory)
+    assert directory.ledger.failures()["optimal.denoiser-mse"] == "Traceback: no"
 
 
 def test_the_first_samples_of_every_row_are_kept(workload: Workload, tmp_path: Path) -> None:
@@ -164,3 +196,99 @@ def test_the_first_samples_of_every_row_are_kept(workload: Workload, tmp_path: P
     with np.load(directory.samples("sample-mse")) as file:
         assert json.loads(str(file["order"])) == ["digits-ncsnpp", "optimal"]
         assert file["optimal"].shape == (3, 1, 8, 8)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_record_that_stands_is_not_touched_whatever_became_of_the_ledger(
+    workload: Workload, tmp_path: Path
+) -> None:
+    """Nor is it computed again: a published folder has no ledger."""
+    record = published(workload, tmp_path, NOTES, "denoiser-mse")
+    directory = RunDirectory(tmp_path)
+    shutil.rmtree(directory.ledger.directory)
+    before = content(directory.records)
+    fill(directory, workload.rows("denoiser-mse")[3:], [note(99.0, 59)] * 3)
+    assert publish(workload, directory) == [record]
+    assert content(directory.records) == before
+    asked = {
+        unit.row for units in remaining_units(workload, directory, ALONE).values() for unit in units
+    }
+    assert f"optimal.{record.protocol}" not in asked
+    assert f"digits-ncsnpp.{record.protocol}" in asked
+
+
+def test_only_a_row_with_products_is_another_where_products_cost_otherwise(
+    workload: Workload, tmp_path: Path
+) -> None:
+    """As on another machine: a network's row would be measured anew, and replaced, for nothing."""
+    directory = RunDirectory(tmp_path)
+    units = workload.rows("denoiser-mse")
+    fill(directory, units[:3], NOTES)
+    fill(directory, units[3:], NOTES)
+    publish(workload, directory)
+    other = Workload(workload.plan, Arithmetic(addition=9.0, split_multiply_add=9.0))
+    remaining = remaining_units(other, directory, ALONE)["denoiser-mse"]
+    assert {unit.contestant.name for unit in remaining} == {"optimal"}
+
+
+@pytest.mark.parametrize("why", ["raises", "lacks a unit"])
+def test_a_row_that_fails_is_not_shown_with_an_older_run_s_figures(
+    workload: Workload, tmp_path: Path, why: str
+) -> None:
+    published(workload, tmp_path, NOTES, "sample-mse")
+    directory = RunDirectory(tmp_path)
+    old = content(directory.records)
+    edited = small_workload(entries=[{"name": "optimal", "denoiser": "wiener"}])
+    if why == "raises":
+        directory.ledger.fail("optimal.sample-mse", 'Traceback:\n  File "x"\n    y\nOSError: no')
+    assert publish(edited, directory) == []
+    assert content(directory.records) == {}
+    kept = content(tmp_path / "earlier")
+    assert sorted(kept.values()) == sorted(old.values()), "nothing is lost"
+    failure = {one.stem: one.reason for one in read_failures(tmp_path)}["optimal.sample-mse"]
+    assert failure.startswith(
+        "OSError: no" if why == "raises" else "3 of 3 units are not in the ledger ledger (items"
+    )
+    with np.load(directory.samples("sample-mse")) as file:
+        assert "optimal" not in file.files
+
+
+def test_a_replaced_record_is_kept_aside(workload: Workload, tmp_path: Path) -> None:
+    published(workload, tmp_path, NOTES, "denoiser-mse")
+    directory = RunDirectory(tmp_path)
+    old = content(directory.records)
+    edited = small_workload(entries=[{"name": "optimal", "denoiser": "wiener"}])
+    fill(directory, edited.rows("denoiser-mse")[3:], NOTES)
+    (record,) = publish(edited, directory)
+    assert record.provenance.denoiser == "wiener"
+    assert sorted(content(tmp_path / "earlier").values()) == sorted(old.values())
+
+
+def test_rows_of_another_run_keep_their_samples_and_their_failures(
+    workload: Workload, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path)
+    fill(directory, workload.references("sample-mse"), NOTES)
+    fill(directory, workload.rows("sample-mse")[3:], NOTES)
+    directory.ledger.fail("optimal.denoiser-mse", "no")
+    publish(workload, directory)
+    directory.ledger.forget_failures()
+    other = small_workload(entries=[{"name": "wiener", "denoiser": "wiener"}])
+    fill(directory, other.rows("sample-mse")[3:], NOTES)
+    fill(directory, other.rows("denoiser-mse")[3:], NOTES)
+    publish(other, directory)
+    names = ["digits-ncsnpp", "optimal", "wiener"]
+    assert list(read_samples(directory.samples("sample-mse"))) == names
+    assert {one.stem for one in read_failures(tmp_path)} >= {"optimal.denoiser-mse"}
+    before = directory.samples("sample-mse").stat().st_mtime_ns
+    fill(directory, workload.rows("denoiser-mse")[3:], NOTES)
+    publish(workload, directory)
+    assert "optimal.denoiser-mse" not in {one.stem for one in read_failures(tmp_path)}
+    assert directory.samples("sample-mse").stat().st_mtime_ns == before

@@ -188,6 +188,20 @@ def test_a_record_of_another_version_is_refused_with_the_way_to_make_it_anew(
         read_record(path)
 
 
+@pytest.mark.parametrize("seconds", ["Infinity", "-Infinity", "NaN", "1e999", '"Infinity"'])
+@pytest.mark.parametrize("where", ["record", "share"])
+def test_endless_seconds_are_refused_by_name(
+    tmp_path: Path, record: Record, values: ItemValues, seconds: str, where: str
+) -> None:
+    path = write_record(tmp_path, record, values)
+    field = '"seconds_per_query": '
+    start, middle, end = path.read_text().split(f"{field}0.01")
+    found = [seconds, "0.01"] if where == "record" else ["0.01", seconds]
+    path.write_text(f"{start}{field}{found[0]}{middle}{field}{found[1]}{end}")
+    with pytest.raises(RunError, match=rf"{path.name} is not a record: .*seconds_per_query"):
+        read_record(path)
+
+
 def test_a_figure_that_is_no_number_is_written_and_read(
     tmp_path: Path, record: Record, values: ItemValues
 ) -> None:

@@ -1,6 +1,7 @@
 """`fpmc-bench run`: results, resuming, processes, failures, refusals."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -175,10 +176,13 @@ def test_one_failure_stays_one(finished: Path, tmp_path: Path) -> None:
     arguments = ("run", suite, "--run-dir", tmp_path / "run", "--processes", 2)
     done = fpmc_bench(*arguments, cwd=tmp_path, paths=(plugin,))
     assert done.returncode == 1
+    shown = fpmc_bench("leaderboard", "render", tmp_path / "run", cwd=tmp_path).stdout
     for how, complaint in complaints.items():
         assert complaint in done.stderr
         assert f"{how}.denoiser-mse failed" in done.stderr
         assert f"{how}.sample-mse failed" in done.stderr
+        assert done.stdout.count(f"{how} (failed)") == 2
+        assert shown.count(f"{how} (failed)") == 2, "whoever renders tables later"
     assert done.stderr.count("faulty-plugin 1.0 changed torch's default dtype") == 1
     assert (
         " ".join(done.stdout.split()).count("answers depend on chance: the same query twice") == 2
@@ -208,11 +212,48 @@ def test_a_broken_plugin_costs_only_itself(tmp_path: Path) -> None:
 def test_another_configuration_is_refused_and_loses_nothing(finished: Path) -> None:
     before = figures(finished)
     suite = finished.parent / "small.toml"
-    done = fpmc_bench("run", suite, "--items", "4", "--run-dir", finished, cwd=finished.parent)
+    arguments = ("run", suite, "--items", "4", "--run-dir", finished, "--processes", "2")
+    done = fpmc_bench(*arguments, cwd=finished.parent)
     assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, "though only one of two processes knows"
     assert "items 7, now 4" in done.stderr
     assert "--fresh" in done.stderr
     assert figures(finished) == before
+
+
+def test_another_teacher_is_refused_before_any_work_and_the_first_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def denoise(z, sigma):\n    return z / (1 + sigma**2)\n")
+    command = ("run", write_suite(tmp_path), "--run-dir", "run", "-d", "optimal", "--quiet")
+    assert fpmc_bench(*command, cwd=tmp_path).returncode == 0
+    before = figures(tmp_path / "run")
+    done = fpmc_bench(*command, "--teacher", "tuning=mine:denoise", cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "run holds a run of suite 'small' with other settings (networks" in line
+    assert "tuning teacher" in line
+    assert figures(tmp_path / "run") == before
+    assert fpmc_bench(*command, cwd=tmp_path).returncode == 0
+
+
+def test_a_row_is_added_to_a_published_folder_and_nothing_is_lost(
+    finished: Path, tmp_path: Path
+) -> None:
+    """Without its ledger, which nobody publishes."""
+    board = shutil.copytree(finished, tmp_path / "board", ignore=shutil.ignore_patterns("ledger"))
+    suite = write_suite(tmp_path)
+    done = fpmc_bench("run", suite, "--run-dir", board, "-d", "wiener", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for path in (finished / "records").iterdir():
+        assert (board / "records" / path.name).read_bytes() == path.read_bytes()
+    assert done.stdout.count("  pspc-flex  ") >= 2
+    assert done.stdout.count("  wiener  ") >= 2
+    assert len(list((board / "records").glob("*.json"))) == 10
+    entries = json.loads((board / "run.json").read_text())["suite"]["entries"]
+    assert [one["name"] for one in entries] == ["optimal", "ls", "pspc-flex", "wiener"]
+    old, new = (np.load(one / "samples" / "sample-mse.npz") for one in (finished, board))
+    assert {*new.files} == {*old.files, "wiener"}
+    assert all(np.array_equal(new[name], old[name]) for name in {*old.files} - {"order"})
+    assert not (board / "earlier").exists()
 
 
 def test_several_processes_refuse_once(tmp_path: Path) -> None:

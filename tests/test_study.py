@@ -13,6 +13,7 @@ from PIL import Image
 from runs import figures, fpmc_bench, kill_when, write_plugin, write_suite
 
 from fpmc_bench import sigma_grid
+from fpmc_bench.documents.failure import read_failures
 from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.study import read_study
 from fpmc_bench.errors import SuiteError
@@ -298,6 +299,9 @@ def test_a_denoiser_that_raises_fails_alone(
         for row in (r"\.denoiser-mse", r"\+q", r"\+qr"):
             assert re.search(rf"^fpmc-bench: raises_below-{below}{row} failed:", done.stderr, re.M)
     assert done.stderr.count("RuntimeError: out of ideas") == 6
+    failed = {one.stem: one.reason for one in read_failures(tmp_path / "out" / "run")}
+    assert len(failed) == 6, "the run's own tables show them too"
+    assert set(failed.values()) == {"RuntimeError: out of ideas"}
     data = pd.read_csv(tmp_path / "out/axes.csv")
     assert set(data["base"]) == {"ls"}
     assert len(data) == 2 * 4

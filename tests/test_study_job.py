@@ -53,7 +53,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_images_and_networks_are_loaded_once_and_weights_go_by_name(
-    tmp_path: Path, loads: list[str]
+    tmp_path: Path, loads: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     job = StudyJob(STUDY, SUITE, tmp_path / "study", installed_registry(), "cpu", progress=False)
     outcome = job.run()
@@ -66,6 +66,9 @@ def test_images_and_networks_are_loaded_once_and_weights_go_by_name(
     assert provenance["ls+q"].files == provenance["ls+q+hflip"].files != ""
     assert [one.augmentation for one in provenance["ls+q+hflip"].source.added] == ["hflip"]
     assert provenance["plain"].params == {"patch_sizes": [15, 7, 3, 3]}
+    (tmp_path / "study/study.json").write_text("")  # as a power cut leaves it
+    assert job.run().run.records == outcome.run.records
+    assert "study.json is damaged" in caplog.text
     answer, paths = job.answer(outcome)
     assert "ls+q+hflip" in answer.text
     assert all(path.is_file() for path in paths.values())

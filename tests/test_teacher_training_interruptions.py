@@ -3,16 +3,18 @@
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from damage import DAMAGES, full_disk
 from runs import environment, kill_when
 from trainings import PLAN, SMALL, TINY, call, command, train
 
 from fpmc_bench import Source
-from fpmc_bench.errors import ParameterError, RunError
+from fpmc_bench.errors import CheckpointError, DiskError, ParameterError, RunError
 from fpmc_bench.storage.tensors import load_tensors
 from fpmc_bench.teachers.training.files import TrainingFiles
 from fpmc_bench.teachers.training.log import LogLine, append_line, read_log, rewind_log
@@ -98,6 +100,28 @@ def test_a_training_that_diverges_keeps_its_last_good_checkpoint(
         assert done == 4
         again.run(lambda step, loss: None)
     assert again.trainer.step == PLAN.steps
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_refused_and_left_to_its_owner(
+    digits: Source, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    one = session(digits, tmp_path)
+    run(one, until=6)
+    damage(one.files.checkpoint)
+    damaged = one.files.checkpoint.read_bytes()
+    again = session(digits, tmp_path)
+    refused = pytest.raises(CheckpointError, match=r"a\.checkpoint .*; remove it to start")
+    with refused, again.opened():
+        pass
+    assert one.files.checkpoint.read_bytes() == damaged
+
+
+def test_a_full_disk_is_one_error(digits: Source, tmp_path: Path) -> None:
+    one = session(digits, tmp_path, log_every=1, checkpoint_every=0)
+    full = pytest.raises(DiskError, match=r"log\.jsonl can't be written")
+    with one.opened(), full, full_disk(10):
+        one.run(lambda step, loss: None)
 
 
 def test_two_trainings_of_one_file_do_not_meet(digits: Source, tmp_path: Path) -> None:

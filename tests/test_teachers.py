@@ -1,12 +1,14 @@
 """Teachers: their files, loading by name and path, and the command line that trains them."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import edm_files
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from damage import turned
 from torch import Tensor
 
 from fpmc_bench import load_dataset, load_teacher
@@ -21,6 +23,9 @@ from fpmc_bench.teachers.quality import held_out_errors
 from fpmc_bench.teachers.training.settings import TrainingSettings
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
+from fpmc_plugins.denoisers import finetuned
+from fpmc_plugins.shipped import SHA256
+from fpmc_plugins.teachers import packaged
 
 CONFIG = edm_files.SMALL.model_copy(update={"augment_dim": 0})
 PLAN = TrainingSettings(steps=1)
@@ -218,8 +223,33 @@ def test_a_packaged_teacher_without_its_file_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fpmc_plugins.teachers.packaged.FOLDER", tmp_path)
-    with pytest.raises(CheckpointError, match=r"no checkpoint at .*digits-ddpmpp\.safetensors"):
+    missing = r"digits-ddpmpp\.safetensors can't be read \(No such.*\): the installation is damaged"
+    with pytest.raises(CheckpointError, match=missing):
         load_teacher("digits-ddpmpp")
+
+
+def test_a_packaged_teacher_of_which_a_bit_was_turned_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "digits-ddpmpp.safetensors"
+    file.write_bytes((packaged.FOLDER / file.name).read_bytes())
+    turned(file)
+    assert load_teacher(file).name == "digits-ddpmpp", "nothing else would notice"
+    monkeypatch.setattr(packaged, "FOLDER", tmp_path)
+    with pytest.raises(CheckpointError, match=r"is not the file that ships.*install it again"):
+        load_teacher("digits-ddpmpp")
+
+
+def test_a_teacher_file_of_which_a_bit_was_turned_is_refused(file: Path) -> None:
+    turned(file)
+    with pytest.raises(CheckpointError, match="is damaged: its content is not what was written"):
+        load_teacher(file)
+
+
+def test_every_file_that_ships_is_known() -> None:
+    folders = (packaged.FOLDER, finetuned.FOLDER)
+    found = {path.stem: path for folder in folders for path in folder.glob("*.safetensors")}
+    assert {name: sha256(path.read_bytes()).hexdigest() for name, path in found.items()} == SHA256
 
 
 SMALL = ["--model-channels", "8", "--num-blocks", "1", "--batch", "8", "--warmup-steps", "2"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from damage import emptied, full_disk, swapped, truncated, turned
 from plans import ARITHMETIC, loaded, small_bench, small_plan, small_workload
 
 from fpmc_bench.contracts import AugmentationTask, Source
@@ -14,7 +15,7 @@ from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.engine.machine.arithmetic import PATHS
-from fpmc_bench.errors import RunError
+from fpmc_bench.errors import DiskError, RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.units import Workload
@@ -95,6 +96,40 @@ def test_what_is_there_is_not_computed_again(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
     assert run_all(ledger, workload)[0] == 6, "all are there at the first look"
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")} == before
+
+
+def test_damaged_units_are_computed_anew_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cut, emptied, turned, two swapped: of the reference, of the ceiling and of a row."""
+    workload = small_workload()
+    run_all(Ledger(tmp_path), workload)
+    whole = {path: Ledger(tmp_path).required(path.stem, "it") for path in tmp_path.glob("*.npz")}
+    units = [*workload.references(PROTOCOL), *workload.rows(PROTOCOL)]
+    reference, other, *_, row, first, second = (tmp_path / f"{unit.key}.npz" for unit in units)
+    truncated(reference)
+    emptied(other)
+    turned(row)
+    swapped(first, second)
+    told = run_all(Ledger(tmp_path), workload)
+    assert told[-1] == 6
+    assert len(caplog.messages) == 5
+    again = Ledger(tmp_path)
+    for path, before in whole.items():
+        after = again.required(path.stem, "it")
+        assert all(np.array_equal(after.arrays[name], before.arrays[name]) for name in after.arrays)
+        damaged = path in (reference, other, row, first, second)
+        assert (after.note != before.note) == damaged
+
+
+def test_a_full_disk_ends_the_run_and_is_no_row_s_fault(tmp_path: Path) -> None:
+    ledger, workload = Ledger(tmp_path), small_workload()
+    references = workload.references(PROTOCOL)
+    small_bench(ledger, workload).run_references(references, lambda _: None)
+    with full_disk(1000), pytest.raises(DiskError, match=r"\.npz can't be written"):
+        small_bench(ledger, workload).run_rows(workload.rows(PROTOCOL), references, lambda _: None)
+    assert ledger.failures() == {}
+    assert len(list(tmp_path.iterdir())) == 3, "the references, and nothing half-written"
 
 
 def test_the_teacher_against_itself_is_without_error(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from fpmc_bench.documents.suite import SigmaGrid, Suite
 from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.notices import notice
+from fpmc_bench.storage.cache import cache_folder
 from fpmc_bench.teachers.network import NetworkTeacher
 from fpmc_bench.teachers.sensitivity import SensitivityMaps
 from fpmc_bench.teachers.trial import refuse_no_denoiser
@@ -105,7 +106,8 @@ def load_context(
     """Load what a suite's entries share; raises UsageError and its kin on any fault.
 
     `places` say where files are that the user keeps, and may put another network in a teacher's
-    role. What is missing is listed all at once, before anything is loaded. The context's suite says
+    role. What is missing is listed all at once, and a cache that can't be written into is refused,
+    before anything is loaded. The context's suite says
     names where `suite` says paths, and its places know them.
     """
     suite, places = without_places(suite, registry, places or Places())
@@ -117,6 +119,7 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
     """Of a suite that has names alone."""
     names = _teacher_names(suite, places)
     _refuse_missing(suite, names, registry, places)
+    cache_folder()  # what is fitted or made goes there, perhaps after hours
     dataset = load_dataset(
         suite.dataset.name, suite.dataset.params, places=places, registry=registry
     )

@@ -4,7 +4,6 @@ Exit status: 0 done, 1 something asked for failed, 2 wrong usage.
 """
 
 import importlib
-import os
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 
 from fpmc_bench import __version__
 from fpmc_bench.errors import FpmcBenchError, UsageError
+from fpmc_bench.harness.launched import is_main
 
 COMMANDS = {
     "run": "fpmc_bench.cli.run:run",
@@ -26,7 +26,6 @@ COMMANDS = {
     "data": "fpmc_bench.cli.data:data",
     "doctor": "fpmc_bench.cli.doctor:doctor",
 }
-
 
 OTHERS_WAIT_SECONDS = 8
 
@@ -54,10 +53,18 @@ class LazyGroup(click.Group):
         except FpmcBenchError as error:
             # All processes of a run meet most errors together, and a launcher ends the others when
             # one is gone: the main one speaks, the others only if they are still there afterwards.
-            if os.environ.get("RANK", "0") != "0":
+            if not is_main():
                 time.sleep(OTHERS_WAIT_SECONDS)
             click.echo(f"fpmc-bench: {error}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
+        except click.ClickException:
+            if not is_main():
+                time.sleep(OTHERS_WAIT_SECONDS)
+            raise
+        except KeyboardInterrupt:
+            if is_main():
+                raise
+            ctx.exit(1)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

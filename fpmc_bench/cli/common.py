@@ -1,6 +1,5 @@
 """What several commands share: options, warning of broken plugins, and printing JSON."""
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.catalog.places import Places
+from fpmc_bench.errors import UsageError
+from fpmc_bench.harness.launched import UNSET, follow_launcher, is_main, is_ours, launched
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.registry import Registry
@@ -85,7 +86,7 @@ processes_option = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Local processes to share the work.",
+    help="Local processes to share the work; not under torchrun or accelerate launch.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
@@ -131,12 +132,22 @@ def job_options(command: Command) -> Command:
 def shared_by(processes: int) -> Iterator[None]:
     """Around the work of a command that so many local processes share: this is one of them.
 
-    Where they are yet to be started it starts them, waits, and exits with their status.
+    Where they are yet to be started it starts them, waits, and exits with their status. UsageError
+    where another launcher has started this one.
     """
-    from fpmc_bench.harness.processes import leave_processes, relaunch
+    follow_launcher()
+    _, world = launched()
+    if processes > 1 and world > 1 and not is_ours():
+        raise UsageError(
+            f"--processes {processes} starts processes of its own, but this one is one of {world} "
+            f"already, as RANK and WORLD_SIZE say; leave --processes out under a launcher; {UNSET}"
+        )
+    if processes > 1 and not is_ours():
+        from fpmc_bench.harness.launcher import relaunch
 
-    if processes > 1 and "WORLD_SIZE" not in os.environ:
         click.get_current_context().exit(relaunch(processes, sys.argv[1:]))
+    from fpmc_bench.harness.processes import leave_processes
+
     try:
         yield
     finally:
@@ -151,9 +162,8 @@ def registry_with_warnings() -> "Registry":
     from fpmc_bench.catalog.registry import installed_registry
 
     registry = installed_registry()
-    if os.environ.get("RANK", "0") == "0":
-        for fault in (*registry.broken, *registry.notices):
-            click.echo(f"fpmc-bench: {fault}", err=True)
+    for fault in (*registry.broken, *registry.notices) if is_main() else ():
+        click.echo(f"fpmc-bench: {fault}", err=True)
     return registry
 
 

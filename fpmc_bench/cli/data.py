@@ -37,7 +37,10 @@ def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool)
     from fpmc_bench.catalog.places import Places
     from fpmc_bench.images.contact_sheet import write_contact_sheet
     from fpmc_bench.images.twins import repeated_images
+    from fpmc_bench.storage.folders import refuse_unwritable
 
+    sheet = sheet or Path(f"{dataset}.png")
+    refuse_unwritable(sheet.parent, "--sheet")
     registry = registry_with_warnings()
     places = Places.given(data)
     loaded = load_dataset(dataset, places=places, registry=registry)
@@ -54,7 +57,6 @@ def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool)
         }
         for split, source in splits.items()
     ]
-    sheet = sheet or Path(f"{dataset}.png")
     shown = write_contact_sheet(loaded.train.images, loaded.train.scale, sheet)
     if as_json:
         print_json({"dataset": dataset, "splits": facts, "sheet": str(sheet)})

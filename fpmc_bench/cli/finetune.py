@@ -1,7 +1,6 @@
 """`fpmc-bench finetune`: learn the precisions and responses of a suite's entry."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +62,7 @@ def finetune(
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.finetune.settings import FinetuneSettings
+    from fpmc_bench.harness.launched import is_main
     from fpmc_bench.jobs.finetune import default_weights_path, finetune_entry
 
     settings = FinetuneSettings(
@@ -75,7 +75,7 @@ def finetune(
         target = out or default_weights_path(chosen, settings)
         if target.suffix != ".safetensors":
             raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
-        hidden = quiet or os.environ.get("RANK", "0") != "0"
+        hidden = quiet or not is_main()
         with tqdm(unit="level", disable=hidden, leave=False) as bar:
             outcome = finetune_entry(
                 chosen,

@@ -43,6 +43,7 @@ def render(directory: Path, protocol: str | None, form: str, as_json: bool, writ
     Every figure is computed anew from the per-item values beside the records; records that were
     altered, or that can't be compared with each other, are refused.
     """
+    from fpmc_bench.documents.failure import read_failures
     from fpmc_bench.documents.record import read_records
     from fpmc_bench.errors import RunError
     from fpmc_bench.results.table import build_tables
@@ -54,7 +55,8 @@ def render(directory: Path, protocol: str | None, form: str, as_json: bool, writ
         records = [pair for pair in records if pair[0].protocol == protocol]
         if not records:
             raise RunError(f"no records of {protocol} in {folder}")
-    click.echo(_rendered("json" if as_json else form, build_tables(records)), nl=False)
+    tables = build_tables(records, read_failures(directory))
+    click.echo(_rendered("json" if as_json else form, tables), nl=False)
     if write:
         from fpmc_bench.results.render import write_reports
 

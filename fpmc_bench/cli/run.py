@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--run-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the run lives [default: runs/SUITE-FINGERPRINT].",
+    help="Where the run lives [default: runs/SUITE-KEY].",
 )
 @click.option("--fresh", is_flag=True, help="Discard what an earlier run left in the directory.")
 @processes_option
@@ -61,7 +61,9 @@ def run(
 ) -> None:
     """Run SUITE (a name or the path of a .toml file) and show its leaderboard.
 
-    An interrupted run continues when the same command is given again.
+    An interrupted run continues when the same command is given again. Rows that a run directory has
+    records of are kept, and shown with those of this run. A row that fails stands last, and the
+    exit status is then 1.
     """
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
@@ -102,7 +104,7 @@ def _report(outcome: "RunOutcome", as_json: bool) -> None:
     from fpmc_bench.results.render.json import render_json
     from fpmc_bench.results.render.terminal import render_terminal
 
-    if outcome.records:
+    if any((outcome.directory / "records").glob("*.json")):
         tables, written = written_tables(outcome.directory)
         if as_json:
             click.echo(render_json(*tables), nl=False)

@@ -41,11 +41,13 @@ def convert(source: Path, out: Path, as_json: bool) -> None:
     checked whenever the file is loaded.
     """
     from fpmc_bench.errors import UsageError
+    from fpmc_bench.storage.folders import refuse_unwritable
     from fpmc_bench.teachers.files.teacher_file import convert_edm
     from fpmc_bench.teachers.network import NetworkTeacher
 
     if out.suffix != ".safetensors":
         raise UsageError(f"the converted file has to end in .safetensors, got {out}")
+    refuse_unwritable(out.parent, "OUT")
     if out.exists():
         raise UsageError(f"{out} already exists; remove it or give another name")
     network, card = convert_edm(out, source)

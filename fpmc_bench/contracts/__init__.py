@@ -29,6 +29,7 @@ from fpmc_bench.contracts.plugin import Place, Plugin
 from fpmc_bench.contracts.teachers import FileTeacher, Teacher, TeacherModel
 from fpmc_bench.errors import (
     CheckpointError,
+    DiskError,
     FpmcBenchError,
     InputError,
     MissingFilesError,
@@ -50,6 +51,7 @@ __all__ = [
     "Dataset",
     "DenoiseFunction",
     "Denoiser",
+    "DiskError",
     "FPMCDenoiser",
     "FileDataset",
     "FileTeacher",

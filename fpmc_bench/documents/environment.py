@@ -1,5 +1,7 @@
 """Environment: the machine and the versions that a unit of work was computed with."""
 
+from pydantic import FiniteFloat
+
 from fpmc_bench.documents.reading import Document
 
 
@@ -30,7 +32,7 @@ class UnitNote(Document):
     """
 
     environment: Environment
-    seconds: float
+    seconds: FiniteFloat
     date_utc: str
     command: str
     commit: str | None

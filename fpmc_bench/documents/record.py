@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import FiniteFloat, ValidationError
 
 from fpmc_bench.documents.environment import Environment
 from fpmc_bench.documents.protocols import ProtocolFacts, protocol_facts
@@ -48,7 +48,7 @@ class Share(Document):
     environment: Environment
     units: int
     queries: int
-    seconds_per_query: float
+    seconds_per_query: FiniteFloat
 
 
 class Publication(Document):
@@ -83,7 +83,7 @@ class Record(Document):
     per_sigma: tuple[SigmaFigures, ...]
     items_sha256: str
     provenance: Provenance
-    seconds_per_query: float
+    seconds_per_query: FiniteFloat
     computed: tuple[Share, ...]
     publication: Publication
     remarks: tuple[str, ...] = ()

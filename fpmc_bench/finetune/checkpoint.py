@@ -5,9 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fpmc_bench.errors import CheckpointError
 from fpmc_bench.finetune.descent import Descent, Point
-from fpmc_bench.storage.tensors import load_tensors, save_tensors
+from fpmc_bench.storage.kept import keep_tensors, kept_tensors
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
@@ -21,16 +20,19 @@ def save_descent(path: Path, descent: Descent) -> None:
         tensors |= {f"moment.{index}.{name}": state[name] for name in MOMENTS}
     tensors |= {f"best.{axis}": values for axis, values in descent.best.items()}
     card = {"step": descent.step, "curve": descent.curve, "stopped": descent.stopped}
-    save_tensors(path, tensors, card)
+    keep_tensors(path, tensors, card)
 
 
 def load_descent(path: Path, descent: Descent) -> bool:
     """Put a descent where `path` left it; False, and unchanged, where there is no whole file.
 
-    Whether the file is of this problem is for its folder to know.
+    Whether the file is of this problem is for its name to say.
     """
+    kept = kept_tensors(path)
+    if kept is None:
+        return False
+    tensors, card = kept
     try:
-        tensors, card = load_tensors(path)
         parameters = list(descent.relaxation.parameters())
         values = [tensors[f"value.{i}"] for i in range(len(parameters))]
         moments = {
@@ -40,7 +42,7 @@ def load_descent(path: Path, descent: Descent) -> bool:
         }
         step, stopped = card["step"], card["stopped"]
         curve = [Point(*point) for point in card["curve"]]
-    except (CheckpointError, KeyError, TypeError):
+    except (KeyError, TypeError):  # whole, but of another version of fpmc_bench
         return False
     with torch.no_grad():
         for parameter, value in zip(parameters, values, strict=True):

@@ -18,7 +18,7 @@ from torch import Tensor
 from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.catalog.context import Context
 from fpmc_bench.contracts import FPMCDenoiser
-from fpmc_bench.errors import CheckpointError, ParameterError, RunError, UsageError
+from fpmc_bench.errors import ParameterError, RunError, UsageError
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
@@ -34,8 +34,8 @@ from fpmc_bench.finetune.weights import (
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.storage.cache import cached_tensors
+from fpmc_bench.storage.kept import keep_tensors, kept_tensors
 from fpmc_bench.storage.keys import content_key
-from fpmc_bench.storage.tensors import load_tensors, save_tensors
 
 VERSION = 2
 """Raised whenever the same plan would give other weights."""
@@ -108,12 +108,22 @@ class Finetuning:
         levels = [{"sigma": sigma, "curve": [(0, None, 0)]} for sigma in self._context.sigmas]
         return FinetuneCard.model_validate({**self._card(), "levels": levels})
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All that the weights depend on, as plain data."""
+        return {
+            "settings": asdict(self.settings),
+            "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
+            "sigmas": self._context.sigmas,
+            "source": self.base.source.recipe.model_dump(mode="json"),
+        }
+
     def _read(self, level: int) -> tuple[LevelCard, dict[str, Tensor]] | None:
         """A finished level; None where there is no whole one, which is then made (again)."""
+        kept = kept_tensors(self._file(level))
         try:
-            tensors, content = load_tensors(self._file(level))
-            return LevelCard.model_validate(content), tensors
-        except (CheckpointError, ValidationError):
+            return kept and (LevelCard.model_validate(kept[1]), kept[0])
+        except ValidationError:  # whole, but of another version of fpmc_bench
             return None
 
     def _learns(self, level: int) -> bool:
@@ -133,7 +143,7 @@ class Finetuning:
             save_descent(checkpoint, descent)
             progress(level, descent)
         card, tensors = finished_level(descent, learned=self._learns(level))
-        save_tensors(self._file(level), tensors, card.model_dump(mode="json"))
+        keep_tensors(self._file(level), tensors, card.model_dump(mode="json"))
         checkpoint.unlink(missing_ok=True)
 
     def _descent(self, level: int) -> Descent:
@@ -199,12 +209,10 @@ class Finetuning:
 
     def _file(self, level: int) -> Path:
         content = {
+            **self.facts,
             "settings": asdict(self._settings(level)),
             "level": level,
             "learned": self._learns(level),
-            "card": {k: v for k, v in self._card().items() if k not in ("dataset", "plan")},
-            "sigmas": self._context.sigmas,
-            "source": self.base.source.recipe.model_dump(mode="json"),
         }
         return self.folder / f"level-{level:02}-{content_key(content)}.safetensors"
 

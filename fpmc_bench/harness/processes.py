@@ -4,20 +4,29 @@ Work units never communicate: ranks meet only at barriers between stages, so one
 can't leave the others hanging inside a collective.
 """
 
-import logging
 import os
 import sys
-import uuid
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
+from torch.distributed.distributed_c10d import Store
 
-from fpmc_bench.errors import UsageError
+from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.harness.launched import UNSET, launched
 
+MEETING_TIMEOUT = timedelta(minutes=10)
+"""For all processes to be there, when they begin."""
 BARRIER_TIMEOUT = timedelta(days=7)
 """Ranks finish their shares at different times; the default of half an hour would kill a run."""
+SILENT_SECONDS = 10
+"""Of waiting for the others to begin, before that is said."""
+OTHERS_SPEAK_SECONDS = 8
+"""For a process that failed, or its launcher, to say so and to end this one."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +46,29 @@ class Processes:
         return range(self.rank, count, self.world)
 
     def wait(self) -> None:
-        """Return once every process has arrived here."""
+        """Return once every process has arrived here; RunError where one has ended."""
         if self.world > 1:
             from accelerate import PartialState
 
-            PartialState().wait_for_everyone()
+            with _losing_others():
+                PartialState().wait_for_everyone()
+
+    def gather(self, text: str) -> list[str]:
+        """What every process has to say here, by rank; RunError where one has ended."""
+        if self.world == 1:
+            return [text]
+        from accelerate.utils import gather_object
+
+        with _losing_others():
+            return list(gather_object([text]))
 
 
 def join_processes(device: str = "auto") -> Processes:
     """Join the processes started by accelerate or torchrun, or be the only one.
 
-    `device`: auto (a GPU where there is one), cpu, cuda or cuda:N. UsageError for another one, and
-    for a GPU where torch finds none.
+    `device`: auto (a GPU where there is one), cpu, cuda or cuda:N. UsageError for another one, for
+    a GPU where torch finds none, and for half of a launcher's variables; RunError where the others
+    are not there in ten minutes.
     """
     cuda = torch.cuda.is_available()
     if device.startswith("cuda") and not cuda:
@@ -58,12 +78,54 @@ def join_processes(device: str = "auto") -> Processes:
     on_cpu = device == "cpu" or not cuda
     if not on_cpu:
         refuse_tf32()
-    if "WORLD_SIZE" not in os.environ:
+    rank, world = launched()
+    if world == 1:
         return Processes(0, 1, "cpu" if on_cpu else device.replace("auto", "cuda:0"))
     from accelerate import PartialState
 
-    state = PartialState(cpu=on_cpu, timeout=BARRIER_TIMEOUT)
+    group = {"timeout": BARRIER_TIMEOUT, "rank": rank, "world_size": world}
+    state = PartialState(cpu=on_cpu, store=_meeting(rank, world), **group)
     return Processes(state.process_index, state.num_processes, str(state.device))
+
+
+def _meeting(rank: int, world: int) -> Store:
+    """What processes know each other by, once all are there; RunError where they don't come."""
+    from torch.distributed.rendezvous import rendezvous
+
+    minutes = MEETING_TIMEOUT // timedelta(minutes=1)
+    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    who = f"process {rank} of {world} (RANK, WORLD_SIZE)"
+    text = f"fpmc-bench: {who} waits for the others at {where}, {minutes} minutes at most; {UNSET}"
+    notice = threading.Timer(SILENT_SECONDS, print, [text], {"file": sys.stderr, "flush": True})
+    notice.daemon = True
+    notice.start()
+    try:
+        store, _, _ = next(rendezvous("env://", timeout=MEETING_TIMEOUT))
+        store.set(f"fpmc-bench/{rank}", "here")
+        store.wait([f"fpmc-bench/{other}" for other in range(world)], MEETING_TIMEOUT)
+    except torch.distributed.DistError as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"{who} did not meet the others at {where} ({reason}); {UNSET}") from error
+    finally:
+        notice.cancel()
+    found: Store = store
+    return found
+
+
+@contextmanager
+def _losing_others() -> Iterator[None]:
+    """RunError where a process has ended that this one waits for.
+
+    Not at once: whatever ended it is to be said first, and mostly ends this one too.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        time.sleep(OTHERS_SPEAK_SECONDS)
+        raise RunError(
+            "another process has ended, for which this one waited; what it had to say stands "
+            "above, or where it ran; finished work is kept, and the same command goes on from there"
+        ) from error
 
 
 def refuse_tf32() -> None:
@@ -80,28 +142,3 @@ def leave_processes() -> None:
     """Close the process group, so that torch has nothing to complain of at exit."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def relaunch(processes: int, arguments: Sequence[str]) -> int:
-    """Run `fpmc-bench ARGUMENTS` in that many local processes; returns the exit status."""
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    # the processes say themselves what went wrong
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id=uuid.uuid4().hex,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=0,
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", "fpmc_bench", *arguments)
-    except ChildFailedError as error:
-        return int(error.get_first_failure()[1].exitcode)
-    return 0

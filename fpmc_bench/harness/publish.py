@@ -1,11 +1,11 @@
 """From a finished ledger to records: per-item values joined in order, figures computed once."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from fpmc_bench.documents.environment import Environment, UnitNote
+from fpmc_bench.documents.failure import failure_of, read_failures, write_failures
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.record import (
     ItemValues,
@@ -19,40 +19,71 @@ from fpmc_bench.documents.record import (
 from fpmc_bench.harness.ledger import FinishedUnit, Ledger
 from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.samples import keep_samples
+from fpmc_bench.harness.standing import rows_of, standing_record
 from fpmc_bench.harness.units import Workload, WorkUnit
-from fpmc_bench.harness.workers import PREDICTION
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.results.statistics import item_means, mean_and_error
-from fpmc_bench.storage.arrays import write_arrays
-
-GRID_SAMPLES = 12
-"""How many samples per row are kept for the sample grid."""
 
 
 def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
-    """Write a record for every contestant all of whose units are in the ledger."""
-    records = []
-    protocols = workload.plan.suite.protocols
+    """Write a record for every row all of whose units are in the ledger; the others have failed.
+
+    A record that is there already is left as it is. One with another provenance, or of a row that
+    has failed now, is set aside: what tables show is of this run, or of rows that were not in it.
+    """
+    records: list[Record] = []
+    ledger, protocols = directory.ledger, workload.plan.suite.protocols
     for protocol in protocols:
-        rows: dict[str, list[WorkUnit]] = {}
-        for unit in workload.rows(protocol):
-            rows.setdefault(unit.contestant.name, []).append(unit)
-        for units in rows.values():
-            known = _finished(directory.ledger, units)
-            if known is not None:
-                record, values = _record(workload, protocol, units[0].contestant, known)
-                write_record(directory.records, record, values)
+        for contestant, units in rows_of(workload, protocol).items():
+            if ledger.failed(units[0].row):
+                continue
+            record = standing_record(workload, directory, contestant, protocol)
+            record = record or _new_record(workload, directory, contestant, units)
+            if record is None:
+                ledger.fail(units[0].row, _incomplete(ledger, units))
+            else:
                 records.append(record)
+    failures = ledger.failures()
+    for stem in failures:
+        directory.set_aside(stem)
+    _note_failures(directory, {record.stem for record in records}, failures)
     for protocol in protocols:
         if protocol_facts(protocol).keeps_predictions:
-            _write_samples(workload, protocol, directory)
+            keep_samples(workload, protocol, directory, failures)
     return records
 
 
-def _finished(ledger: Ledger, units: Sequence[WorkUnit]) -> list[FinishedUnit] | None:
-    """All of a row's units; None where one is lacking."""
-    found = [ledger.read(unit.key) for unit in units]
-    return None if None in found else [one for one in found if one is not None]
+def _new_record(
+    workload: Workload, directory: RunDirectory, contestant: Contestant, units: Sequence[WorkUnit]
+) -> Record | None:
+    """Written from the ledger; None where a unit is lacking."""
+    known = [one for unit in units if (one := directory.ledger.read(unit.key)) is not None]
+    if len(known) < len(units):
+        return None
+    protocol = units[0].provenance.protocol
+    record, values = _record(workload, protocol, contestant, known)
+    directory.set_aside(record.stem)
+    write_record(directory.records, record, values)
+    return record
+
+
+def _incomplete(ledger: Ledger, units: Sequence[WorkUnit]) -> str:
+    lacking = [unit for unit in units if not ledger.has(unit.key)]
+    items = ", ".join(f"{unit.items.start} to {unit.items.stop - 1}" for unit in lacking)
+    return (
+        f"{len(lacking)} of {len(units)} units are not in the ledger {ledger.directory} (items "
+        f"{items}): no record was written; give the same command again\n"
+    )
+
+
+def _note_failures(
+    directory: RunDirectory, complete: Collection[str], failures: Mapping[str, str]
+) -> None:
+    """Those of this run, and of rows that were not in it."""
+    earlier = {one.stem: one for one in read_failures(directory.path) if one.stem not in complete}
+    now = {stem: failure_of(stem, report) for stem, report in failures.items()}
+    write_failures(directory.path, {**earlier, **now}.values())
 
 
 def _record(
@@ -125,13 +156,3 @@ def _publication(contestant: Contestant, notes: Sequence[UnitNote]) -> Publicati
         date_utc=last.date_utc,
         commits=tuple(sorted({note.commit for note in notes if note.commit})),
     )
-
-
-def _write_samples(workload: Workload, protocol: str, directory: RunDirectory) -> None:
-    """The first samples of every finished row, the reference's on top."""
-    rows: dict[str, np.ndarray] = {}
-    for unit in [*workload.references(protocol), *workload.rows(protocol)]:
-        if unit.items.start == 0 and (found := directory.ledger.read(unit.key)):
-            rows[unit.contestant.name] = found.arrays[PREDICTION][:GRID_SAMPLES]
-    order = {"order": np.array(json.dumps(list(rows)))}
-    write_arrays(directory.samples(protocol), {**rows, **order}, compressed=True)

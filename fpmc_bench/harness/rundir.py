@@ -1,26 +1,38 @@
-"""A run directory: one suite configuration, one writer at a time.
+"""A run directory: one configuration, one writer at a time, and nothing in it is ever lost.
 
-run.json          the suite as run, and its fingerprint
+run.json          what all its records share, and the suite with every entry that was run here
 ledger/           finished work units and failures
 records/          one JSON and one npz per entry and protocol
+earlier/          records that a later run has replaced, or whose row has failed since
+failures.json     rows that have no record, and why
 tables/ figures/  rendered from the records
 samples/          the first few predictions of every row, for protocols that keep them
 """
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from fpmc_bench.documents.failure import FAILURES
+from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.identity import of_record
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import differences, locked
+from fpmc_bench.storage.folders import differences, locked, read_manifest
+from fpmc_bench.storage.keys import content_key
 
-CONTENTS = ("run.json", "samples", "ledger", "records", "tables", "figures")
+CONTENTS = (
+    *("run.json", FAILURES),
+    *("samples", "ledger", "records", "earlier", "tables", "figures"),
+)
+KEY_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -51,32 +63,73 @@ class RunDirectory:
         with locked(self.path, "run", "--run-dir"):
             yield
 
-    def open(self, suite: Suite, *, fresh: bool) -> None:
-        """Claim the directory for a run of `suite`.
+    def open(self, suite: Suite, identity: Mapping[str, Any], *, fresh: bool) -> None:
+        """Claim the directory for a run of `suite`, whose records are to share `identity`.
 
         `fresh` discards what an earlier run left there. RunError where that was a run with other
-        settings.
+        settings, networks or images. Where run.json is damaged it is written anew: units are known
+        by their keys, and records say what they are of.
         """
         if fresh:
-            for name in CONTENTS:
-                target = self.path / name
-                shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-        if self.manifest.is_file():
-            held = json.loads(self.manifest.read_text())
-            if held["fingerprint"] != suite.fingerprint:
-                asked = suite.model_dump(
-                    mode="json", exclude={"description", "entries", "protocols"}
-                )
-                raise RunError(
-                    f"{self.path} holds a run of suite '{held['suite']['name']}' with other "
-                    f"settings ({differences(held['suite'], asked)}); choose another --run-dir, "
-                    f"or discard it with --fresh"
-                )
-        content = {"fingerprint": suite.fingerprint, "suite": json.loads(suite.model_dump_json())}
-        write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
+            self._discard()
+        held = self._held()
+        there = {**held.get("suite", {}), **held.get("identity", {})}
+        asked = {
+            **suite.model_dump(mode="json", exclude={"description", "entries", "protocols"}),
+            **identity,
+            "fingerprint": suite.fingerprint,
+        }
+        if changed := differences(there, {k: v for k, v in asked.items() if k in there}):
+            raise RunError(
+                f"{self.path} holds a run of suite '{there.get('name', '?')}' with other settings "
+                f"({changed}); choose another --run-dir, or discard it with --fresh"
+            )
+        content = {
+            "fingerprint": suite.fingerprint,
+            "identity": identity,
+            "suite": _united(held.get("suite", {}), json.loads(suite.model_dump_json())),
+        }
+        if content != held:
+            write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
         self.ledger.forget_failures()
 
+    def set_aside(self, stem: str) -> None:
+        """Move the record of a row, where there is one, to a name of its own in `earlier`."""
+        record = self.records / f"{stem}.json"
+        if not record.is_file():
+            return
+        key = content_key(record.read_text(errors="replace"), letters=KEY_SHOWN)
+        for path in (record.with_suffix(".npz"), record):
+            if path.is_file():
+                target = self.path / "earlier" / f"{stem}.{key}{path.suffix}"
+                target.parent.mkdir(exist_ok=True)
+                path.replace(target)
 
-def default_run_directory(suite: Suite) -> Path:
-    """runs/<suite>-<fingerprint>: another item count or seed is another directory."""
-    return Path("runs") / f"{suite.name}-{suite.fingerprint[:8]}"
+    def _held(self) -> dict[str, Any]:
+        """What the directory is for: by its manifest, else by any of its records; {} by nothing."""
+        manifest = read_manifest(self.manifest, fingerprint=str, suite=dict) or {}
+        return {"identity": self._identity_of_records(), **manifest}
+
+    def _identity_of_records(self) -> dict[str, Any]:
+        for path in sorted(self.records.glob("*.json")):
+            return of_record(read_record(path)[0])
+        return {}
+
+    def _discard(self) -> None:
+        for name in CONTENTS:
+            target = self.path / name
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+
+
+def _united(held: Mapping[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """The suite asked for, with the entries and protocols of earlier runs."""
+    entries = {one.get("name"): one for one in (*_listed(held, "entries"), *asked["entries"])}
+    protocols = [*_listed(held, "protocols", str), *asked["protocols"]]
+    ordered = [name for name in PROTOCOLS if name in protocols]
+    return {**asked, "protocols": ordered, "entries": list(entries.values())}
+
+
+def _listed(held: Mapping[str, Any], field: str, kind: type = dict) -> list[Any]:
+    """What is in a list of a suite, as a manifest has it, that may have been damaged."""
+    found = held.get(field)
+    return [one for one in found if isinstance(one, kind)] if isinstance(found, list) else []

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from fpmc_bench.catalog.study_rows import PlannedRow
 from fpmc_bench.engine import EngineSettings, using
-from fpmc_bench.errors import FpmcBenchError
+from fpmc_bench.errors import DiskError, FpmcBenchError
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
@@ -75,6 +75,8 @@ def learn(
         try:
             with using(EngineSettings(memory_budget)):
                 _descend(name, job, processes, progress)
+        except DiskError:
+            raise
         except Exception:
             ledger.fail(name, traceback.format_exc())
         processes.wait()

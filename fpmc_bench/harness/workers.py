@@ -20,7 +20,7 @@ from fpmc_bench.contracts import DenoiseFunction, TeacherModel
 from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.protocols import protocol_facts
-from fpmc_bench.errors import PluginError, RunError
+from fpmc_bench.errors import DiskError, PluginError, RunError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
@@ -100,13 +100,15 @@ class Workbench:
         """Per-item errors of every unit. A contestant that raises fails alone, on every rank.
 
         One that changes what is shared does so with a PluginError; RunError where that can't be
-        loaded anew.
+        loaded anew. DiskError where nothing can be kept, which is no contestant's fault.
         """
         reference_keys = {unit.items: unit.key for unit in references}
         for unit in self._mine(units):
             if not self.ledger.has(unit.key) and not self.ledger.failed(unit.row):
                 try:
                     self._run_row(unit, reference_keys[unit.items])
+                except DiskError:
+                    raise
                 except Exception:  # whatever a stranger's plugin raises is only its own
                     self.ledger.fail(unit.row, traceback.format_exc())
                     if changed := self._shared.changed():

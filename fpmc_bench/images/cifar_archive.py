@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fpmc_bench.errors import CheckpointError, InputError
+from fpmc_bench.storage.mapped import reserved_array
 from fpmc_bench.storage.pickled import ENCODE, Node, bytes_of, shown, text_of
 from fpmc_bench.storage.restricted_pickle import read_pickle
 
@@ -38,7 +39,8 @@ def read_cifar_archive(path: Path, split: str, target: Path) -> tuple[int, ...]:
         values, classes = _batch(content, f"{path}: {name}")
         images.append(values)
         labels += classes
-    np.save(target, np.concatenate(images))
+    shape = (len(labels), *IMAGE_SHAPE)
+    np.concatenate(images, out=reserved_array(target, np.uint8, shape)).flush()
     return tuple(labels)
 
 

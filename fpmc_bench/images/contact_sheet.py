@@ -6,6 +6,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from fpmc_bench.storage.atomic import atomic_path
+
 ROWS, COLUMNS = 8, 16
 GAP_PX = 2
 LEAST_SIDE_PX = 64
@@ -15,7 +17,8 @@ LEAST_SIDE_PX = 64
 def write_contact_sheet(codes: Tensor, scale: float, path: Path) -> int:
     """Draw up to 128 images, spread evenly over the set, as one picture; returns how many.
 
-    `codes` [N,C,H,W] uint8, C 1 or 3, stand for codes * scale - 1 in [-1,1].
+    `codes` [N,C,H,W] uint8, C 1 or 3, stand for codes * scale - 1 in [-1,1]. DiskError where the
+    sheet can't be written.
     """
     count = min(len(codes), ROWS * COLUMNS)
     rows = np.linspace(0, len(codes) - 1, count).round().astype(int)
@@ -34,6 +37,6 @@ def write_contact_sheet(codes: Tensor, scale: float, path: Path) -> int:
         top = GAP_PX + index // COLUMNS * (height + GAP_PX)
         left = GAP_PX + index % COLUMNS * (width + GAP_PX)
         sheet[top : top + height, left : left + width] = image
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path)
+    with atomic_path(path, f".partial{path.suffix}") as partial:
+        Image.fromarray(sheet).save(partial)
     return count

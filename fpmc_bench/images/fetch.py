@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from fpmc_bench.errors import RunError
+from fpmc_bench.errors import DiskError, RunError
 from fpmc_bench.images.web_page import is_web_page
+from fpmc_bench.storage.folders import make_folder
 
 if TYPE_CHECKING:
     import requests
@@ -23,8 +24,9 @@ TIMEOUT_SECONDS = 30
 def fetch(url: str, sha256: str, folder: Path) -> Path:
     """The file of a URL in `folder`, under its own name; one that is there already is checked.
 
-    RunError where it can't be fetched, or where its content is not that of the hash. An
-    interrupted download leaves a .partial file and goes on from there.
+    UsageError where nothing can be written there, DiskError where the disk is full. RunError where
+    it can't be fetched, or where its content is not that of the hash. An interrupted download
+    leaves a .partial file and goes on from there.
     """
     import pooch
     import requests
@@ -37,13 +39,18 @@ def fetch(url: str, sha256: str, folder: Path) -> Path:
         _download(address, partial)
         partial.replace(output_file)
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--to")
     try:
         return Path(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=resume))
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise RunError(
             f"{url} can't be fetched ({type(error).__name__}: {error}); what has arrived is kept, "
             f"repeat the command to go on"
+        ) from error
+    except OSError as error:
+        raise DiskError(
+            f"{folder} can't be written into ({error.strerror}); what has arrived is kept: make "
+            f"room, and repeat the command to go on"
         ) from error
     except ValueError as error:  # pooch's word for a wrong hash
         raise RunError(

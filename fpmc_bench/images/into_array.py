@@ -11,6 +11,7 @@ from fpmc_bench.images.decoding import Kind, codes, kind_of, opened
 from fpmc_bench.images.files import ImageFiles
 from fpmc_bench.images.in_threads import in_threads
 from fpmc_bench.storage.cache import ENVIRONMENT_VARIABLE
+from fpmc_bench.storage.mapped import reserved_array
 
 MAX_EXPANSION = 200
 """Images may take so many times the bytes of their files (JPEGs about ten, drawings a hundred)."""
@@ -45,9 +46,7 @@ def decode_into(target: Path, files: ImageFiles) -> tuple[int, ...] | None:
             )
         return values
 
-    array = np.lib.format.open_memmap(
-        target, mode="w+", dtype=np.uint8, shape=(len(files.names), *shape)
-    )
+    array = reserved_array(target, np.uint8, (len(files.names), *shape))
     for index, values in enumerate(in_threads(files, one, "decoding")):
         if isinstance(values, InputError):
             raise values

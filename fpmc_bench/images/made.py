@@ -1,7 +1,8 @@
 """Images that are computed: made once for each content, in blocks, and mapped from a file.
 
 Processes that want the same images at the same time share the blocks between them; what a killed
-process has finished is not made again.
+process has finished is not made again. A file says what it holds, and is believed for its checksum
+(`storage.mapped`): one that is damaged, or another's, is said and made again.
 """
 
 import os
@@ -13,11 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from fpmc_bench.storage.atomic import atomic_path
 from fpmc_bench.storage.cache import cached_path
+from fpmc_bench.storage.mapped import reserved_array, seal, sealed_array
 
 WAIT_SECONDS = 0.2
 """Between two looks at whether another process has finished its block."""
@@ -36,7 +39,8 @@ def made_images(
     The key must name everything that a row depends on; a later call for more rows makes only
     those, in blocks from where the last one ended. Where a row depends on the others of its block
     always ask for whole blocks. Mapped from a file: writing to the images would change this
-    process's copy. Raises what `make` raises, after which other blocks are still there.
+    process's copy. Raises what `make` raises, after which other blocks are still there; UsageError
+    where the cache can't be written into, DiskError where the disk is full.
     """
     whole = cached_path(kind, key, ".npy")
     while (there := _count(whole)) < images:
@@ -47,12 +51,21 @@ def made_images(
         with FileLock(whole.with_suffix(".lock")):
             if _count(whole) == there:
                 _append(whole, parts)
-    return torch.from_numpy(np.load(whole, mmap_mode="c"))[:images]
+    found = _images(whole)
+    assert found is not None, "enough of them were there"
+    return torch.from_numpy(found)[:images]
+
+
+def _images(path: Path) -> NDArray[Any] | None:
+    """Those of a file, mapped; None where there is no whole one."""
+    found = sealed_array(path)
+    return None if found is None else found[0]
 
 
 def _count(whole: Path) -> int:
     """Of the images that are in the file; 0 where there is none."""
-    return len(np.load(whole, mmap_mode="r")) if whole.exists() else 0
+    found = _images(whole)
+    return 0 if found is None else len(found)
 
 
 def _make_blocks(
@@ -72,7 +85,7 @@ def _make_blocks(
     hidden = True if os.environ.get("RANK", "0") != "0" else None
     with tqdm(total=len(parts), desc=kind, unit="block", disable=hidden, leave=False) as bar:
         while _count(whole) == there:
-            missing = [path for path in paths[first:] + paths[:first] if not path.exists()]
+            missing = [path for path in paths[first:] + paths[:first] if _images(path) is None]
             bar.update(len(paths) - len(missing) - bar.n)
             if not missing:
                 return
@@ -84,10 +97,14 @@ def _make_block(path: Path, whole: Path, rows: range, make: Callable[[range], Te
     """Whether there was something left for this process to do."""
     try:
         with FileLock(path.with_suffix(".lock"), timeout=0):
-            if path.exists() or _count(whole) >= rows.stop:
+            if _images(path) is not None or _count(whole) >= rows.stop:
                 return False
+            values = make(rows).cpu().numpy()
             with atomic_path(path, ".partial.npy") as partial:
-                np.save(partial, make(rows).cpu().numpy())
+                array = reserved_array(partial, values.dtype, values.shape)
+                array[:] = values
+                array.flush()
+                seal(partial, path.name)
             return True
     except Timeout:
         return False
@@ -95,18 +112,16 @@ def _make_block(path: Path, whole: Path, rows: range, make: Callable[[range], Te
 
 def _append(whole: Path, parts: Mapping[Path, range]) -> None:
     """A new file in place of the old one, which those who have mapped it keep."""
-    there = _count(whole)
-    first = np.load(next(iter(parts)), mmap_mode="r")
-    images = max(rows.stop for rows in parts.values())
+    found = [_images(path) for path in (whole, *parts)]
+    blocks = [images for images in found if images is not None]
+    if any(images is None for images in found[1:]):
+        return  # it was damaged meanwhile, and is made again
     with atomic_path(whole) as partial:
-        array = np.lib.format.open_memmap(
-            partial, mode="w+", dtype=first.dtype, shape=(images, *first.shape[1:])
-        )
-        if there:
-            array[:there] = np.load(whole, mmap_mode="r")
-        for path, rows in parts.items():
-            array[rows.start : rows.stop] = np.load(path, mmap_mode="r")
+        shape = (sum(map(len, blocks)), *blocks[-1].shape[1:])
+        array = reserved_array(partial, blocks[-1].dtype, shape)
+        np.concatenate(blocks, out=array)
         array.flush()
+        seal(partial, whole.name)
     for path in parts:
         path.unlink(missing_ok=True)
         path.with_suffix(".lock").unlink(missing_ok=True)

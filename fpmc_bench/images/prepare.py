@@ -16,6 +16,7 @@ from fpmc_bench.images.files import image_files
 from fpmc_bench.images.in_threads import in_threads
 from fpmc_bench.images.labels import LABELS_FILE
 from fpmc_bench.storage.atomic import atomic_path
+from fpmc_bench.storage.folders import refuse_unwritable
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The first moment that a zip can name; a file's own would make every archive another."""
@@ -35,11 +36,13 @@ def prepare_zip(path: Path, target: Path, side_px: int, *, skip_damaged: bool = 
 
     They are written as PNG, in the order of names. InputError lists all files that are wrong, which
     `skip_damaged` leaves out; `target` is written whole or not at all.
+    UsageError where nothing can be written there, DiskError where the disk is full.
     """
     if side_px < 1:
         raise InputError(f"side_px must be at least 1, got {side_px}")
     if target.exists():
         raise InputError(f"{target} exists; remove it, or choose another name")
+    refuse_unwritable(target.parent, "OUT")
     files = image_files(path)
 
     def small(name: str, image: Image.Image) -> bytes:

@@ -1,6 +1,5 @@
 """Decoded images as one memory-mapped array of bytes, made once for each content."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from fpmc_bench.contracts import StoredImages
 from fpmc_bench.images.files import image_files
 from fpmc_bench.images.into_array import decode_into
 from fpmc_bench.storage.atomic import atomic_path
-from fpmc_bench.storage.cache import cache_directory
+from fpmc_bench.storage.cache import cache_folder
 from fpmc_bench.storage.content import file_fingerprint
 from fpmc_bench.storage.keys import content_key
+from fpmc_bench.storage.mapped import seal, sealed_array
 
 VERSION = 2
 """Raised when the same files would be decoded to other bytes."""
@@ -37,27 +37,26 @@ def decoded_images(path: Path, *, shuffle_seed: int | None = None) -> StoredImag
 def stored_images(key: str, produce: Callable[[Path], tuple[int, ...] | None]) -> StoredImages:
     """Those of a key; where there are none, `produce` writes them to a .npy and returns labels.
 
-    Of several processes that ask at once one produces. A damaged file is produced anew. Raises
-    what `produce` raises, of which nothing is left.
+    Of several processes that ask at once one produces. A damaged file is said and produced anew.
+    Raises what `produce` raises, of which nothing is left; UsageError where the cache can't be
+    written into, DiskError where the disk is full.
     """
-    folder = cache_directory() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    array, labels = folder / f"{key[:32]}-{VERSION}.npy", folder / f"{key[:32]}-{VERSION}.json"
-    with FileLock(array.with_suffix(".lock")):
-        try:
-            return _mapped(array, labels)
-        except (OSError, ValueError):
-            pass
-        with atomic_path(array, ".partial.npy") as partial:
-            found = produce(partial)
-            labels.write_text(json.dumps(found), encoding="ascii")
-        return _mapped(array, labels)
+    path = cache_folder("images") / f"{key[:32]}-{VERSION}.npy"
+    with FileLock(path.with_suffix(".lock")):
+        found = _stored(path)
+        if found is None:
+            with atomic_path(path, ".partial.npy") as partial:
+                labels = produce(partial)
+                seal(partial, path.name, labels)
+            found = _stored(path)
+        assert found is not None, "it has just been written"
+        return found
 
 
-def _mapped(array: Path, labels: Path) -> StoredImages:
-    """Pages are read when they are touched; writing to them would change this process's copy."""
-    found = np.load(array, mmap_mode="c")
-    if found.ndim != 4 or found.dtype != np.uint8:
-        raise ValueError(f"{array} holds no images")
-    content = json.loads(labels.read_text(encoding="ascii"))
-    return StoredImages(torch.from_numpy(found), None if content is None else tuple(content))
+def _stored(path: Path) -> StoredImages | None:
+    """Those of a file; None where there is no whole one."""
+    found = sealed_array(path)
+    if found is None:
+        return None
+    array, labels = found
+    return StoredImages(torch.from_numpy(array), None if labels is None else tuple(labels))

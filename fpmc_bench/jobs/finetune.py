@@ -13,12 +13,13 @@ from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import FinetuneCard
 from fpmc_bench.finetune.weights_file import refuse_other_weights
+from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
 from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
 from fpmc_bench.harness.plan import make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.results.render.finetune_curve import draw_finetune_curves
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import locked
+from fpmc_bench.storage.folders import locked, refuse_unwritable
 
 Watch = Callable[[Finetuning, Processes], "LevelProgress"]
 
@@ -57,13 +58,15 @@ def finetune_entry(
     fine-tuned, and where `target` or its figure would replace something else; RunError where
     another fine-tuning works there.
     """
+    refuse_unwritable(target.parent, "--out")
     processes = join_processes(device)
     plan = make_plan(suite, registry, processes.device, places).whole()
     unfinished = target.with_suffix(".finetuning")
     job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
     _refuse_others(target, job)
     with locked(unfinished, "fine-tuning", "--out") if processes.is_main else nullcontext():
-        processes.wait()
+        refuse_unshared(processes, unfinished)
+        refuse_unlike(processes, job.facts)
         with using(EngineSettings(memory_budget)):
             job.run(processes, watch(job, processes))
         processes.wait()

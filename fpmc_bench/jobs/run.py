@@ -1,8 +1,9 @@
 """run: a suite measured, the same in one process or in many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from tqdm import tqdm
@@ -10,18 +11,29 @@ from tqdm import tqdm
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.documents.failure import read_failures
 from fpmc_bench.documents.record import Record, read_records
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
+from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
 from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.identity import (
+    RUNS,
+    default_run_directory,
+    facts_of_rows,
+    of_plan,
+    shared_facts,
+)
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.publish import publish
-from fpmc_bench.harness.rundir import RunDirectory, default_run_directory
-from fpmc_bench.harness.units import Workload
+from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.standing import remaining_units
+from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Progress, Workbench
 from fpmc_bench.results.render import write_reports
 from fpmc_bench.results.table import Table, build_tables
+from fpmc_bench.storage.folders import refuse_unwritable
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class RunOutcome:
     directory: Path
     records: tuple[Record, ...]
     failures: dict[str, str]
-    """`entry.protocol` -> traceback."""
+    """`entry.protocol` -> traceback, or why else a row has no record."""
     is_main: bool
 
 
@@ -49,16 +61,18 @@ def run_suite(
     """Run a suite and write its records; continue where an earlier run of it stopped.
 
     Everything is found and checked before the first unit of work (UsageError and its kin; RunError
-    for a directory that is in use or holds another run). A denoiser or an augmentation that raises
+    for a directory that is in use or holds another run; a folder or a cache that can't be written
+    into is refused first). A denoiser or an augmentation that raises
     fails its own rows; the others complete. In a process started by accelerate or torchrun this
     computes one share; rank 0 writes the records. `memory_budget` is what the engine may use beside
     the source, in bytes; `places` say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
+    refuse_unwritable(run_dir or RUNS, "--run-dir")
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
     plan = make_plan(chosen, registry, processes.device, places)
-    directory = RunDirectory(run_dir or default_run_directory(plan.suite))
+    directory = RunDirectory(run_dir or default_run_directory(plan))
     return run_plan(
         plan,
         directory,
@@ -77,23 +91,28 @@ def run_plan(
     fresh: bool = False,
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
+    failed: Mapping[str, str] | None = None,
 ) -> RunOutcome:
-    """`run_suite` for a plan that has been made; every process calls it alike."""
+    """`run_suite` for a plan that has been made; every process calls it alike.
+
+    `failed`: name -> traceback of entries that have failed before they could be planned.
+    """
     with directory.locked() if processes.is_main else nullcontext():
-        if processes.is_main:
-            directory.open(plan.suite, fresh=fresh)
-            for name, report in plan.failures.items():
-                for protocol in plan.suite.protocols:
-                    directory.ledger.fail(f"{name}.{protocol}", report)
-        processes.wait()
+        refuse_unshared(processes, directory.path)
         settings = EngineSettings(memory_budget)
         workload = Workload(plan, settings.arithmetic_on(processes.device))
-        notary = Notary.of(processes, settings)
-        with using(settings):
-            _execute(Workbench(workload, directory.ledger, processes, notary), progress)
-        records: Sequence[Record] = ()
+        refuse_unlike(processes, shared_facts(plan))
+        refuse_unlike(processes, facts_of_rows(workload))
         if processes.is_main:
-            records = publish(workload, directory)
+            directory.open(plan.suite, of_plan(plan), fresh=fresh)
+            failed = {**plan.failures, **(failed or {})}
+            for (name, report), protocol in product(failed.items(), plan.suite.protocols):
+                directory.ledger.fail(f"{name}.{protocol}", report)
+        processes.wait()
+        bench = Workbench(workload, directory.ledger, processes, Notary.of(processes, settings))
+        with using(settings):
+            _execute(bench, remaining_units(workload, directory, processes), progress)
+        records = publish(workload, directory) if processes.is_main else ()
         processes.wait()
     failures = directory.ledger.failures()
     return RunOutcome(directory.path, tuple(records), failures, processes.is_main)
@@ -102,23 +121,24 @@ def run_plan(
 def written_tables(directory: Path) -> tuple[tuple[Table, ...], list[Path]]:
     """The tables of a run directory, and everything that was rendered from its records."""
     records = read_records(directory / "records")
-    return build_tables(records), write_reports(directory, records)
+    tables = build_tables(records, read_failures(directory))
+    return tables, write_reports(directory, records)
 
 
-def _execute(bench: Workbench, progress: bool) -> None:
+def _execute(bench: Workbench, remaining: Mapping[str, Sequence[WorkUnit]], progress: bool) -> None:
     """All stages in turn; processes meet between them."""
     workload, processes = bench.workload, bench.processes
     plan, visible = workload.plan, progress and processes.is_main
-    if workload.samples_test_images:
+    if workload.samples_test_images and any(remaining.values()):
         with _bar("test images", len(workload.blocks()), visible) as report:
             bench.sample_test_images(report)
         processes.wait()
-    for protocol in plan.suite.protocols:
-        references, units = workload.references(protocol), workload.rows(protocol)
+    for protocol, units in remaining.items():
+        references = workload.references(protocol) if units else []
         with _bar(f"{protocol}: reference", len(references), visible) as report:
             bench.run_references(references, report)
         processes.wait()
-        if any("sensitivity" in row.needs for row in plan.contestants):
+        if any("sensitivity" in unit.contestant.needs for unit in units):
             with _bar("sensitivity maps", len(plan.context.sigmas), visible) as report:
                 bench.run_sensitivity(report)
             processes.wait()

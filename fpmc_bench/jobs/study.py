@@ -25,6 +25,7 @@ from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
 from fpmc_bench.harness.processes import Processes, join_processes
@@ -33,7 +34,7 @@ from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
 from fpmc_bench.jobs.run import RunOutcome, run_plan
 from fpmc_bench.results.render.study_views import VIEWS, Answer
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import differences, locked
+from fpmc_bench.storage.folders import differences, locked, read_manifest, refuse_unwritable
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,18 @@ class StudyJob:
         another study. A row that raises later fails alone, on every process; RunError where that
         leaves none.
         """
+        refuse_unwritable(self.folder, "--out")
         study, bases_asked, places = self._without_paths()
         rows = planned_rows(study, self.suite, self.registry, bases_asked, self.changes)
         processes = join_processes(self.device)
         bases = self._plan_of_bases(rows, processes.device, places)
         jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
         with locked(self.folder, "study", "--out") if processes.is_main else nullcontext():
+            refuse_unshared(processes, self.folder)
+            manifest = self._manifest(rows, bases)
+            refuse_unlike(processes, manifest)
             if processes.is_main:
-                self._claim(self._manifest(rows, bases))
+                self._claim(manifest)
                 self._ledger.forget_failures()
             processes.wait()
             for name, report in failures.items():
@@ -131,12 +136,18 @@ class StudyJob:
             processes,
             progress=self.progress,
             memory_budget=self.memory_budget,
+            failed=failures,
         )
+        measuring = {
+            stem: report
+            for stem, report in outcome.failures.items()
+            if stem.rpartition(".")[0] not in failures
+        }
         return StudyOutcome(
             outcome,
             tuple(one.row for one in rows),
             tuple(stopped),
-            {**failures, **outcome.failures},
+            {**failures, **measuring},
         )
 
     def answer(self, outcome: StudyOutcome) -> tuple[Answer, dict[str, Path]]:
@@ -168,7 +179,7 @@ class StudyJob:
         """Note what the folder is for; UsageError where it is there for something else."""
         text = to_json(manifest, indent=2, inf_nan_mode="strings")
         path = self.folder / "study.json"
-        there = json.loads(path.read_text()) if path.is_file() else {}
+        there = read_manifest(path)
         if there and (changed := differences(there, json.loads(text))):
             raise UsageError(
                 f"{self.folder} holds a study that was begun otherwise ({changed}); choose another "

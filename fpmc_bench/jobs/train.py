@@ -49,7 +49,7 @@ class TrainingOutcome:
 def refuse_at_once(out: Path, size: str, settings: Mapping[str, Any], processes: int) -> None:
     """ParameterError for what can't be, as far as that is known before anything is started."""
     batch = chosen(size, settings).settings["batch"]
-    TrainingFiles(out).refuse_finished()
+    TrainingFiles(out).refuse_at_once()
     if batch < processes:
         raise ParameterError(
             f"a batch of {batch} can't be shared by {processes} processes: every process needs an "
@@ -85,7 +85,7 @@ def train_teacher(
     """
     asked = settings or {}
     choices, files = chosen(size, asked), TrainingFiles(out)
-    files.refuse_finished()
+    files.refuse_at_once()
     processes = join_processes(_known_device(choices.habits.pop("device")))
     name, params = parse_selection(dataset)
     data = load_dataset(name, params, places=places, registry=registry)

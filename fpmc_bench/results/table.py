@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpmc_bench.documents.failure import Failure
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Figure, ItemValues, Record
 from fpmc_bench.errors import RunError
@@ -43,6 +44,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class FailedRow:
+    """An entry that was asked for and has no figures, and the reason in a line."""
+
+    entry: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Table:
     """One protocol's leaderboard: the ceiling's row, then the entries by `mse@1`."""
 
@@ -55,8 +64,11 @@ class Table:
     sigmas: tuple[float, ...]
     """The noise levels of `by_sigma`."""
     rows: tuple[Row, ...]
+    failed: tuple[FailedRow, ...]
+    """Shown last."""
     caption: tuple[str, ...]
-    """Sentences: what was measured, against what, how ± was computed, and the rows' remarks."""
+    """Sentences: what was measured, against what, how ± was computed, the rows' remarks, and why
+    rows failed."""
 
 
 # the most telling first: another item count also changes the suite's fingerprint
@@ -80,8 +92,12 @@ _SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
 }
 
 
-def build_tables(records: Sequence[tuple[Record, ItemValues]]) -> tuple[Table, ...]:
+def build_tables(
+    records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Failure] = ()
+) -> tuple[Table, ...]:
     """One table per protocol that has records, in the order of `PROTOCOLS`.
+
+    `failures` are rows without records, which stand last in their table.
 
     Each record comes with its per-item values, [items,S] or [items] as `ItemValues` says.
     RunError where records of different suites, items, datasets, teachers or metric versions are
@@ -95,12 +111,15 @@ def build_tables(records: Sequence[tuple[Record, ItemValues]]) -> tuple[Table, .
         if mine:
             _refuse_mixed([record for record, _ in mine], _SHARED_BY_PROTOCOL)
             _refuse_twice([record for record, _ in mine])
-            tables.append(_table(mine))
+            failed = [one for one in failures if one.protocol == protocol]
+            tables.append(_table(mine, failed))
     return tuple(tables)
 
 
-def _table(records: Sequence[tuple[Record, ItemValues]]) -> Table:
+def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Failure]) -> Table:
     first = records[0][0]
+    there = {record.entry for record, _ in records}
+    failed = tuple(FailedRow(one.entry, one.reason) for one in failures if one.entry not in there)
     for record, values in records:
         _verify(record, values)
     entries = {
@@ -132,9 +151,11 @@ def _table(records: Sequence[tuple[Record, ItemValues]]) -> Table:
             )
             for position, (record, _) in enumerate(ranked, start=1)
         ),
+        failed=failed,
         caption=(
             *_caption(first, has_ceiling=ceilings > 0),
             *as_sentences(remarks, len(records)),
+            *(f"{row.entry} failed: {row.reason}" for row in failed),
         ),
     )
 

@@ -1,9 +1,15 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and whose content is on the disk before their name is."""
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from fpmc_bench.errors import DiskError
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+"""What goes wrong in a file that is open already, whose error then names none."""
 
 
 @contextmanager
@@ -11,21 +17,42 @@ def atomic_path(path: Path, ending: str = ".partial") -> Iterator[Path]:
     """Where to write what is to be at `path`: renamed to it at the end, removed after an error.
 
     Makes the folders above. `ending` is for what writes only files of its own ending, and must be
-    none that is looked for beside `path`.
+    none that is looked for beside `path`. DiskError where it can't be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}{ending}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
+        # a name that survives a power cut would else be that of an empty file
+        _flush(partial, os.O_RDWR)
         partial.replace(path)
+        with suppress(OSError):  # not every system can
+            _flush(path.parent, os.O_RDONLY)
+    except OSError as error:
+        ours = Path(str(error.filename)) in (partial, *partial.parents)
+        if not ours and (error.filename or error.errno not in FULL):
+            raise  # of something else that was read or written meanwhile
+        raise DiskError(
+            f"{path} can't be written ({error.strerror}), and nothing half-written is left; make "
+            f"room, or choose another folder"
+        ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path` by renaming a finished file: a reader sees all of it or nothing.
 
-    Makes the folders above it. Raises OSError where it can't be written.
+    Makes the folders above it. DiskError where it can't be written.
     """
     with atomic_path(path) as partial:
         partial.write_bytes(content)
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,7 +1,8 @@
 """Fitted tensors, kept on disk by the content of everything they depend on.
 
 The key must name every input (fingerprints, parameters, a version of the computation); a changed
-input is then another file, and nothing stale is ever read. FPMC_BENCH_CACHE moves the folder.
+input is then another file, and nothing stale is ever read. What is read is what was written under
+that name (`kept`). FPMC_BENCH_CACHE moves the folder.
 """
 
 import os
@@ -13,9 +14,9 @@ import platformdirs
 from filelock import FileLock
 from torch import Tensor
 
-from fpmc_bench.errors import CheckpointError
+from fpmc_bench.storage.folders import make_folder
+from fpmc_bench.storage.kept import keep_tensors, kept_tensors
 from fpmc_bench.storage.keys import content_key
-from fpmc_bench.storage.tensors import load_tensors, save_tensors
 
 ENVIRONMENT_VARIABLE = "FPMC_BENCH_CACHE"
 
@@ -26,11 +27,17 @@ def cache_directory() -> Path:
     return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("fpmc-bench"))
 
 
+def cache_folder(*parts: str) -> Path:
+    """A folder of the cache, made. UsageError, with how to choose another, where it can't be."""
+    folder = cache_directory().joinpath(*parts)
+    make_folder(folder, ENVIRONMENT_VARIABLE)
+    return folder
+
+
 def cached_path(kind: str, key: Mapping[str, Any], suffix: str) -> Path:
-    """The file of this (kind, key), in a folder that is there."""
-    folder = cache_directory() / kind
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{content_key({'kind': kind, **key}, letters=32)}{suffix}"
+    """The file of this (kind, key), in a folder that is there; raises as `cache_folder`."""
+    name = content_key({"kind": kind, **key}, letters=32)
+    return cache_folder(kind) / f"{name}{suffix}"
 
 
 def cached_tensors(
@@ -39,14 +46,14 @@ def cached_tensors(
     """The tensors of this (kind, key) by name, on the CPU: read where known, else computed once.
 
     They may be of any shapes and types; `key` is plain data, as JSON has it. Of several processes
-    that ask at once, one computes and the others wait for its file. A damaged file is computed
-    anew. What is read is mapped from its file. Raises what `compute` does.
+    that ask at once, one computes and the others wait for its file. A damaged file, or another's,
+    is said and computed anew. What is read is mapped from its file. Raises what `compute` does,
+    and UsageError where the cache can't be written into.
     """
     path = cached_path(kind, key, ".safetensors")
     with FileLock(path.with_suffix(".lock")):
-        try:
-            return load_tensors(path)[0]
-        except CheckpointError:
-            tensors = {name: tensor.cpu().contiguous() for name, tensor in compute().items()}
-            save_tensors(path, tensors, {"kind": kind, **key})
-            return tensors
+        if found := kept_tensors(path):
+            return found[0]
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in compute().items()}
+        keep_tensors(path, tensors, {"kind": kind, **key})
+        return tensors

@@ -1,19 +1,22 @@
 """The content of a file or a folder as a key, remembered so that it is not read every time.
 
 What is remembered holds for a path as long as size, time of change and inode of its files are the
-same. A file changed in place within the clock's resolution, its size kept, would go unnoticed.
+same. A file changed in place within the clock's resolution, its size kept, would go unnoticed. A
+note that is damaged, or another's, is not believed.
 """
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.cache import cache_directory
+from fpmc_bench.storage.cache import cache_folder
 from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.walking import walk
 
+log = logging.getLogger(__name__)
 CHUNK_BYTES = 2**22
 
 
@@ -21,20 +24,38 @@ def file_fingerprint(path: Path) -> str:
     """sha256 over the content of a file, or over names and contents of all files of a folder.
 
     Those that are hidden or a system's don't count, and links count as what they lead to.
-    InputError where one can't be read, or leads nowhere.
+    InputError where one can't be read, or leads nowhere; UsageError where the cache can't be
+    written into.
     """
+    folder = cache_folder("images", "known")
     files = [("", path)] if path.is_file() else list(walk(path).files.items())
     try:
         states = [[name, *_state(file)] for name, file in files]
         state = content_key([str(path.resolve()), states], letters=32)
-        known = cache_directory() / "images" / "known" / state
-        if known.is_file():
-            return known.read_text(encoding="ascii")
+        if known := _known(folder / state):
+            return known
         key = _digest(files)
     except OSError as error:
         raise InputError(f"{error.filename or path} can't be read ({error.strerror})") from error
-    write_atomically(known, key.encode("ascii"))
+    write_atomically(folder / state, _note(state, key))
     return key
+
+
+def _note(state: str, key: str) -> bytes:
+    """The key, and what proves that it was written for this state."""
+    return f"{key} {content_key([state, key])}".encode("ascii")
+
+
+def _known(note: Path) -> str | None:
+    """The key in a note; None where there is none to be believed."""
+    if not note.is_file():
+        return None
+    content = note.read_bytes()
+    key = content.partition(b" ")[0].decode("ascii", "ignore")
+    if content == _note(note.name, key):
+        return key
+    log.warning("%s is damaged: what it is a note of is hashed anew", note)
+    return None
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -1,6 +1,9 @@
 """Folders that commands write into: made at the door, held by one of them at a time."""
 
 import json
+import logging
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,24 +13,49 @@ from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
 
+log = logging.getLogger(__name__)
 LONGEST_SHOWN = 60
+BLOCK_BYTES = 4096
+"""What is written as a trial: a full disk may still have room for the name of an empty file."""
 
 
-def make_folder(path: Path) -> None:
-    """With all above it; UsageError where something else is in the way."""
+def refuse_unwritable(folder: Path, chosen_by: str) -> None:
+    """UsageError where nothing can be written into a folder, or into the one it is to be made in.
+
+    `chosen_by` says how another is chosen, as --out or FPMC_BENCH_CACHE.
+    """
+    # not Path.exists, which raises where a folder above may not be looked into
+    there = next(one for one in (folder, *folder.parents) if os.path.exists(one))  # noqa: PTH110
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(bytes(BLOCK_BYTES))
+            file.flush()
     except OSError as error:
-        raise UsageError(f"can't write into {path}: {error.strerror or error}") from error
+        raise UsageError(
+            f"can't write into {folder}: {error.strerror or error}; make room or give yourself "
+            f"permission, or choose another folder by {chosen_by}"
+        ) from error
+
+
+def make_folder(folder: Path, chosen_by: str) -> None:
+    """With all above it; UsageError as `refuse_unwritable`."""
+    refuse_unwritable(folder, chosen_by)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"can't make {folder}: {error.strerror or error}; choose another folder by {chosen_by}"
+        ) from error
 
 
 @contextmanager
 def locked(folder: Path, work: str, option: str) -> Iterator[None]:
     """Hold a folder for one `work`, as "run"; RunError where it is held already.
 
-    `option` is that of the command line which chooses the folder.
+    `option` is that of the command line which chooses the folder. UsageError where nothing can be
+    written into it.
     """
-    make_folder(folder)
+    make_folder(folder, option)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -39,6 +67,29 @@ def locked(folder: Path, work: str, option: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def read_manifest(path: Path, **fields: type) -> dict[str, Any] | None:
+    """What a folder is for: a JSON object with fields of these types; None where there is no file.
+
+    None too for one that is damaged, once a line of the log has said that it is written anew: what
+    lies beside it is kept by names of its own.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("it is no JSON object")
+        for name, kind in fields.items():
+            if not isinstance(content.get(name), kind):
+                raise ValueError(f"it lacks {name}")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning(
+            "%s is damaged (%s): it is written anew, what is beside it is kept", path, error
+        )
+        return None
+    return content
 
 
 def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:

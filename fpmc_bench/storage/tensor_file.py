@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError
-from fpmc_bench.storage.tensors import card_of, other_file, refuse_missing
+from fpmc_bench.storage.tensors import card_of, other_file, refuse_missing, unsealed
 
 DTYPES = {
     "F64": torch.float64,
@@ -47,7 +47,10 @@ class TensorFile(Mapping[str, Tensor]):
     """
 
     def __init__(self, path: Path, written_by: str) -> None:
-        """Raises CheckpointError for anything else than the command `written_by` writes."""
+        """Raises CheckpointError for anything else than the command `written_by` writes.
+
+        Reads all of the file, a tensor at a time.
+        """
         refuse_missing(path, written_by)
         try:
             self._file = path.open("rb")
@@ -59,7 +62,8 @@ class TensorFile(Mapping[str, Tensor]):
             self._places = {name: self._place(entry, start) for name, entry in header.items()}
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise other_file(path, error, written_by) from error
-        self.path, self.card = path, card_of(path, metadata, written_by)
+        self.path = path
+        self.card = unsealed(path, card_of(path, metadata, written_by), self)
 
     def __getitem__(self, name: str) -> Tensor:
         """Read it, of the shape and type it was written with; KeyError where there is none.

@@ -1,10 +1,16 @@
-"""Tensors with a JSON card in one safetensors file: weights that can't execute anything."""
+"""Tensors with a JSON card in one safetensors file: weights that can't execute anything.
 
+The card also holds a digest of the rest of it and of the tensors. A file that has none, as those of
+an earlier fpmc_bench, is read; one that has another is refused.
+"""
+
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -12,7 +18,7 @@ from torch import Tensor, nn
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.atomic import write_atomically
 
-CARD_KEY = "fpmc_bench"
+CARD_KEY, DIGEST_KEY = "fpmc_bench", "sha256"
 NAMED_AT_MOST = 3
 """How many wrong keys an error lists before it counts the rest."""
 
@@ -23,16 +29,19 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, A
     They are written from the CPU, contiguous; RuntimeError where two share memory.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # in the card, since of several metadata safetensors leaves the order to chance
+    sealed = {**card, DIGEST_KEY: _digest(card, contiguous)}
     # not safetensors' save_file: that makes files private to their owner, whatever the umask
-    write_atomically(path, save(contiguous, {CARD_KEY: json.dumps(card, sort_keys=True)}))
+    write_atomically(path, save(contiguous, {CARD_KEY: json.dumps(sealed, sort_keys=True)}))
 
 
 def load_tensors(
-    path: Path, written_by: str = "fpmc-bench teacher train"
+    path: Path, written_by: str = "fpmc-bench teacher train", *, sealed: bool = False
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a file written by `save_tensors`; CheckpointError names what is wrong with others.
 
     Tensors are mapped from the file. `written_by`: the command that writes files like this one.
+    `sealed`: a file without a digest is refused too.
     """
     refuse_missing(path, written_by)
     try:
@@ -41,7 +50,33 @@ def load_tensors(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise other_file(path, error, written_by) from error
-    return tensors, card_of(path, metadata, written_by)
+    return tensors, unsealed(path, card_of(path, metadata, written_by), tensors, required=sealed)
+
+
+def unsealed(
+    path: Path, card: Mapping[str, Any], tensors: Mapping[str, Tensor], *, required: bool = False
+) -> dict[str, Any]:
+    """A card without its digest, once that is found to be of this card and these tensors.
+
+    Of any shapes, contiguous, on the CPU. CheckpointError where it is of others, or `required` and
+    not there.
+    """
+    own = dict(card)
+    digest = own.pop(DIGEST_KEY, None)
+    if required and digest is None:
+        raise CheckpointError(f"{path} has no digest, as those of an earlier fpmc-bench")
+    if digest is not None and digest != _digest(own, tensors):
+        raise CheckpointError(f"{path} is damaged: its content is not what was written there")
+    return own
+
+
+def _digest(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\0{name} {list(tensor.shape)} {tensor.dtype}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def refuse_missing(path: Path, written_by: str) -> None:

@@ -3,7 +3,7 @@
 import math
 
 from fpmc_bench.documents.record import Figure
-from fpmc_bench.results.table import Row, Table
+from fpmc_bench.results.table import FailedRow, Row, Table
 
 NO_RANK = "—"
 COMPACT_DIGITS = 3
@@ -50,6 +50,11 @@ def rank_text(row: Row) -> str:
 def entry_text(row: Row) -> str:
     """The entry's name, with a word beside that of the ceiling."""
     return f"{row.entry} (ceiling)" if row.rank is None else row.entry
+
+
+def failed_text(row: FailedRow) -> str:
+    """The name of an entry without figures, with a word beside it."""
+    return f"{row.entry} (failed)"
 
 
 def seconds_text(row: Row) -> str:

@@ -1,5 +1,7 @@
 """Tables as CSV: one line a row, every number as it is."""
 
+from typing import Any
+
 import pandas as pd
 
 from fpmc_bench.results.table import RANKED_BY, Table
@@ -8,16 +10,28 @@ from fpmc_bench.results.table import RANKED_BY, Table
 def render_csv(*tables: Table) -> str:
     """One header for all tables; columns of a metric are `mse` and `mse_se`, of any version.
 
-    The column `metrics` has the versions, a column `remarks` is there where a row has any.
+    The column `metrics` has the versions, a column `remarks` is there where a row has any. Rows
+    that failed come last in their table, with a `reason` in a column that is there for them.
     """
+    lines = [line for table in tables for line in (*_figures(table), *_failures(table))]
+    return _csv(pd.DataFrame(lines).astype({"rank": "Int64"}))
+
+
+def render_sigma_csv(table: Table) -> str:
+    """`mse@1` by noise level, one line an entry and level; the header alone for sample-mse."""
     lines = [
+        (row.entry, sigma, figure.mean, figure.standard_error)
+        for row in table.rows
+        for sigma, figure in zip(table.sigmas, row.by_sigma, strict=True)
+    ]
+    name = _column(RANKED_BY)
+    return _csv(pd.DataFrame(lines, columns=["entry", "sigma", name, f"{name}_se"]))
+
+
+def _figures(table: Table) -> list[dict[str, Any]]:
+    return [
         {
-            "suite": table.suite,
-            "suite_fingerprint": table.suite_fingerprint,
-            "protocol": table.protocol,
-            "reference": table.reference,
-            "metrics": " ".join(table.metrics),
-            "items": table.items,
+            **_shared(table),
             "rank": row.rank,
             "entry": row.entry,
             "role": "ceiling" if row.rank is None else "entry",
@@ -33,21 +47,32 @@ def render_csv(*tables: Table) -> str:
             "seconds_per_query": row.seconds_per_query,
             **({"remarks": "; ".join(row.remarks)} if row.remarks else {}),
         }
-        for table in tables
         for row in table.rows
     ]
-    return _csv(pd.DataFrame(lines).astype({"rank": "Int64"}))
 
 
-def render_sigma_csv(table: Table) -> str:
-    """`mse@1` by noise level, one line an entry and level; the header alone for sample-mse."""
-    lines = [
-        (row.entry, sigma, figure.mean, figure.standard_error)
-        for row in table.rows
-        for sigma, figure in zip(table.sigmas, row.by_sigma, strict=True)
+def _failures(table: Table) -> list[dict[str, Any]]:
+    return [
+        {
+            **_shared(table),
+            "entry": row.entry,
+            "role": "failed",
+            "best": False,
+            "reason": row.reason,
+        }
+        for row in table.failed
     ]
-    name = _column(RANKED_BY)
-    return _csv(pd.DataFrame(lines, columns=["entry", "sigma", name, f"{name}_se"]))
+
+
+def _shared(table: Table) -> dict[str, Any]:
+    return {
+        "suite": table.suite,
+        "suite_fingerprint": table.suite_fingerprint,
+        "protocol": table.protocol,
+        "reference": table.reference,
+        "metrics": " ".join(table.metrics),
+        "items": table.items,
+    }
 
 
 def _column(metric: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
 from fpmc_bench.documents.record import Figure
@@ -40,6 +41,7 @@ def _table(table: Table) -> dict[str, Any]:
             }
             for row in table.rows
         ],
+        "failed": [asdict(row) for row in table.failed],
         "caption": list(table.caption),
     }
 

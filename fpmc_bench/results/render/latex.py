@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 
 from fpmc_bench.results.render.cells import (
+    NO_RANK,
     entry_text,
+    failed_text,
     mean_and_error_text,
     rank_text,
     seconds_text,
@@ -33,6 +35,8 @@ def render_latex(table: Table) -> str:
         ]
         for row in table.rows
     ]
+    none = [""] * (len(table.metrics) + 1)
+    rows += [[_escaped(NO_RANK), "", _escaped(failed_text(row)), *none] for row in table.failed]
     text = _table([headers, *rows], "rll" + "r" * (len(headers) - 3), " ".join(table.caption))
     if table.sigmas:
         (corner, *sigmas), *entries = sigma_columns(table)

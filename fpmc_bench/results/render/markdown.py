@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from fpmc_bench.results.render.cells import (
+    NO_RANK,
     entry_text,
+    failed_text,
     mean_and_error_text,
     rank_text,
     seconds_text,
@@ -28,6 +30,9 @@ def render_markdown(table: Table) -> str:
             seconds_text(row),
         ]
         for row in table.rows
+    ]
+    rows += [
+        [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 1)] for row in table.failed
     ]
     numbers = ["right"] * (len(table.metrics) + 1)
     caption = "\n".join(f"- {sentence.translate(ESCAPED)}" for sentence in table.caption)

@@ -4,7 +4,9 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from fpmc_bench.results.render.cells import (
+    NO_RANK,
     entry_text,
+    failed_text,
     mean_and_error_text,
     rank_text,
     seconds_text,
@@ -29,17 +31,18 @@ def render_terminal(table: Table) -> str:
 
 
 def _ranking(table: Table) -> str:
-    rows = table.rows
+    rows, failed = table.rows, table.failed
+    none = [""] * len(failed)
     columns = [
-        _on_the_point(["rank", *map(rank_text, rows)]),
-        _left(["", *("*" if row.best else "" for row in rows)]),
-        _left(["entry", *map(entry_text, rows)]),
+        _on_the_point(["rank", *map(rank_text, rows), *[NO_RANK] * len(failed)]),
+        _left(["", *("*" if row.best else "" for row in rows), *none]),
+        _left(["entry", *map(entry_text, rows), *map(failed_text, failed)]),
     ]
     for metric in table.metrics:
         texts = [mean_and_error_text(row.figures[metric]) for row in rows]
-        columns.append(_on_the_point([metric, *(mean for mean, _ in texts)]))
-        columns.append(_on_the_point(["± s.e.", *(error for _, error in texts)]))
-    columns.append(_on_the_point(["s/query", *map(seconds_text, rows)]))
+        columns.append(_on_the_point([metric, *(mean for mean, _ in texts), *none]))
+        columns.append(_on_the_point(["± s.e.", *(error for _, error in texts), *none]))
+    columns.append(_on_the_point(["s/query", *map(seconds_text, rows), *none]))
     return _lines(columns)
 
 

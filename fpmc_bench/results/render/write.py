@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from fpmc_bench.documents.failure import read_failures
 from fpmc_bench.documents.record import ItemValues, Record
 from fpmc_bench.results.table import build_tables
 from fpmc_bench.storage.atomic import write_atomically
@@ -11,9 +12,9 @@ from fpmc_bench.storage.atomic import write_atomically
 def write_reports(run_dir: Path, records: Sequence[tuple[Record, ItemValues]]) -> list[Path]:
     """Write tables/ and figures/ of these records under `run_dir`; returns the paths written.
 
-    Among them a grid of the samples that lie beside the records (samples/PROTOCOL.npz), where there
-    are any. Rendering again gives the same bytes. RunError as `build_tables`, and for a damaged
-    file of samples.
+    Rows that failed (failures.json) stand in the tables too. Among what is written is a grid of the
+    samples that lie beside the records (samples/PROTOCOL.npz), where there are any. Rendering again
+    gives the same bytes. RunError as `build_tables`, and for a damaged file.
     """
     from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
     from fpmc_bench.results.render.figures import draw_sigma_figure
@@ -22,7 +23,7 @@ def write_reports(run_dir: Path, records: Sequence[tuple[Record, ItemValues]]) -
     from fpmc_bench.results.render.sample_grid import read_samples, write_sample_grid
 
     contents: dict[Path, bytes] = {}
-    for table in build_tables(records):
+    for table in build_tables(records, read_failures(run_dir)):
         name = run_dir / "tables" / table.protocol
         contents[Path(f"{name}.md")] = render_markdown(table).encode()
         contents[Path(f"{name}.csv")] = render_csv(table).encode()

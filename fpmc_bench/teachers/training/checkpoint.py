@@ -43,7 +43,10 @@ def read_training(
     Raises CheckpointError naming what differs from `origin` (config, settings and images, as JSON),
     or what else is wrong with the file.
     """
-    tensors, card = load_tensors(path)
+    try:
+        tensors, card = load_tensors(path)
+    except CheckpointError as error:  # days of work perhaps: not ours to throw away
+        raise CheckpointError(f"{error}; remove it to start afresh") from error
     step, notes = card.pop("step", None), card.pop("notes", {})
     differences = _differences(_with_defaults(card), dict(origin))
     if not isinstance(step, int) or step < 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.storage.folders import locked
+from fpmc_bench.storage.folders import locked, refuse_unwritable
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,12 @@ class TrainingFiles:
         """The samples after `step` steps."""
         return self.folder / f"samples-{step:08}.png"
 
-    def refuse_finished(self) -> None:
-        """Raises ParameterError where there is a teacher already and nothing to go on from."""
+    def refuse_at_once(self) -> None:
+        """ParameterError where there is a teacher already and nothing to go on from.
+
+        UsageError where nothing can be written.
+        """
+        refuse_unwritable(self.folder, "--out")
         if self.teacher.exists() and not self.checkpoint.exists():
             raise ParameterError(f"{self.teacher} exists; remove it, or choose another --out")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from fpmc_bench.documents.reading import Document, first_fault
-from fpmc_bench.errors import RunError
+from fpmc_bench.errors import DiskError, RunError
 from fpmc_bench.storage.atomic import write_atomically
 
 
@@ -34,10 +34,13 @@ class LogLine(Document):
 
 
 def append_line(path: Path, line: LogLine) -> None:
-    """At the end of the file, which is made where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line.model_dump_json() + "\n")
+    """At the end of the file, which is made where there is none. DiskError where that can't be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line.model_dump_json() + "\n")
+    except OSError as error:
+        raise DiskError(f"{path} can't be written ({error.strerror}); make room") from error
 
 
 def read_log(path: Path) -> list[LogLine]:

@@ -16,6 +16,7 @@ from fpmc_bench.contracts import (
     Setting,
     UnknownNameError,
 )
+from fpmc_plugins.shipped import shipped_file
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -39,7 +40,10 @@ class Finetuned(FPMCDenoiser):
 
     @cached_property
     def path(self) -> Path:
-        """Of the file. Raises UnknownNameError for a name that is neither a file's nor shipped."""
+        """Of the file. Raises UnknownNameError for a name that is neither a file's nor shipped.
+
+        CheckpointError for a shipped file that is not what was shipped.
+        """
         if self.weights.endswith(SUFFIX):
             return Path(os.path.expanduser(self.weights))  # noqa: PTH111  # leaves ~nobody as it is
         shipped = {path.stem: path for path in sorted(FOLDER.glob(f"*{SUFFIX}"))}
@@ -47,7 +51,7 @@ class Finetuned(FPMCDenoiser):
             unknown = UnknownNameError("fine-tuned weights", self.weights, shipped)
             unknown.args = (f"{unknown} Weights of your own: say --weights {self.weights}=PATH.",)
             raise unknown
-        return shipped[self.weights]
+        return shipped_file(shipped[self.weights])
 
     @cached_property
     def file(self) -> FinetunedWeights:

@@ -1,0 +1,96 @@
+"""What all processes of a job must share, compared before any of them works.
+
+Processes that see different folders, or would compute something else than the others, end without
+an error and without a result otherwise: each finds its own units, and waits for nobody's.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_json
+
+from fpmc_bench.errors import RunError
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.storage.atomic import write_atomically
+
+APPEARS_SECONDS = 5
+"""For a file of one process to be seen by others, on a slow file system."""
+MOST_TOLD = 4
+LONGEST_TOLD = 60
+
+
+def refuse_unshared(processes: Processes, folder: Path) -> None:
+    """RunError, in every process, unless all see the file that the main one puts into `folder`."""
+    if processes.world == 1:
+        return
+    token = folder / f".{processes.gather(uuid.uuid4().hex)[0]}.token"
+    if processes.is_main:
+        write_atomically(token, b"")
+    processes.wait()
+    seen = processes.gather("yes" if _appears(token) else "no")
+    if processes.is_main:
+        token.unlink()
+    if blind := [rank for rank, answer in enumerate(seen) if answer == "no"]:
+        raise RunError(
+            f"{folder.absolute()} of process 0 is not the folder that {_named(blind)} of "
+            f"{processes.world} found there: all processes must see the same one; put it on a file "
+            f"system that they share"
+        )
+
+
+def refuse_unlike(processes: Processes, facts: Mapping[str, Any]) -> None:
+    """RunError, in every process, where one has other `facts` than the main one; says which.
+
+    `facts`: plain data and documents; all that the work of these processes depends on.
+    """
+    mine = json.loads(to_json(facts, inf_nan_mode="strings"))
+    everyone = [json.loads(text) for text in processes.gather(json.dumps(mine))]
+    unlike = [rank for rank, other in enumerate(everyone) if other != everyone[0]]
+    if not unlike:
+        return
+    first, other = (dict(_leaves(everyone[rank])) for rank in (0, unlike[0]))
+    fields = [name for name in {**first, **other} if first.get(name) != other.get(name)]
+    told = [
+        f"{name} is {_short(first.get(name))} in process 0 and {_short(other.get(name))} in "
+        f"process {unlike[0]}"
+        for name in fields[:MOST_TOLD]
+    ]
+    if more := len(fields) - len(told):
+        told.append(f"and {more} more")
+    raise RunError(
+        f"{_named(unlike)} of {processes.world} would compute something else than process 0: "
+        f"{'; '.join(told)}; give all of them the same command, code and files"
+    )
+
+
+def _appears(path: Path) -> bool:
+    deadline = time.monotonic() + APPEARS_SECONDS
+    while not path.is_file():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(APPEARS_SECONDS / 50)
+    return True
+
+
+def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """(path of keys, value) of nested plain data; lists of plain values are values."""
+    if isinstance(content, list) and any(isinstance(one, dict) for one in content):
+        content = dict(enumerate(content))
+    if not isinstance(content, dict):
+        yield name, content
+        return
+    for key, value in content.items():
+        yield from _leaves(value, f"{name}.{key}".lstrip("."))
+
+
+def _named(ranks: list[int]) -> str:
+    return f"process{'es' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_TOLD else f"{text[: LONGEST_TOLD - 3]}..."

@@ -1,0 +1,66 @@
+"""Whether this process is one of several, as the variables of a launcher say. Needs no torch."""
+
+import os
+import signal
+import threading
+import time
+
+from fpmc_bench.errors import UsageError
+
+VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+OURS = "FPMC_BENCH_LAUNCHER"
+"""Set for the processes of `--processes`: the id of the process that has started them."""
+WATCH_SECONDS = 0.5
+UNSET = "where a scheduler has left these variables, unset them (env -u RANK -u WORLD_SIZE ...)"
+
+
+def is_main() -> bool:
+    """Whether this process speaks for all: it is the first, or the only one."""
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
+
+
+def launched() -> tuple[int, int]:
+    """(rank, world) as a launcher says them; (0, 1) without one.
+
+    UsageError where RANK and WORLD_SIZE are there, but not all that it takes to meet the others.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return 0, 1
+    given = {name: os.environ.get(name, "") for name in VARIABLES}
+    said = " ".join(f"{name}={value}" for name, value in given.items() if value)
+    if missing := [name for name, value in given.items() if not value]:
+        raise UsageError(
+            f"the environment says that this is one of several processes ({said}), but not how "
+            f"they meet (no {', '.join(missing)}); start them by torchrun, accelerate launch or "
+            f"--processes; {UNSET}"
+        )
+    numbers = [given[name] for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")]
+    if not all(number.isdecimal() for number in numbers) or int(numbers[0]) >= int(numbers[1]):
+        raise UsageError(
+            f"the environment says {said}; expected whole numbers, RANK from 0 and below "
+            f"WORLD_SIZE; {UNSET}"
+        )
+    return int(numbers[0]), int(numbers[1])
+
+
+def is_ours() -> bool:
+    """Whether `--processes` has started this process."""
+    return OURS in os.environ
+
+
+def follow_launcher() -> None:
+    """In a process of a launcher on this machine: end soon after it, whatever ended it.
+
+    Ctrl-C ends such a process without a word, for its launcher speaks.
+    """
+    if not is_ours() and "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = int(os.environ.get(OURS) or os.getppid())
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(1)  # nobody is left to wait for a better status
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,65 @@
+"""--processes: the same command in several local processes, and a line on how they ended."""
+
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Sequence
+
+from fpmc_bench.harness.launched import OURS
+
+GOES_ON = "finished work is kept, and the same command goes on from there"
+
+
+def relaunch(processes: int, arguments: Sequence[str]) -> int:
+    """Run `fpmc-bench ARGUMENTS` in that many local processes; returns the exit status.
+
+    Where one is killed or crashes, or this process is told to stop (SIGINT, SIGTERM), the others
+    are ended, and a line on stderr says so.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ[OURS] = str(os.getpid())
+    logging.disable()  # the processes, and the lines below, say what went wrong
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=processes,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=0,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "fpmc_bench", *arguments)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        return _told(f"process {rank} of {processes}", failure.exitcode)
+    except SignalException as error:
+        _say(f"stopped by {error.sigval.name}, with all processes; {GOES_ON}")
+        return 128 + error.sigval
+    return 0
+
+
+def _told(process: str, status: int) -> int:
+    """The exit status of a run whose process ended with `status`; said where that could not."""
+    if status in (1, 2):
+        return status
+    if status > 0:
+        _say(f"{process} ended with exit status {status}, without a word; {GOES_ON}")
+        return 1
+    name = signal.Signals(-status).name
+    advice = GOES_ON
+    if name == "SIGKILL":
+        advice += "; where memory was short, take fewer --processes or a smaller --memory-budget"
+    _say(f"{process} was ended by {name}; the others were stopped; {advice}")
+    return 1
+
+
+def _say(text: str) -> None:
+    print(f"fpmc-bench: {text}", file=sys.stderr)

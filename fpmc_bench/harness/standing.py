@@ -1,0 +1,54 @@
+"""Which rows have their record already, so that nothing of them is computed or written again."""
+
+import json
+
+from fpmc_bench.documents.record import Record, read_record
+from fpmc_bench.errors import RunError
+from fpmc_bench.harness.plan import Contestant
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.units import Workload, WorkUnit
+
+
+def rows_of(workload: Workload, protocol: str) -> dict[Contestant, list[WorkUnit]]:
+    """The units of each row, ceiling first."""
+    rows: dict[Contestant, list[WorkUnit]] = {}
+    for unit in workload.rows(protocol):
+        rows.setdefault(unit.contestant, []).append(unit)
+    return rows
+
+
+def standing_record(
+    workload: Workload, directory: RunDirectory, contestant: Contestant, protocol: str
+) -> Record | None:
+    """The record of a row that lies there, whole, with the provenance that it would have now.
+
+    But for what products cost, where the row is a network's, which has none of these products.
+    """
+    try:
+        record, _ = read_record(directory.records / f"{contestant.name}.{protocol}.json")
+    except RunError:
+        return None
+    now = workload.provenance(contestant, protocol)
+    if record.is_ceiling:
+        now = now.model_copy(update={"arithmetic": record.provenance.arithmetic})
+    same = record.provenance.key == now.key
+    return record if same and record.suite_fingerprint == workload.plan.suite.fingerprint else None
+
+
+def remaining_units(
+    workload: Workload, directory: RunDirectory, processes: Processes
+) -> dict[str, list[WorkUnit]]:
+    """The units of rows that have no record yet, by protocol, as the main process finds them."""
+    rows = {protocol: rows_of(workload, protocol) for protocol in workload.plan.suite.protocols}
+    lacking = [
+        f"{row.name}.{protocol}"
+        for protocol, units in rows.items()
+        for row in (units if processes.is_main else ())
+        if standing_record(workload, directory, row, protocol) is None
+    ]
+    asked = set(json.loads(processes.gather(json.dumps(lacking))[0]))
+    return {
+        protocol: [one for own in units.values() for one in own if one.row in asked]
+        for protocol, units in rows.items()
+    }
