@@ -148,8 +148,8 @@ def plan_entries(context: Context) -> Plan:
     PluginError where one changes the training images as it is checked.
     """
     contestants, failures = [], {}
+    before = sealed(context.dataset.train)
     for entry in context.suite.entries:
-        before = sealed(context.dataset.train)
         try:
             with own_randomness(), strangers_code(f"'{entry.name}'"):
                 found = _contestant(entry, context)
