@@ -243,3 +243,7 @@ def test_an_arithmetic_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) 
         arithmetic_on("cpu")
     monkeypatch.setenv(arithmetic_module.VARIABLE, SplitProduct.path)
     assert arithmetic_on("cpu").forced == SplitProduct.path
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    with_tiles = arithmetic_on("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert arithmetic_on("cpu") == with_tiles, "the processor no longer counts"

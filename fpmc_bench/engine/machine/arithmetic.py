@@ -8,7 +8,7 @@ on the machine at hand is measured by `benchmarks/arithmetic.py`, which decides 
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -67,13 +67,14 @@ KINDS: Mapping[str, Arithmetic] = MappingProxyType(
 def arithmetic_on(device: torch.device | str) -> Arithmetic:
     """That of the processor's kind.
 
-    The environment variable FPMC_BENCH_ARITHMETIC forces one of `PATHS`; UsageError for another
+    The environment variable FPMC_BENCH_ARITHMETIC forces one of `PATHS`, and what a processor is no
+    longer counts: units of machines of different kinds are then the same. UsageError for another
     value of it.
     """
     forced = os.environ.get(VARIABLE, "auto")
     if forced != "auto" and forced not in PATHS:
         raise UsageError(f"{VARIABLE} is '{forced}'; expected auto, {', '.join(PATHS)}")
-    return replace(KINDS[kind_of(device)], forced=None if forced == "auto" else forced)
+    return KINDS[kind_of(device)] if forced == "auto" else Arithmetic(1.0, 1.0, forced)
 
 
 def kind_of(device: torch.device | str) -> str:
