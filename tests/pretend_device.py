@@ -58,7 +58,7 @@ class PretendGPU:
     """As its driver says."""
     largest_bytes: int | None = None
     """Of one tensor; None: any. A larger one raises `fault`."""
-    fault: Callable[[], Exception] = lambda: torch.OutOfMemoryError("CUDA out of memory")  # noqa: E731
+    fault: Callable[[], Exception] = lambda: torch.OutOfMemoryError("CUDA out of memory")
     to_device_bytes: int = 0
     to_host_bytes: int = 0
     waits: Counter[str] = field(default_factory=Counter)

@@ -18,7 +18,9 @@ from fpmc_bench.engine import (
     streaming,
     using,
 )
+from fpmc_bench.engine.machine import halving
 from fpmc_bench.engine.machine.sizes import Limits, sizes_for
+from fpmc_bench.engine.maps.products import SplitProduct
 from fpmc_bench.engine.prepared import PreparedModel, prepare
 from fpmc_bench.engine.streaming import FEWEST_KEPT, VECTOR, demand_of
 from fpmc_bench.engine.ways import Way, way_of
@@ -94,8 +96,14 @@ def test_working_arrays_follow_the_budget_and_hold_whole_vectors() -> None:
     assert few.queries > 1, "queries share the array that few images leave empty"
 
 
-def spied(monkeypatch: pytest.MonkeyPatch, most_bytes: float = math.inf) -> list[int]:
-    """The budgets that any way is given from now on; more than `most_bytes` is out of memory."""
+def spied(
+    monkeypatch: pytest.MonkeyPatch, most_bytes: float = math.inf, error: Exception | None = None
+) -> list[int]:
+    """The budgets that any way is given from now on; more than `most_bytes` is out of memory.
+
+    `error`: what is raised then.
+    """
+    monkeypatch.setattr(halving, "_affordable_bytes", None)  # which is put back afterwards
     budgets: list[int] = []
 
     def way_seen(model: FPMC) -> Way:
@@ -106,13 +114,42 @@ def spied(monkeypatch: pytest.MonkeyPatch, most_bytes: float = math.inf) -> list
         ) -> Tensor:
             budgets.append(limits.budget_bytes)
             if limits.budget_bytes > most_bytes:
-                raise torch.OutOfMemoryError("a GPU's allocator says this")
+                raise error or torch.OutOfMemoryError("a GPU's allocator says this")
             return way.denoise(prepared, source, z, sigma, limits)
 
         return replace(way, denoise=denoise)
 
     monkeypatch.setattr(evaluate, "way_of", way_seen)
     return budgets
+
+
+def test_on_a_gpu_blocks_are_part_of_the_budget() -> None:
+    """With one query a group there are as many images as pairs, each with arrays of its own."""
+    for name in ("ls", "pspc-square"):
+        demand = demand_of(prepare(MODELS[name], "cpu"))
+        for budget_bytes in (2**20, 2**24, 2**30):
+            limits = Limits(budget_bytes)
+            sizes = sizes_for(demand, 10**7, 50, torch.float32, limits, on_gpu=True)
+            pairs = sizes.images * sizes.queries
+            arrays = demand.arrays * demand.rows * pairs + demand.block_rows * sizes.images
+            assert budget_bytes / 4 < 4 * arrays <= budget_bytes / 2, budget_bytes
+    few = sizes_for(demand, 40, 1000, torch.float32, Limits(2**30), on_gpu=True)
+    assert (few.images, few.queries) == (40, 1000)
+
+
+def test_on_a_gpu_the_parts_of_a_split_product_are_part_of_the_budget() -> None:
+    prepared = prepare(MODELS["ls"], "cpu")
+    plain = demand_of(prepared)
+    matrix = torch.ones(SHAPE.pixels, SHAPE.pixels, dtype=torch.bool)
+    split = demand_of(replace(prepared, precision=SplitProduct(matrix)))
+    assert (plain.gpu_arrays, split.gpu_arrays) == (0, 10)
+    sizes = [
+        sizes_for(demand, 10**7, 1, torch.float32, Limits(2**24), on_gpu=True).images
+        for demand in (plain, split)
+    ]
+    rows, of_image = SHAPE.pixels, 3 * SHAPE.dimensions + SHAPE.pixels
+    expected = (15 * rows + of_image) / (5 * rows + of_image)
+    assert sizes[0] / sizes[1] == pytest.approx(expected, rel=0.02)
 
 
 def test_using_sets_the_budget_inside_its_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,22 +162,43 @@ def test_using_sets_the_budget_inside_its_block_only(monkeypatch: pytest.MonkeyP
     assert seen == [2**21, current_settings().budget_bytes, 2**22]
 
 
-def test_out_of_memory_halves_the_budget_and_goes_on(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+    ],
+    ids=["torch", "cublas", "cudnn", "triton"],
+)
+def test_out_of_memory_halves_the_budget_once_for_the_whole_process(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tried = spied(monkeypatch, most_bytes=2**24)
+    tried = spied(monkeypatch, most_bytes=2**24, error=error)
     z = queries(1.0)
-    output = fpmc_denoise(MODELS["ls"], source(), z, 1.0, budget_bytes=2**26)
-    assert tried == [2**26, 2**25, 2**24]
-    assert "going on with a budget of 16 MiB" in caplog.text
     expected = reference_denoise(MODELS["ls"], source(), z, 1.0)
-    assert float((output - expected).abs().max()) < 1e-4
+    for _ in range(2):
+        output = fpmc_denoise(MODELS["ls"], source(), z, 1.0, budget_bytes=2**26)
+        assert float((output - expected).abs().max()) < 1e-4
+    assert tried == [2**26, 2**25, 2**24, 2**24]
+    assert caplog.text.count("goes on with a budget of 16 MiB") == 1
+    fpmc_denoise(MODELS["ls"], source(), z, 1.0, budget_bytes=2**22)
+    assert tried[4:] == [2**22], "what was asked for, where that is less"
+
+
+def test_another_error_is_not_taken_for_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = spied(monkeypatch, most_bytes=0, error=RuntimeError("an illegal memory access"))
+    with pytest.raises(RuntimeError, match="illegal"):
+        fpmc_denoise(MODELS["ls"], source(), queries(1.0), 1.0)
+    assert len(tried) == 1
 
 
 def test_no_memory_at_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     spied(monkeypatch, most_bytes=0)
     with pytest.raises(torch.OutOfMemoryError):
         fpmc_denoise(MODELS["ls"], source(), queries(1.0), 1.0)
+    assert halving._affordable_bytes is None, "nothing was enough, so nothing is known"
 
 
 def test_float64_is_used_where_float32_could_show_and_only_there(

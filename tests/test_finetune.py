@@ -19,6 +19,7 @@ from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.documents.suite import SourceAugmentation
 from fpmc_bench.engine.gradient import Comparison
+from fpmc_bench.engine.machine import halving
 from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune import descent as descent_module
 from fpmc_bench.finetune.checkpoint import load_descent, save_descent
@@ -328,6 +329,7 @@ def test_out_of_memory_halves_the_budget_for_all_later_steps(
         return real(precision, response, comparison)
 
     monkeypatch.setattr(descent_module, "soft_posterior", limited)
+    monkeypatch.setattr(halving, "_affordable_bytes", None)  # which is put back afterwards
     descent = descent_of(digits)
     descent.budget_bytes = 2**26
     descent.advance()

@@ -72,7 +72,7 @@ class BlockReader:
         if self.source.log_weights is None:
             return self
         there = self.source.log_weights > -math.inf
-        return self if bool(there.all()) else replace(self, rows=there.nonzero()[:, 0].cpu())
+        return self if bool(there.all()) else replace(self, rows=there.nonzero()[:, 0])
 
     def __len__(self) -> int:
         """Of the images that are read."""
@@ -98,15 +98,15 @@ class BlockReader:
     def blocks(self, keep_in: Scratch | None = None) -> Iterator[Block]:
         """In order. Each overwrites the one before, unless they are kept in memory of `keep_in`."""
         buffers: tuple[Tensor, Tensor] | None = None
+        weights = self._log_weights()
         for start in range(0, len(self), self.images):
-            raw, weights = self._stored(start)
+            raw = self._stored(start)
             if keep_in or buffers is None or buffers[0].shape[-1] != len(raw):
                 buffers = self._buffers(len(raw), keep_in)
             averaged, scaled = buffers
             self._fill(averaged, scaled, raw.to(self.device).flatten(1))
-            if weights is not None:
-                weights = weights.to(self.device, self.dtype)
-            yield Block(scaled, averaged, weights)
+            own = None if weights is None else weights[start : start + len(raw)]
+            yield Block(scaled, averaged, own)
 
     def _fill(self, averaged: Tensor, scaled: Tensor, stored: Tensor) -> None:
         """The arrays of a block from images as they are `stored`, [n,D]."""
@@ -125,12 +125,20 @@ class BlockReader:
         factor = unit * distance_scale(self.sigma)
         torch.mul(values.view_as(scaled).to(scaled.dtype), factor, out=scaled)
 
-    def _stored(self, start: int) -> tuple[Tensor, Tensor | None]:
-        """Images as they are stored, with their log weights."""
-        stop = min(start + self.images, len(self))
+    def _log_weights(self) -> Tensor | None:
+        """Of all images that are read, sent to the device at once."""
         weights = self.source.log_weights
-        which = slice(start, stop) if self.rows is None else self.rows[start:stop]
-        return self.source.stored(which), None if weights is None else weights[which]
+        if weights is None:
+            return None
+        weights = weights if self.rows is None else weights[self.rows]
+        return weights.to(self.device, self.dtype)
+
+    def _stored(self, start: int) -> Tensor:
+        """Images of a block as they are stored."""
+        stop = min(start + self.images, len(self))
+        return self.source.stored(
+            slice(start, stop) if self.rows is None else self.rows[start:stop]
+        )
 
     def _buffers(self, images: int, keep_in: Scratch | None) -> tuple[Tensor, Tensor]:
         """What is averaged [A,K,n], and scaled images [C,H*W,n]."""

@@ -1,4 +1,8 @@
-"""The two chains of elementwise operations that everything else is built around."""
+"""The two chains of elementwise operations that everything else is built around.
+
+Each stands here twice: in place, operation by operation, and as the expression that is compiled to
+one kernel for a GPU.
+"""
 
 import math
 
@@ -16,7 +20,22 @@ BITS_PER_NAT = 1 / math.log(2)
 another library."""
 
 
-@fused_on_gpu
+def _squared_differences(
+    z: Tensor,
+    x: Tensor,
+    channels: int,
+    offset: Tensor | None,
+    workspace: tuple[Tensor, Tensor],
+) -> Tensor:
+    z = z.reshape(channels, -1, z.shape[2], 1)
+    x = x.reshape(channels, z.shape[1], 1, -1)
+    total = (z[0] - x[0]).square()
+    for channel in range(1, channels):
+        total = total + (z[channel] - x[channel]).square()
+    return workspace[0].copy_(total if offset is None else total - offset)
+
+
+@fused_on_gpu(_squared_differences)
 def squared_differences(
     z: Tensor,
     x: Tensor,
@@ -40,7 +59,14 @@ def squared_differences(
     return total if offset is None else total.sub_(offset)
 
 
-@fused_on_gpu
+def _relative_weights(energies: Tensor, reference: Tensor, out: Tensor, floored: bool) -> Tensor:
+    exponents = (reference[..., None] - energies).to(out.dtype)
+    if floored:
+        exponents = exponents.clamp(min=-FURTHEST)
+    return out.copy_((exponents * BITS_PER_NAT).exp2())
+
+
+@fused_on_gpu(_relative_weights)
 def relative_weights(energies: Tensor, reference: Tensor, out: Tensor, floored: bool) -> Tensor:
     """exp(reference - energies) in `out`: energies and out [M,b,n], reference [M,b].
 

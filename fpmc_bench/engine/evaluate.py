@@ -14,6 +14,7 @@ from fpmc_bench.engine.machine.placement import placed
 from fpmc_bench.engine.machine.scratch import teach_allocator
 from fpmc_bench.engine.machine.settings import current_settings
 from fpmc_bench.engine.machine.sizes import Limits
+from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.ways import way_of
 from fpmc_bench.errors import InputError
@@ -23,6 +24,7 @@ from fpmc_bench.fpmc.source import Source
 
 
 @torch.no_grad()
+@without_tf32()
 def fpmc_denoise(
     model: FPMC,
     source: Source,
@@ -42,7 +44,7 @@ def fpmc_denoise(
     `budget_bytes` bounds the working memory beside the source (default: as `using` set it).
     `chunk_images` and `batch_queries` override the sizes that follow from it; all three change the
     speed, and the result only in its last bits. Where a GPU runs out of memory, half of the budget
-    is tried, and so on.
+    is tried, and so on; no later call in the process then takes more than was enough.
 
     Raises InputError for a sigma that is not positive and finite, for a z with NaN or infinite
     values, for mismatched shapes, and for a model that leaves a dimension without response.

@@ -34,9 +34,10 @@ def stream_exactly(
     logits = logit_error(prepared, found, sigma)
     unsure = (logits > LARGEST_LOGIT_ERROR).any(0)
     unsure |= (mean_error(prepared, found, logits) > TOLERANCE).any(0)
-    if bool(unsure.any()):
-        exact = stream(prepared, source, z[unsure].double(), sigma, limits)
-        found.mean[unsure] = exact.mean
+    rows = unsure.nonzero()[:, 0]  # once: a GPU is waited for
+    if len(rows):
+        exact = stream(prepared, source, z[rows].double(), sigma, limits)
+        found.mean[rows] = exact.mean
     return found.mean
 
 

@@ -25,6 +25,7 @@ from fpmc_bench.engine.groups import query_columns
 from fpmc_bench.engine.machine.placement import placed
 from fpmc_bench.engine.machine.scratch import teach_allocator
 from fpmc_bench.engine.machine.sizes import Demand, Limits, sizes_for
+from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.engine.sweeps import Group, Sweeps
 from fpmc_bench.fpmc.source import Source
@@ -62,6 +63,7 @@ def soft_posterior(precision: Tensor, response: Tensor, comparison: Comparison) 
 
 class _SoftPosterior(torch.autograd.Function):
     @staticmethod
+    @without_tf32()
     def forward(ctx: Any, precision: Tensor, response: Tensor, comparison: Comparison) -> Tensor:
         sweeps = _sweeps(precision.detach(), response.detach(), comparison)
         mean = sweeps.posterior()
@@ -72,6 +74,7 @@ class _SoftPosterior(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @without_tf32()
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         (mean,) = ctx.saved_tensors
         by_precision, by_response, _ = ctx.needs_input_grad
@@ -88,7 +91,8 @@ def _sweeps(precision: Tensor, response: Tensor, comparison: Comparison) -> Swee
     count, dtype, dimensions = len(queries), queries.dtype, queries[0].numel()
     tallest = max(len(precision), precision.shape[1], response.shape[1])
     # weights are kept, and what their gradient is multiplied with
-    demand = Demand(tallest, WORKING_ARRAYS, 2 * tallest * dtype.itemsize, KEPT_PART)
+    kept_bytes = 2 * tallest * dtype.itemsize
+    demand = Demand(tallest, WORKING_ARRAYS, kept_bytes, KEPT_PART, block_rows=3 * dimensions)
     limits = Limits(comparison.budget_bytes)
     sizes = sizes_for(demand, len(rows), count, dtype, limits, on_gpu=queries.is_cuda)
     reader = BlockReader(

@@ -57,7 +57,9 @@ class Posterior:
 
 def demand_of(prepared: PreparedModel) -> Demand:
     """What streaming has in memory: differences and their squares, energies, weights, and weights
-    spread over pixels; between two passes float32 weights and, of a small source, its blocks."""
+    spread over pixels; between two passes float32 weights and, of a small source, its blocks. Of
+    a block: images as they are stored and twice as numbers, and their squares."""
+    dimensions = prepared.model.shape.dimensions
     return Demand(
         max(prepared.precision.columns, prepared.response.columns, prepared.model.estimators),
         arrays=5,
@@ -66,6 +68,8 @@ def demand_of(prepared: PreparedModel) -> Demand:
         fewest_kept=FEWEST_KEPT,
         blocks_part=1 / 8,
         vector=VECTOR,
+        block_rows=3 * dimensions + dimensions // prepared.response_channels,
+        gpu_arrays=max(prepared.precision.gpu_arrays, prepared.response.gpu_arrays),
     )
 
 

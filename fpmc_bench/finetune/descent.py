@@ -113,7 +113,6 @@ class Descent:
 
     def _descend(self, batch: Batch, budget_bytes: int) -> Tensor:
         """The loss over a batch; leaves its gradients with the parameters."""
-        self.budget_bytes = budget_bytes  # later steps need as much
         problem, relaxation = self.problem, self.relaxation
         comparison = Comparison(
             problem.source, batch.rows, batch.queries, problem.sigma, budget_bytes

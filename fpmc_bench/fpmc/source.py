@@ -23,7 +23,8 @@ class Source:
     Shared by all who compute on it: none may change its tensors. `values` and `chunks` are copies.
 
     `images` [N,C,H,W]: floats in [-1,1], or uint8 codes, which stand for codes * `scale` - 1
-    (1/127.5 for 8-bit images). `log_weights` [N] are unnormalised; None is the uniform measure.
+    (1/127.5 for 8-bit images). `log_weights` [N] are unnormalised, and kept on the CPU wherever the
+    images lie; None is the uniform measure.
     `made_from` [N] of images that an augmentation made of others: the rows of those; None: of none.
 
     Raises InputError for no images, another dtype, floats beyond [-1,1] or NaN, log weights of
@@ -49,6 +50,8 @@ class Source:
                     f"float images must lie in [-1, 1], got values from {float(low):.4g} to "
                     f"{float(high):.4g}; for 8-bit images pass uint8 or x / 127.5 - 1"
                 )
+        if self.log_weights is not None:
+            object.__setattr__(self, "log_weights", self.log_weights.cpu())
         if self.log_weights is not None and self.log_weights.shape != (len(self),):
             raise InputError(
                 f"log_weights must have shape [{len(self)}], one per image, got "
@@ -124,13 +127,13 @@ class Source:
 
     @cached_property
     def _squared_norms(self) -> Tensor:
-        norms = torch.empty(len(self), dtype=torch.float64)
+        norms = torch.empty(len(self), dtype=torch.float64, device=self.device)
         # written in place: results kept one by one between large arrays would fragment memory
         for start in range(0, len(self), NORM_IMAGES):
             rows = slice(start, start + NORM_IMAGES)
-            values = self.to_values(self.stored(rows).cpu().flatten(1), torch.float64)
+            values = self.to_values(self.stored(rows).flatten(1), torch.float64)
             torch.linalg.vecdot(values, values, out=norms[rows])
-        return norms
+        return norms.cpu()
 
     def chunk(
         self, start: int, stop: int, device: torch.device | str, dtype: torch.dtype

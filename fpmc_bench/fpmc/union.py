@@ -15,8 +15,8 @@ from fpmc_bench.fpmc.source import Source
 class Union(Source):
     """Several sources one after the other, each where it was: nothing is copied.
 
-    `parts` are alike: all codes of one scale, or all floats of one type. `original` is what they
-    were made from; by default the first of them. All else is as `Source` says.
+    `parts` are alike: all codes of one scale, or all floats of one type, on one device. `original`
+    is what they were made from; by default the first of them. All else is as `Source` says.
 
     Raises InputError for parts that are not stored alike.
     """
@@ -25,8 +25,10 @@ class Union(Source):
     _original: Source | None
 
     def __init__(self, parts: Sequence[Source], original: Source | None = None) -> None:
-        if len({(part.shape, part.dtype, part.scale) for part in parts}) != 1:
-            kinds = ", ".join(f"{part.shape} {part.dtype} {part.scale:.4g}" for part in parts)
+        if len({(part.shape, part.dtype, part.scale, part.device) for part in parts}) != 1:
+            kinds = ", ".join(
+                f"{part.shape} {part.dtype} {part.scale:.4g} on {part.device}" for part in parts
+            )
             raise InputError(f"parts of a union must be stored alike, got {kinds}")
         # a frozen dataclass, whose own __init__ would want the images in one piece
         fields = {

@@ -16,6 +16,7 @@ from datetime import timedelta
 import torch
 from torch.distributed.distributed_c10d import Store
 
+from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.harness.launched import UNSET, launched
 
@@ -23,6 +24,8 @@ MEETING_TIMEOUT = timedelta(minutes=10)
 """For all processes to be there, when they begin."""
 BARRIER_TIMEOUT = timedelta(days=7)
 """Ranks finish their shares at different times; the default of half an hour would kill a run."""
+GPU_BACKENDS = "cpu:gloo,cuda:nccl"
+"""By where it is that what processes add up lies."""
 SILENT_SECONDS = 10
 """Of waiting for the others to begin, before that is said."""
 OTHERS_SPEAK_SECONDS = 8
@@ -48,10 +51,9 @@ class Processes:
     def wait(self) -> None:
         """Return once every process has arrived here; RunError where one has ended."""
         if self.world > 1:
-            from accelerate import PartialState
-
             with _losing_others():
-                PartialState().wait_for_everyone()
+                # on the CPU, and so by gloo: processes may share a GPU, which NCCL refuses
+                torch.distributed.all_reduce(torch.zeros(()))
 
     def gather(self, text: str) -> list[str]:
         """What every process has to say here, by rank; RunError where one has ended."""
@@ -66,9 +68,10 @@ class Processes:
 def join_processes(device: str = "auto") -> Processes:
     """Join the processes started by accelerate or torchrun, or be the only one.
 
-    `device`: auto (a GPU where there is one), cpu, cuda or cuda:N. UsageError for another one, for
-    a GPU where torch finds none, and for half of a launcher's variables; RunError where the others
-    are not there in ten minutes.
+    `device`: auto (a GPU where there is one), cpu, cuda or cuda:N, which then is that of all. Where
+    there are more processes than GPUs they share them. UsageError for another device, for a GPU
+    that torch does not find, and for half of a launcher's variables; RunError where the others are
+    not there in ten minutes.
     """
     cuda = torch.cuda.is_available()
     if device.startswith("cuda") and not cuda:
@@ -77,15 +80,50 @@ def join_processes(device: str = "auto") -> Processes:
         raise UsageError(f"unknown device '{device}'; expected auto, cpu, cuda or cuda:N")
     on_cpu = device == "cpu" or not cuda
     if not on_cpu:
+        _refuse_unknown_gpu(device)
         refuse_tf32()
     rank, world = launched()
     if world == 1:
-        return Processes(0, 1, "cpu" if on_cpu else device.replace("auto", "cuda:0"))
-    from accelerate import PartialState
+        found = Processes(0, 1, "cpu" if on_cpu else _gpu(device, 0))
+    else:
+        from accelerate import PartialState
 
-    group = {"timeout": BARRIER_TIMEOUT, "rank": rank, "world_size": world}
-    state = PartialState(cpu=on_cpu, store=_meeting(rank, world), **group)
-    return Processes(state.process_index, state.num_processes, str(state.device))
+        group = {"timeout": BARRIER_TIMEOUT, "rank": rank, "world_size": world}
+        if not on_cpu:
+            group["backend"] = GPU_BACKENDS
+        state = PartialState(cpu=on_cpu, store=_meeting(rank, world), **group)
+        own = "cpu" if on_cpu else _gpu(device, state.local_process_index)
+        found = Processes(state.process_index, state.num_processes, own)
+    if not on_cpu:
+        torch.cuda.set_device(found.device)  # what is made without a word of where is there too
+    return found
+
+
+def refuse_crowded_gpus(device: str, processes: int) -> None:
+    """UsageError for more processes on this machine than GPUs, where `device` means GPUs.
+
+    For those that add up what lies there, which NCCL does with one process a GPU.
+    """
+    count = torch.cuda.device_count() if device != "cpu" and torch.cuda.is_available() else 0
+    if count and processes > (1 if ":" in device else count):
+        raise UsageError(
+            f"{processes} processes can't train together on {count} GPUs: each needs one of its "
+            f"own; lower --processes, or use --device cpu"
+        )
+
+
+def _refuse_unknown_gpu(device: str) -> None:
+    count = torch.cuda.device_count()
+    _, _, number = device.partition(":")
+    if number and not (number.isdecimal() and int(number) < count):
+        raise UsageError(
+            f"device '{device}' was asked for, but torch finds {count} CUDA GPUs, from 0"
+        )
+
+
+def _gpu(device: str, local_rank: int) -> str:
+    """The one that was asked for, or the machine's GPUs by turns."""
+    return device if ":" in device else f"cuda:{local_rank % torch.cuda.device_count()}"
 
 
 def _meeting(rank: int, world: int) -> Store:
@@ -126,16 +164,6 @@ def _losing_others() -> Iterator[None]:
             "another process has ended, for which this one waited; what it had to say stands "
             "above, or where it ran; finished work is kept, and the same command goes on from there"
         ) from error
-
-
-def refuse_tf32() -> None:
-    """Let a GPU compute in float32 what is asked for in float32.
-
-    torch allows cuDNN to round the factors of convolutions to TF32's ten bits unless it is told
-    otherwise, which moves a teacher's output by about 1e-3.
-    """
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
 
 
 def leave_processes() -> None:

@@ -1,12 +1,12 @@
 """train_teacher: a teacher network trained on a dataset, in one process or in many."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset
@@ -14,8 +14,8 @@ from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry, installed_registry
 from fpmc_bench.documents.names import parse_selection, selection_text
 from fpmc_bench.documents.reading import first_fault
-from fpmc_bench.errors import ParameterError, UsageError
-from fpmc_bench.harness.processes import join_processes
+from fpmc_bench.errors import ParameterError
+from fpmc_bench.harness.processes import join_processes, refuse_crowded_gpus
 from fpmc_bench.harness.training_team import ProcessTeam
 from fpmc_bench.teachers.network import read_network
 from fpmc_bench.teachers.quality import held_out_errors
@@ -47,9 +47,14 @@ class TrainingOutcome:
 
 
 def refuse_at_once(out: Path, size: str, settings: Mapping[str, Any], processes: int) -> None:
-    """ParameterError for what can't be, as far as that is known before anything is started."""
-    batch = chosen(size, settings).settings["batch"]
+    """ParameterError for what can't be, as far as that is known before anything is started.
+
+    UsageError for more processes than GPUs.
+    """
+    choices = chosen(size, settings)
+    batch = choices.settings["batch"]
     TrainingFiles(out).refuse_at_once()
+    refuse_crowded_gpus(choices.habits["device"], processes)
     if batch < processes:
         raise ParameterError(
             f"a batch of {batch} can't be shared by {processes} processes: every process needs an "
@@ -81,12 +86,15 @@ def train_teacher(
     Raises ParameterError or InputError naming the setting that is senseless or does not fit the
     dataset, and ParameterError where the loss stops being finite; RunError where another training
     holds the files or the processes see different ones; CheckpointError for a checkpoint of
-    another training; UsageError for a device that is not there; and what `load_dataset` raises.
+    another training; UsageError for a device that is not there and for more processes than GPUs;
+    and what `load_dataset` raises.
     """
     asked = settings or {}
     choices, files = chosen(size, asked), TrainingFiles(out)
     files.refuse_at_once()
-    processes = join_processes(_known_device(choices.habits.pop("device")))
+    device = choices.habits.pop("device")
+    processes = join_processes(device)
+    refuse_crowded_gpus(device, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     name, params = parse_selection(dataset)
     data = load_dataset(name, params, places=places, registry=registry)
     _refuse_impossible(data, asked)
@@ -118,17 +126,6 @@ def train_teacher(
             "--log-every",
         )
     return TrainingOutcome(written, errors, remarks)
-
-
-def _known_device(name: str) -> str:
-    """The name, or UsageError where it is a GPU that this machine does not have."""
-    count = torch.cuda.device_count()
-    kind, _, number = name.partition(":")
-    if kind == "cuda" and count and number and not (number.isdecimal() and int(number) < count):
-        raise UsageError(
-            f"device '{name}' was asked for, but torch finds {count} CUDA GPUs, from 0"
-        )
-    return name
 
 
 def _remarks_on(data: LoadedDataset, registry: Registry | None) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fpmc_bench.engine.evaluate import check_query
+from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.teachers.labels import Label, answer_for
@@ -81,6 +82,7 @@ class DiffusersTeacher:
             digest.update(tensor.cpu().contiguous().float().numpy().tobytes())
         return digest.hexdigest()
 
+    @without_tf32()
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
         """D(z, sigma) [B,C,H,W]. InputError for a z or sigma that it can't answer."""
         check_query(z, sigma, self.shape)

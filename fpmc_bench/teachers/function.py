@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.errors import UnknownNameError, UsageError
 
 
@@ -60,6 +61,7 @@ class FunctionTeacher:
         digest.update(str(getattr(self.function, "fingerprint", "")).encode())
         return digest.hexdigest()
 
+    @without_tf32()
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
         """D(z [B,C,H,W], sigma) [B,C,H,W], of z's type and device.
 

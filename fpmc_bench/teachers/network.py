@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fpmc_bench.contracts import TeacherModel
 from fpmc_bench.engine.evaluate import check_query
+from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.teachers.files.diffusers_folder import read_pipeline
 from fpmc_bench.teachers.files.teacher_file import TeacherCard, read_edm, read_teacher
@@ -58,6 +59,7 @@ class NetworkTeacher:
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    @without_tf32()
     def __call__(self, z: Tensor, sigma: float) -> Tensor:
         """D(z [B,C,H,W], sigma) [B,C,H,W], of z's type and device.
 

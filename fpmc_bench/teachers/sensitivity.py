@@ -7,6 +7,7 @@ from torch import Tensor
 
 from fpmc_bench.contracts import TeacherModel
 from fpmc_bench.diffusion.noise import generator, unit_noise
+from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.storage.cache import cached_tensors
@@ -135,6 +136,7 @@ def sensitivity_queries(source: Source, sigma: float, samples: int, seed: int) -
 
 
 @torch.enable_grad()
+@without_tf32()
 def mean_absolute_jacobian(
     teacher: TeacherModel, z: Tensor, sigma: float, outputs_together: int | None = None
 ) -> Tensor:
@@ -161,8 +163,10 @@ def mean_absolute_jacobian(
                 f"its gradients; don't detach z or disable gradients in its call"
             )
         values = values.reshape(copies, len(part), -1).sum(1)
-        for outputs in torch.arange(channels * pixels, device=z.device).split(copies):
-            chosen = values.diagonal(int(outputs[0]))[: len(outputs)].sum()
+        every = torch.arange(channels * pixels, device=z.device)
+        for first in range(0, channels * pixels, copies):
+            outputs = every[first : first + copies]
+            chosen = values.diagonal(first)[: len(outputs)].sum()
             (gradient,) = torch.autograd.grad(chosen, query, retain_graph=True)
             sizes = gradient.reshape(copies, len(part), *z.shape[1:]).abs().sum((1, 2))
             total.index_add_(0, outputs % pixels, sizes[: len(outputs)].double())

@@ -40,6 +40,11 @@ class Demand:
     blocks_part: float = 0.0
     vector: int = 1
     """Columns are a multiple of this, where there are that many."""
+    block_rows: int = 0
+    """Numbers of one image in the arrays that hold a block, counted on a GPU: on a processor a
+    block is as small as its cache."""
+    gpu_arrays: int = 0
+    """Further working arrays, on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,22 @@ def sizes_for(
     `dtype` is that of the working arrays.
     """
     values = GPU_VALUES if on_gpu else CACHED_VALUES
-    affordable = limits.budget_bytes // 2 // (demand.arrays * demand.rows * dtype.itemsize)
-    pairs = max(1, min(values // demand.rows, affordable))
-    if pairs > demand.vector:
-        pairs -= pairs % demand.vector
-    images = limits.chunk_images or min(source_images, pairs)
-    together = limits.batch_queries or max(1, min(queries, pairs // images))
+    numbers = limits.budget_bytes // 2 // dtype.itemsize
+    of_image = demand.block_rows * on_gpu
+    of_pair = (demand.arrays + demand.gpu_arrays * on_gpu) * demand.rows
+    # as many images as there is room for with one query each, then as many queries
+    pairs = min(values // demand.rows, numbers // (of_pair + of_image))
+    images = limits.chunk_images or min(source_images, _whole(pairs, demand.vector))
+    pairs = min(values // demand.rows, (numbers - images * of_image) // of_pair)
+    together = max(1, min(queries, _whole(pairs, demand.vector) // images))
+    together = limits.batch_queries or together
     kept_bytes = int(limits.budget_bytes * demand.kept_part)
     kept = min(queries, kept_bytes // (source_images * demand.kept_bytes))
     if kept < min(queries, demand.fewest_kept):
         kept = 0
     return Sizes(images, together, kept, int(limits.budget_bytes * demand.blocks_part))
+
+
+def _whole(pairs: int, vector: int) -> int:
+    """At least 1, and whole vectors where there are any."""
+    return pairs - pairs % vector if pairs > vector else max(1, pairs)

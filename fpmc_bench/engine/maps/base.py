@@ -22,6 +22,10 @@ class LinearMap(ABC):
     path: ClassVar[str]
     """The name of the way it is multiplied, for reports."""
 
+    gpu_arrays: ClassVar[int] = 0
+    """Working arrays as tall as the taller side that a product takes on a GPU, beside its factor
+    and itself."""
+
     estimators: int
     columns: int
     terms: int

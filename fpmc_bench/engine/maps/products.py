@@ -42,6 +42,8 @@ class SplitProduct(Product):
     """
 
     path: ClassVar[str] = "bfloat16x3"
+    # what is left to split, the parts one by one and side by side, and their products
+    gpu_arrays: ClassVar[int] = 1 + 3 * PARTS
 
     def __init__(self, matrix: Tensor) -> None:
         if matrix.dtype != torch.bool:

@@ -61,6 +61,7 @@ def _denoise(
     priors = source.squared_norms / (-2 * sigma**2)
     if source.log_weights is not None:
         priors = priors + source.log_weights
+    priors = priors.to(z.device)
     maximum = queries.new_full((len(z),), torch.finfo(dtype).min)
     weight = torch.zeros_like(maximum)
     total = torch.zeros_like(queries)

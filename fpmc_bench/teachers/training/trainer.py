@@ -129,7 +129,10 @@ class Trainer:
             whole[part].to(self.device) for whole in (batch.x, batch.noise, batch.sigma)
         )
         z = x + sigma[:, None, None, None] * noise
-        target = self._target(x, z, sigma)
+        threshold = self.settings.stable_target_sigma
+        # asked on the CPU: a GPU's answer would have to be waited for
+        steadier = batch.sigma[part] >= (math.inf if threshold is None else threshold)
+        target = self._target(x, z, sigma, steadier.nonzero()[:, 0].to(self.device))
         first = self._rows.start + part.start
         rows = slice(first, first + len(x))
         torch.manual_seed(batch.dropout_seed)  # dropout draws from the global generator
@@ -142,9 +145,9 @@ class Trainer:
         loss.backward()
         return loss.detach()
 
-    def _target(self, x: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
-        threshold = self.settings.stable_target_sigma
-        if threshold is None or not bool((noisiest := sigma >= threshold).any()):
+    def _target(self, x: Tensor, z: Tensor, sigma: Tensor, noisiest: Tensor) -> Tensor:
+        """x, and for the rows `noisiest` what all training images make of z."""
+        if not len(noisiest):
             return x
         target = x.clone()
         target[noisiest] = posterior_mean(self._all_images, z[noisiest], sigma[noisiest])
