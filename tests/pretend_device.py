@@ -29,7 +29,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+
+from fpmc_bench.engine import searches
+from fpmc_bench.engine.machine import fused, halving
 
 GPU = torch.device("cuda", 0)
 INSIDE = torch.device("meta")
@@ -77,6 +79,7 @@ class PretendGPU:
 
 
 _gpu = PretendGPU()
+_run_backward = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
 
 
 class PretendTensor(Tensor):
@@ -124,7 +127,7 @@ class PretendTensor(Tensor):
 
 def _dispatched(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """One operation of torch's core, on what is inside of its arguments."""
-    leaves = tree_leaves((args, kwargs))
+    leaves = list(_leaves((args, tuple(kwargs.values()))))
     wrapped = {id(one.inner): one for one in leaves if isinstance(one, PretendTensor)}
     target = torch.device(kwargs["device"]) if kwargs.get("device") is not None else None
     there = bool(wrapped) if target is None else target.type != "cpu"
@@ -132,14 +135,36 @@ def _dispatched(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     _count(func, args, there)
     if target is not None:
         kwargs = {**kwargs, "device": torch.device("cpu")}
-    plain_args, plain_kwargs = tree_map_only(PretendTensor, lambda t: t.inner, (args, kwargs))
+    plain_args = _mapped(_inner, args)
+    plain_kwargs = {name: _mapped(_inner, value) for name, value in kwargs.items()}
     if func is aten.mm.dtype:  # which the CPU has not
         found = torch.mm(*(one.float() for one in plain_args[:2]))
     else:
         found = func(*plain_args, **plain_kwargs)
     if not there:
         return found
-    return tree_map_only(Tensor, lambda t: wrapped[id(t)] if id(t) in wrapped else _made(t), found)
+    return _mapped(lambda t: wrapped[id(t)] if id(t) in wrapped else _made(t), found)
+
+
+def _leaves(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _leaves(part)
+
+
+def _mapped(change: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """The tensors in a value changed."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(change, part) for part in value)
+    return value
+
+
+def _inner(tensor: Tensor) -> Tensor:
+    return tensor.inner if isinstance(tensor, PretendTensor) else tensor
 
 
 def _made(inner: Tensor) -> PretendTensor:
@@ -148,12 +173,12 @@ def _made(inner: Tensor) -> PretendTensor:
     return PretendTensor(inner)
 
 
-def _check_devices(func: Any, args: tuple[Any, ...], leaves: list[Any], any_there: bool) -> None:
-    if not any_there or func in (aten.copy_.default, aten._to_copy.default):
+def _check_devices(func: Any, args: tuple[Any, ...], leaves: list[Tensor], there: bool) -> None:
+    if not there or func in (aten.copy_.default, aten._to_copy.default):
         return
-    here = [one for one in leaves if isinstance(one, Tensor) and not isinstance(one, PretendTensor)]
     if func in INDEXING and isinstance(args[0], PretendTensor):
-        here = [one for one in tree_leaves(args[2:]) if any(one is other for other in here)]
+        leaves = list(_leaves(args[2:]))  # indices may lie on the CPU
+    here = [one for one in leaves if not isinstance(one, PretendTensor)]
     if any(one.is_meta for one in here):
         raise NotImplementedError(f"the pretending device lost what {func} was given")
     if any(one.ndim for one in here):
@@ -171,9 +196,9 @@ def _count(func: Any, args: tuple[Any, ...], there: bool) -> None:
         _gpu.to_host_bytes += first.itemsize
     elif func in INDEXING and isinstance(first, PretendTensor):
         indices = [one for one in args[1] if one is not None]
-        if any(one.dtype in (torch.bool, torch.uint8) for one in indices):
-            _gpu.wait()
         for one in indices:
+            if isinstance(one, PretendTensor) and one.dtype in (torch.bool, torch.uint8):
+                _gpu.wait()
             _count_copy(one, there=True)
 
 
@@ -231,6 +256,12 @@ def _with_tensors(index: Any) -> Any:
     return torch.tensor(index) if isinstance(index, list) else index
 
 
+def _backward(*args: Any, **kwargs: Any) -> Any:
+    """Autograd's own, whose passes begin inside of a function of torch: beneath the surface."""
+    with _Surface():
+        return _run_backward(*args, **kwargs)
+
+
 def _told(device: Any) -> Any:
     named = isinstance(device, str | torch.device) and str(device).startswith("cuda")
     return INSIDE if named else device
@@ -245,7 +276,13 @@ def pretending() -> Iterator[PretendGPU]:
     nothing = {"memory_reserved": lambda _=None: 0, "memory_allocated": lambda _=None: 0}
     with (
         patch.multiple(torch.cuda, synchronize=lambda _=None: None, **memory, **nothing),
+        patch.object(torch.autograd, "_engine_run_backward", _backward),
+        patch.object(fused, "_compiles", lambda: False),
+        patch.object(halving, "_affordable_bytes", None),
         _Surface(),
         _Core(),
     ):
-        yield _gpu
+        try:
+            yield _gpu
+        finally:
+            searches._diagonals.cache_clear()  # or a real GPU would find what pretends

@@ -82,7 +82,8 @@ class Union(Source):
             return found[0] if len(found) == 1 else torch.cat(found)
         found_rows = torch.empty(len(rows), *self.shape, dtype=self.dtype, device=self.device)
         for part, start in zip(self.parts, self._starts, strict=True):
-            own = (rows >= start) & (rows < start + len(part))
+            # as numbers: to index by a mask is to wait for a GPU
+            own = ((rows >= start) & (rows < start + len(part))).nonzero()[:, 0]
             found_rows[own] = part.stored(rows[own] - start)
         return found_rows
 

@@ -84,7 +84,7 @@ def _give_up(reason: str) -> None:
 
 
 def copy_of(function: Callable[P, Tensor], number: int) -> Callable[P, Tensor]:
-    """The same function with code of its own, by a name of its own."""
+    """The same function of arrays [...], with code of its own by a name of its own."""
     assert isinstance(function, FunctionType)
     name = f"{function.__name__}_{number}"
     return FunctionType(function.__code__.replace(co_name=name), function.__globals__, name)
