@@ -20,7 +20,7 @@ from synthetic_records import write_exact_records, write_realistic_records, writ
 
 from fpmc_bench.documents.record import Figure, read_records
 from fpmc_bench.errors import InputError, RunError
-from fpmc_bench.results.render import write_reports
+from fpmc_bench.results.render import write_figures, write_tables
 from fpmc_bench.results.render.cells import compact_text, mean_and_error_text
 from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
 from fpmc_bench.results.render.figures import COLOURS, draw_sigma_figure
@@ -154,7 +154,7 @@ def test_latex_is_balanced_and_escaped(tmp_path: Path) -> None:
         tmp_path,
         "a_b",
         {"mse@1": np.arange(16.0).reshape(4, 4)},
-        suite="50%_s",
+        suite="50_s",
         reference=r"{x}\y~z^#&$",
     )
     (table,) = build_tables(read_records(tmp_path))
@@ -241,6 +241,14 @@ def test_a_sample_grid_refuses(tmp_path: Path, rows: dict[str, np.ndarray], comp
     assert list(tmp_path.iterdir()) == []
 
 
+def write_reports(run_dir: Path) -> list[Path]:
+    """Tables and figures of the records of a run directory."""
+    tables = build_tables(read_records(run_dir / "records"))
+    drawn = write_figures(run_dir, tables)
+    assert all(drawn.values())
+    return [*write_tables(run_dir, tables), *drawn]
+
+
 def save_samples(run_dir: Path, rows: Mapping[str, np.ndarray]) -> None:
     """As a run does, but in another order than the one they are to be shown in."""
     path = run_dir / "samples" / "sample-mse.npz"
@@ -250,9 +258,8 @@ def save_samples(run_dir: Path, rows: Mapping[str, np.ndarray]) -> None:
 
 def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
     write_exact_records(tmp_path / "records")
-    records = read_records(tmp_path / "records")
     save_samples(tmp_path, samples(1, 8))
-    written = write_reports(tmp_path, records)
+    written = write_reports(tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in written} == {
         "figures/denoiser-mse.png",
         "figures/denoiser-mse.svg",
@@ -269,18 +276,17 @@ def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
         *written
     }
     before = {path: path.read_bytes() for path in written}
-    assert write_reports(tmp_path, records) == written
+    assert write_reports(tmp_path) == written
     assert {path: path.read_bytes() for path in written} == before
 
 
 def test_samples_beside_the_records_are_drawn_in_their_own_order(tmp_path: Path) -> None:
     write_exact_records(tmp_path / "records")
-    records = read_records(tmp_path / "records")
     rows = samples(3, 8)
     write_sample_grid(tmp_path / "expected.png", rows)
     save_samples(tmp_path, rows)
     drawn = tmp_path / "figures" / "sample-mse-samples.png"
-    assert write_reports(tmp_path, records)[-1] == drawn
+    assert write_reports(tmp_path)[-1] == drawn
     assert drawn.read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
@@ -291,7 +297,7 @@ def test_a_damaged_file_of_samples_is_refused(tmp_path: Path, content: bytes) ->
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"sample-mse\.npz can't be read"):
-        write_reports(tmp_path, read_records(tmp_path / "records"))
+        write_reports(tmp_path)
     np.savez(path, order=np.array('["mine"]'))
     with pytest.raises(RunError, match=r"sample-mse\.npz is not a file of samples"):
-        write_reports(tmp_path, read_records(tmp_path / "records"))
+        write_reports(tmp_path)

@@ -13,13 +13,14 @@ from fpmc_bench.cli.common import (
     print_json,
     registry_with_warnings,
 )
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
     from fpmc_bench.engine import Arithmetic
     from fpmc_bench.jobs.bench import Peaks, Speed
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("suite", default="digits")
 @denoiser_option
 @click.option(
@@ -87,8 +88,8 @@ def bench(
     if as_json:
         print_json(_as_json(speeds, peaks, arithmetic, device, torch.get_num_threads()))
         return
-    click.echo(_table(speeds))
-    click.echo(
+    echo(_table(speeds))
+    echo(
         f"\n{queries} queries at once, {speeds[0].source_images} source images, {device}, "
         f"{torch.get_num_threads()} threads. Peaks: {peaks.product_gflops:.0f} GFLOP/s in "
         f"float32 products, {peaks.bandwidth_gbytes:.0f} GB/s in copies. Products are chosen as "

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 PACKAGES = ("torch", "accelerate", "numpy", "scipy", "pandas", "pluggy", "pydantic", "safetensors")
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
@@ -47,5 +48,5 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         )
         flat["cuda devices"] = ", ".join(facts["cuda devices"]) or "none"
         flat["broken plugins"] = "; ".join(facts["broken plugins"]) or "none"
-        click.echo(tabulate(flat.items(), tablefmt="plain", maxcolwidths=[None, 80]))
+        echo(tabulate(flat.items(), tablefmt="plain", maxcolwidths=[None, 80]))
     ctx.exit(1 if registry.broken else 0)

@@ -16,6 +16,7 @@ from fpmc_bench.cli.common import (
     shared_by,
 )
 from fpmc_bench.cli.finetune_options import finetune_options
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fpmc_bench.jobs.finetune import FinetuneOutcome
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("suite", default="digits")
 @click.option("--base", default="pspc-flex", show_default=True, metavar="ENTRY",
               help="An entry of the suite, or any denoiser: NAME[param=value,...].")  # fmt: skip
@@ -118,16 +119,18 @@ def _show(outcome: "FinetuneOutcome", as_json: bool) -> None:
 
     card, target = outcome.card, outcome.weights
     if as_json:
-        places = {"weights": str(target), "figure": str(outcome.figure)}
+        figure = outcome.figure and str(outcome.figure)
+        places = {"weights": str(target), "figure": figure}
         print_json({**places, **card.model_dump(mode="json")})
     else:
-        click.echo(_table(card))
-        click.echo(f"\nwrote {target}\nwrote {outcome.figure}\n")
-        click.echo(f'[[entries]]\nname = "{row_name(target.stem)}"\ndenoiser = "finetuned"')
-        click.echo(f"params = {{ weights = {json.dumps(target.stem)} }}")  # as TOML has it too
-        click.echo(f"# and to any command: --weights {target.stem}={target}")
+        echo(_table(card))
+        echo(f"\nwrote {target}")
+        echo(f"wrote {outcome.figure}\n" if outcome.figure else "")
+        echo(f'[[entries]]\nname = "{row_name(target.stem)}"\ndenoiser = "finetuned"')
+        echo(f"params = {{ weights = {json.dumps(target.stem)} }}")  # as TOML has it too
+        echo(f"# and to any command: --weights {target.stem}={target}")
     for reason in card.stopped:
-        click.echo(f"fpmc-bench: {reason}", err=True)
+        echo(f"fpmc-bench: {reason}", err=True)
 
 
 def _table(card: "FinetuneCard") -> str:

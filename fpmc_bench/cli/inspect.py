@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import click
 
 from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.registry import Registered
 
 
-@click.command(name="list")
+@click.command(name="list", cls=PrintingCommand)
 @json_option
 def list_(as_json: bool) -> None:
     """List every denoiser, augmentation, teacher, dataset, suite and study."""
@@ -33,10 +34,10 @@ def list_(as_json: bool) -> None:
     if as_json:
         print_json({"plugins": rows, "broken": [vars(broken) for broken in registry.broken]})
     else:
-        click.echo(tabulate(rows, headers="keys", tablefmt="simple"))
+        echo(tabulate(rows, headers="keys", tablefmt="simple"))
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("name")
 @json_option
 def info(name: str, as_json: bool) -> None:
@@ -51,7 +52,7 @@ def info(name: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo("\n\n".join(_as_text(details) for details in found))
+    echo("\n\n".join(_as_text(details) for details in found))
 
 
 def _summary(kind: str, item: "Registered") -> str:

@@ -12,12 +12,13 @@ from fpmc_bench.cli.common import (
     print_json,
     registry_with_warnings,
 )
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
     from fpmc_bench.jobs.tune import Tuning
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("suite", default="digits")
 @click.option(
     "-d",
@@ -81,7 +82,7 @@ def tune(
             )
         results.append(tuning)
         if not as_json:
-            click.echo(_table(tuning) + "\n")
+            echo(_table(tuning) + "\n")
     if as_json:
         print_json([_as_json(tuning) for tuning in results])
 

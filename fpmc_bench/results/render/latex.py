@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
@@ -18,13 +19,14 @@ ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-    | {"±": r"$\pm$", "—": "---"}
+    | {"±": r"$\pm$", "—": r"\textemdash{}"}
 )
 
 
 def render_latex(table: Table) -> str:
     """A table environment, and, where there are errors by noise level, a second with them."""
-    headers = ["", "", "entry", *(rf"{metric} $\pm$ s.e." for metric in table.metrics), "s/query"]
+    metrics = [_escaped(f"{metric} ± s.e.") for metric in table.metrics]
+    headers = ["", "", "entry", *metrics, "s/query"]
     rows = [
         [
             _escaped(rank_text(row)),
@@ -66,7 +68,8 @@ def _table(lines: Sequence[Sequence[str]], columns: str, caption: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.translate(ESCAPED)
+    """One line that shows what it is; two hyphens are no dash."""
+    return re.sub("-(?=-)", "-{}", one_line(text).translate(ESCAPED))
 
 
 def _number(*texts: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
@@ -15,7 +16,7 @@ from fpmc_bench.results.render.cells import (
 )
 from fpmc_bench.results.table import RANKED_BY, Table
 
-ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|"})
+ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|&$~"})
 
 
 def render_markdown(table: Table) -> str:
@@ -35,9 +36,9 @@ def render_markdown(table: Table) -> str:
         [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 1)] for row in table.failed
     ]
     numbers = ["right"] * (len(table.metrics) + 1)
-    caption = "\n".join(f"- {sentence.translate(ESCAPED)}" for sentence in table.caption)
+    caption = "\n".join(f"- {_escaped(sentence)}" for sentence in table.caption)
     parts = [
-        f"## {table.suite.translate(ESCAPED)}: {table.protocol}",
+        f"## {_escaped(table.suite)}: {table.protocol}",
         _pipes([headers, *rows], ["right", "left", "left", *numbers]),
         caption,
     ]
@@ -48,8 +49,13 @@ def render_markdown(table: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _escaped(text: str) -> str:
+    """One line that Markdown, HTML and formulas in it leave as it is; none becomes a link."""
+    return one_line(text).translate(ESCAPED).replace("://", r":\//")
+
+
 def _pipes(lines: Sequence[Sequence[str]], alignment: Sequence[str]) -> str:
-    escaped = [[cell.translate(ESCAPED) for cell in line] for line in lines]
+    escaped = [[_escaped(cell) for cell in line] for line in lines]
     text: str = tabulate(
         escaped[1:], headers=escaped[0], tablefmt="pipe", disable_numparse=True, colalign=alignment
     )

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
@@ -23,10 +24,12 @@ Column = list[str]
 
 def render_terminal(table: Table) -> str:
     """The leaderboard, its caption, and the errors by noise level where there are any."""
-    caption = "\n".join(textwrap.fill(sentence, WIDTH_COLUMNS) for sentence in table.caption)
-    parts = [f"{table.suite}: {table.protocol}", _ranking(table), caption]
+    sentences = map(one_line, table.caption)
+    caption = "\n".join(textwrap.fill(sentence, WIDTH_COLUMNS) for sentence in sentences)
+    suite = one_line(table.suite)
+    parts = [f"{suite}: {table.protocol}", _ranking(table), caption]
     if table.sigmas:
-        parts += [f"{table.suite}: {RANKED_BY} by noise level", *_by_sigma(table)]
+        parts += [f"{suite}: {RANKED_BY} by noise level", *_by_sigma(table)]
     return "\n\n".join(parts)
 
 
@@ -61,14 +64,14 @@ def _by_sigma(table: Table) -> list[str]:
 
 
 def _left(column: Iterable[str]) -> Column:
-    cells = list(column)
+    cells = list(map(one_line, column))
     width = max(map(len, cells))
     return [cell.ljust(width) for cell in cells]
 
 
 def _on_the_point(column: Iterable[str]) -> Column:
     """Numbers with their decimal points below each other, at the right under the header."""
-    header, *cells = column
+    header, *cells = map(one_line, column)
     tails = [len(cell) - len(cell.partition(".")[0]) for cell in cells]
     aligned = [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
     width = max(map(len, [header, *aligned]))
