@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_core import to_json
 
 from fpmc_bench.documents.protocols import PROTOCOLS, protocol_facts
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.errors import SuiteError, UnknownNameError
 
 NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
@@ -86,7 +87,7 @@ def validated(model: type[Model], content: Mapping[str, Any], origin: str, what:
 def faults(error: ValidationError, what: str) -> str:
     """Every fault of a document, a line each, by its field."""
     return "\n".join(
-        f"  {'.'.join(str(part) for part in fault['loc']) or what}: {fault['msg']}"
+        "  " + one_line(f"{'.'.join(map(str, fault['loc'])) or what}: {fault['msg']}")
         for fault in error.errors()
     )
 

@@ -48,7 +48,8 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
                 _differences(panel, own)
                 panel.set_xscale("log")
                 panel.set_yscale("log")
-            line[0].set_ylabel(f"{AXES_TITLES.get(axes_set, axes_set)}\nMSE against the teacher")
+            learned = plain(AXES_TITLES.get(axes_set, axes_set))
+            line[0].set_ylabel(f"{learned}\nMSE against the teacher")
         for panel, name in zip(panels[0], bases.values(), strict=True):
             panel.set_title(_wrapped(plain(name)), fontsize="medium")
         for panel in panels[-1]:
