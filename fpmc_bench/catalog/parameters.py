@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,8 +26,9 @@ def make_plugin(
     """
     params = params or {}
     for key, kind in place_parameters(cls).items():
-        if places and isinstance(params.get(key), str):
-            params = {**params, key: places.find(kind, params[key]) or params[key]}
+        if isinstance(params.get(key), str | Path):
+            place = str(params[key])
+            params = {**params, key: (places and places.find(kind, place)) or place}
     name = getattr(cls, "name", cls.__name__)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = get_type_hints(cls)

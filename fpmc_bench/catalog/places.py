@@ -6,7 +6,6 @@ Places never enter a suite: what lies there is told apart by its content.
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Literal
 import platformdirs
 
 from fpmc_bench.errors import UsageError
+from fpmc_bench.storage.toml_file import refuse_codes, toml_content
 
 Kind = Literal["data", "teacher", "weights"]
 KINDS: tuple[Kind, ...] = ("data", "teacher", "weights")
@@ -30,6 +30,11 @@ class Places:
     data: Mapping[str, str] = field(default_factory=dict)
     teacher: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind in KINDS:  # paths may be given as Path, too
+            named = {name: str(place) for name, place in getattr(self, kind).items()}
+            object.__setattr__(self, kind, named)
 
     @classmethod
     def given(
@@ -111,14 +116,13 @@ def _configured(kind: Kind) -> Mapping[str, str]:
 @cache
 def _read(path: Path, changed: int) -> dict[str, dict[str, str]]:
     """Read once for each state of the file."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} can't be read as a configuration: {error}") from error
+    content = toml_content(path, "configuration")
     for section, table in content.items():
         if section not in KINDS:
             expected = ", ".join(f"[{kind}]" for kind in KINDS)
             raise UsageError(f"{path} has a section [{section}]; expected {expected}")
         if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
             raise UsageError(f'{path}: [{section}] must hold lines NAME = "PATH"')
+        for place in table.values():
+            refuse_codes(path, place)
     return content

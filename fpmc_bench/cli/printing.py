@@ -6,7 +6,7 @@ While a command works a plugin's `print` goes to stderr, so that programs can re
 import os
 import sys
 from contextlib import redirect_stdout
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -23,7 +23,7 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
     """
     context = click.get_current_context(silent=True)
     asked_for = context.meta.get(STDOUT, sys.stdout) if context else sys.stdout
-    stream: TextIO = sys.stderr if err else asked_for
+    stream: Any = sys.stderr if err else asked_for
     try:
         click.echo(printable(text), file=stream, nl=nl)
     except BrokenPipeError:

@@ -50,7 +50,7 @@ class RunOutcome:
 def run_suite(
     suite: Suite | str | Path,
     *,
-    run_dir: Path | None = None,
+    run_dir: str | Path | None = None,
     device: str = "auto",
     fresh: bool = False,
     progress: bool = True,
@@ -72,7 +72,7 @@ def run_suite(
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
     plan = make_plan(chosen, registry, processes.device, places)
-    directory = RunDirectory(run_dir or default_run_directory(plan))
+    directory = RunDirectory(Path(run_dir or default_run_directory(plan)))
     return run_plan(
         plan,
         directory,
