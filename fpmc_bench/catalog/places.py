@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
-from fpmc_bench.errors import UsageError
+from fpmc_bench.documents.protocols import ROLES
+from fpmc_bench.errors import UnknownNameError, UsageError
 from fpmc_bench.storage.toml_file import refuse_codes, toml_content
+
+if TYPE_CHECKING:
+    from fpmc_bench.catalog.registry import Registry
 
 Kind = Literal["data", "teacher", "weights"]
 KINDS: tuple[Kind, ...] = ("data", "teacher", "weights")
@@ -47,6 +51,15 @@ class Places:
         return cls(
             _pairs("--data", data), _pairs("--teacher", teacher), _pairs("--weights", weights)
         )
+
+    def refuse_unknown(self, registry: "Registry") -> None:
+        """UnknownNameError for a place of data or of a network that nobody offers."""
+        for name in self.data:
+            registry.get("datasets", name)
+        known = (*ROLES, *registry.items["teachers"])
+        for name in self.teacher:
+            if name not in known:
+                raise UnknownNameError("role or teacher", name, known)
 
     def find(self, kind: Kind, name: str) -> str | None:
         """What the user says is at `name`, or None. UsageError for an unreadable configuration."""

@@ -171,10 +171,10 @@ def registry_with_warnings() -> "Registry":
 
 def print_json(content: Any) -> None:
     """As JSON in ASCII, which has no infinities: those are text."""
-    from pydantic_core import to_jsonable_python
+    from pydantic_core import to_json
 
-    plain = to_jsonable_python(content, inf_nan_mode="strings", fallback=str)
-    echo(json.dumps(plain, indent=2, allow_nan=False))
+    plain = json.loads(to_json(content, inf_nan_mode="strings", fallback=str))
+    echo(json.dumps(plain, indent=2))
 
 
 def error_table(errors: Mapping[float, float]) -> str:
