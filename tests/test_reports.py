@@ -21,7 +21,7 @@ from synthetic_records import write_exact_records, write_realistic_records, writ
 from fpmc_bench.documents.record import Figure, read_records
 from fpmc_bench.errors import InputError, RunError
 from fpmc_bench.results.render import write_figures, write_tables
-from fpmc_bench.results.render.cells import compact_text, mean_and_error_text
+from fpmc_bench.results.render.cells import compact_text, figure_texts
 from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
 from fpmc_bench.results.render.figures import COLOURS, draw_sigma_figure
 from fpmc_bench.results.render.json import render_json
@@ -82,15 +82,34 @@ def test_whole_outputs(
         (1.2346e-6, 4.56e-8, ("1.235e-06", "4.6e-08")),
         (1e-9, 2e-8, ("1e-09", "2.0e-08")),
         (0.0, 2e-9, ("0e+00", "2.0e-09")),
-        (0.25, 0.0, ("0.25", "0")),
-        (0.25, math.nan, ("0.25", "?")),
+        (0.25, 0.0, ("0.250000", "0")),
+        (0.25, math.nan, ("0.250000", "?")),
         (math.nan, math.nan, ("nan", "?")),
     ],
 )
 def test_as_many_digits_as_the_error_justifies(
     mean: float, error: float, text: tuple[str, str]
 ) -> None:
-    assert mean_and_error_text(Figure(mean=mean, standard_error=error, n=9)) == text
+    assert figure_texts([Figure(mean=mean, standard_error=error, n=9)]) == [text]
+
+
+def test_a_column_has_one_number_of_decimals() -> None:
+    """That of the smallest error; what is far smaller yet is in scientific notation."""
+    pairs = [(0.00069, 0.00012), (0.00064, 0.000011), (-0.0001, 0.02), (12.5, 0), (3e-9, 2e-10)]
+    figures = [Figure(mean=mean, standard_error=error, n=9) for mean, error in pairs]
+    assert figure_texts(figures) == [
+        ("0.000690", "0.000120"),
+        ("0.000640", "0.000011"),
+        ("-0.000100", "0.020000"),
+        ("12.500000", "0"),
+        ("3.00e-09", "2.0e-10"),
+    ]
+
+
+def test_no_zero_is_negative() -> None:
+    figures = [Figure(mean=mean, standard_error=0.3, n=9) for mean in (-0.001, -0.0, 0.001)]
+    assert [mean for mean, _ in figure_texts(figures)] == ["0.00"] * 3
+    assert compact_text(figures[1]) == "0"
 
 
 @pytest.mark.parametrize(
@@ -98,8 +117,9 @@ def test_as_many_digits_as_the_error_justifies(
     [
         (0.123456, 0.00001, "0.123"),
         (0.123456, 0.02, "0.123"),
-        (0.123456, 0.2, "0.12"),
-        (0.123456, 2.0, "0.1"),
+        (0.123456, 0.2, "0.123"),
+        (0.00069, 0.0001, "0.000690"),
+        (0.00064, 0.0, "0.000640"),
         (9.9999, 0.001, "10.0"),
         (1.23456e-5, 1e-7, "1.23e-05"),
         (123456.0, 10.0, "1.23e+05"),

@@ -177,6 +177,11 @@ def print_json(content: Any) -> None:
     echo(json.dumps(plain, indent=2))
 
 
+def toml_text(value: Any) -> str:
+    """A parameter's value as a line of a suite file has it, where infinity is inf."""
+    return json.dumps(value, default=str).replace("Infinity", "inf")
+
+
 def error_table(errors: Mapping[float, float]) -> str:
     """A teacher's held-out errors as text."""
     from tabulate import tabulate

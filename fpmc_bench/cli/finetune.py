@@ -107,7 +107,7 @@ def _watch(job: "Finetuning", processes: "Processes", bar: "tqdm[None]") -> "Lev
         change = change_percent(points[0].error, descent.best_error)
         loss = points[-1].loss
         shown = "" if loss is None else f", loss {loss:.5f}"
-        bar.set_description(f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+.1f}%")
+        bar.set_description(f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+z.1f}%")
         if descent.finished:
             bar.update()
 
@@ -143,7 +143,7 @@ def _table(card: "FinetuneCard") -> str:
             f"{level.sigma:.3g}",
             f"{level.base_error:.6f}",
             f"{level.best.error:.6f}",
-            f"{change_percent(level.base_error, level.best.error):+.1f}",
+            f"{change_percent(level.base_error, level.best.error):+z.1f}",
             level.best.step,
             level.curve[-1].step,
         ]

@@ -11,6 +11,7 @@ from fpmc_bench.cli.common import (
     json_option,
     print_json,
     registry_with_warnings,
+    toml_text,
 )
 from fpmc_bench.cli.printing import PrintingCommand, echo
 
@@ -112,7 +113,7 @@ def _table(tuning: "Tuning") -> str:
     title = f"{tuning.entry}: MSE against the tuning teacher by {', '.join(tuning.parameters)}"
     headers, rows = _all_errors(tuning) if len(tuning.parameters) == 1 else _best_errors(tuning)
     table = tabulate(rows, headers=headers, tablefmt="simple", stralign="right")
-    lines = [f"{name} = {_toml(value)}" for name, value in tuning.chosen.items()]
+    lines = [f"{name} = {toml_text(value)}" for name, value in tuning.chosen.items()]
     return "\n".join([title, "", table, "", *lines])
 
 
@@ -133,11 +134,6 @@ def _best_errors(tuning: "Tuning") -> tuple[list[str], list[list[str]]]:
         values = [f"{value}" for value in tuning.candidates[best].values()]
         rows.append([f"{sigma:.3g}", *values, f"{errors[best]:.5f}"])
     return ["sigma", *tuning.parameters, "MSE"], rows
-
-
-def _toml(value: Any) -> str:
-    """As a line of a suite file has it, where infinity is inf."""
-    return json.dumps(value).replace("Infinity", "inf")
 
 
 def _as_json(tuning: "Tuning") -> dict[str, Any]:

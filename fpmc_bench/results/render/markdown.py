@@ -9,7 +9,7 @@ from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
     failed_text,
-    mean_and_error_text,
+    metric_columns,
     rank_text,
     seconds_text,
     sigma_columns,
@@ -27,10 +27,10 @@ def render_markdown(table: Table) -> str:
             rank_text(row),
             "*" if row.best else "",
             entry_text(row),
-            *(" ± ".join(mean_and_error_text(row.figures[metric])) for metric in table.metrics),
+            *map(" ± ".join, figures),
             seconds_text(row),
         ]
-        for row in table.rows
+        for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
     ]
     rows += [
         [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 1)] for row in table.failed

@@ -97,7 +97,7 @@ def _finetune_table(points: Sequence[FinetunePoint]) -> str:
         lines: dict[float, list[str]] = {}
         own = [point for point in points if point.base == base]
         for point in own:
-            cell = f"{point.change_percent:+.1f} ± {point.change_percent_se:.1f}"
+            cell = f"{point.change_percent:+z.1f} ± {point.change_percent_se:.1f}"
             lines.setdefault(point.sigma, []).append(cell)
         rows = [[f"{sigma:.3g}", *lines[sigma]] for sigma in sorted(lines, reverse=True)]
         headers = ["sigma", *dict.fromkeys(f"{title} {point.axes}" for point in own)]
@@ -111,7 +111,7 @@ def _augmentation_table(points: Sequence[AugmentationPoint]) -> str:
     rows: dict[tuple[str, str, float], dict[float, str]] = {}
     for point in points:
         cells = rows.setdefault((point.base, point.augmentation, point.rate), {})
-        cells[point.sigma] = f"{point.change_percent:+.1f} ± {point.change_percent_se:.1f}"
+        cells[point.sigma] = f"{point.change_percent:+z.1f} ± {point.change_percent_se:.1f}"
     table = tabulate(
         [[*row, *(cells[sigma] for sigma in columns)] for row, cells in rows.items()],
         headers=["base", "augmentation", "|A|/|D|", *(f"sigma {sigma:.3g}" for sigma in columns)],

@@ -8,7 +8,7 @@ from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
     failed_text,
-    mean_and_error_text,
+    metric_columns,
     rank_text,
     seconds_text,
     sigma_columns,
@@ -41,8 +41,7 @@ def _ranking(table: Table) -> str:
         _left(["", *("*" if row.best else "" for row in rows), *none]),
         _left(["entry", *map(entry_text, rows), *map(failed_text, failed)]),
     ]
-    for metric in table.metrics:
-        texts = [mean_and_error_text(row.figures[metric]) for row in rows]
+    for metric, texts in zip(table.metrics, metric_columns(table), strict=True):
         columns.append(_on_the_point([metric, *(mean for mean, _ in texts), *none]))
         columns.append(_on_the_point(["± s.e.", *(error for _, error in texts), *none]))
     columns.append(_on_the_point(["s/query", *map(seconds_text, rows), *none]))
