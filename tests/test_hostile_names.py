@@ -16,6 +16,7 @@ from synthetic_records import write_exact_records, write_synthetic
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.documents.text import one_line, printable
 from fpmc_bench.errors import RunError
+from fpmc_bench.images.notices import notice
 from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint
 from fpmc_bench.results.render.csv import as_csv, render_csv, render_sigma_csv
 from fpmc_bench.results.render.figures import draw_sigma_figure
@@ -160,6 +161,21 @@ def test_records_have_the_pattern_of_suites(tmp_path: Path, name: str) -> None:
         with pytest.raises(RunError, match=r"is not a record: (suite|entry|figures\.)") as refused:
             read_records(tmp_path)
         assert "should match pattern" in str(refused.value)
+
+
+def test_a_stranger_s_record_in_a_terminal(tmp_path: Path) -> None:
+    path = write_synthetic(tmp_path, "ls", {"mse@1": np.arange(16.0).reshape(4, 4)})
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "figures": {ESCAPES: content["figures"]["mse@1"]}}))
+    done = fpmc_bench("leaderboard", "render", tmp_path, cwd=tmp_path)
+    assert done.returncode == 1
+    assert r"figures.\x1b[2J" in done.stderr
+    assert no_control(done.stderr)
+
+
+def test_names_of_images_in_a_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    notice(f"skipped {ESCAPES}")
+    assert no_control(caplog.messages[0])
 
 
 PLUGIN = '''
