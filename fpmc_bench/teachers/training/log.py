@@ -72,8 +72,8 @@ def rewind_log(path: Path, step: int) -> None:
 def draw_log(path: Path, target: Path, title: str, batch: int) -> bool:
     """Draw a training's log as a PNG; `batch` images a step. RunError as in `read_log`.
 
-    False, and nothing is drawn, where the log has one line: a dot says nothing of a course. False, too,
-    where it can't be drawn, see `drew`.
+    False, and nothing is drawn, where the log has one line: a dot says nothing of a course. False,
+    too, where it can't be drawn, see `drew`.
     """
     lines = read_log(path)
 
