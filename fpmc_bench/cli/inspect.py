@@ -50,7 +50,7 @@ def list_(kind: str | None, name: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"plugins": rows, "broken": [vars(broken) for broken in registry.broken]})
     else:
-        echo(tabulate(rows, headers="keys", tablefmt="simple"))
+        echo(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True))
 
 
 @click.command(cls=PrintingCommand)
@@ -85,7 +85,7 @@ def _summary(kind: str, item: "Registered") -> str:
             return read_suite(item.item).description
         except SuiteError as error:
             return str(error).splitlines()[0]
-    return (item.item.__doc__ or "").strip().splitlines()[0]
+    return (item.item.__doc__ or "").strip().partition("\n")[0]
 
 
 def _details(kind: str, item: "Registered") -> dict[str, Any]:
@@ -186,6 +186,7 @@ def _suite_text(suite: dict[str, Any]) -> str:
         entries,
         headers=("entry", "denoiser", "parameters", "added to the source"),
         tablefmt="simple",
+        disable_numparse=True,
         maxcolwidths=[None, None, 50, None],
     )
     return f"{tabulate(facts, tablefmt='plain')}\n\n{table}"
