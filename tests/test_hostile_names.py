@@ -208,9 +208,10 @@ def test_what_plugins_say_of_themselves(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert no_control(done.stdout)
         assert "--json" not in command or json.loads(done.stdout)
-    assert (
-        r"\x1b]0;owned\x07 2026" in fpmc_bench("info", "loud", cwd=tmp_path, paths=(site,)).stdout
-    )
+    told = fpmc_bench("info", "1e3", cwd=tmp_path, paths=(site,)).stdout
+    assert r"\x1b]0;owned\x07 2026" in told
+    listed = fpmc_bench("list", "denoisers", "--name", "1e3", cwd=tmp_path, paths=(site,)).stdout
+    assert "1e3" in listed, "a name that looks like a number is none"
 
 
 def test_a_plugin_s_name_is_a_name(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def read_cifar_archive(path: str | Path, split: str, target: str | Path) -> tupl
     `path` is cifar-10-python.tar.gz or the folder cifar-10-batches-py. InputError names the file
     that is missing, damaged or hostile; then nothing is written.
     """
-    path = Path(path)
+    path, target = Path(path), Path(target)
     names = TRAIN_FILES if split == "train" else TEST_FILES
     contents = _from_folder(path, names) if path.is_dir() else _from_tar(path, names)
     images, labels = [], []

@@ -68,7 +68,7 @@ def run_suite(
     the source, in bytes; `places` say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
-    refuse_unwritable(run_dir or RUNS, "--run-dir")
+    refuse_unwritable(Path(run_dir or RUNS), "--run-dir")
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
     plan = make_plan(chosen, registry, processes.device, places)

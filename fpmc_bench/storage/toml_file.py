@@ -41,8 +41,8 @@ def _text(path: Path, what: str) -> str:
     except FileNotFoundError as error:
         raise UsageError(f"no {what} file at {path}") from error
     except IsADirectoryError as error:
-        reason = f"{path} is a folder, not a {what}; give the path of a .toml file"
-        raise UsageError(reason) from error
+        instead = f"{path} is a folder, not a {what}; give the path of a .toml file"
+        raise UsageError(instead) from error
     except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path} can't be read: {reason}") from error
