@@ -30,7 +30,7 @@ from fpmc_bench.results.render.study_figures import (
     draw_table_figure,
 )
 from fpmc_bench.results.render.terminal import render_terminal
-from fpmc_bench.results.table import Table, build_tables
+from fpmc_bench.results.table import FailedRow, Table, build_tables
 
 ESCAPES, BACKWARDS = "\x1b[2J\x1b]0;owned\x07\x9b31m", "moc.\u202elive\u2066\u200b"
 FORMULA, MARKUP = "=HYPERLINK(A1)|pipe", "<img src=x>&lt;[a](https://e.org)`*_~"
@@ -54,6 +54,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Table:
             replace(row, entry=name, figures={**row.figures, metric: row.figures["r2@1"]})
             for row, name in zip(table.rows, (LINES, ESCAPES, FORMULA, MARKUP, MATHS), strict=True)
         ),
+        failed=(FailedRow(f"{FORMULA}-failed", LINES), FailedRow(BACKWARDS, FORMULA)),
         caption=("".join(HOSTILE),),
     )
 
@@ -86,7 +87,7 @@ def test_the_terminal(hostile: Table) -> None:
     assert no_control(text)
     assert r"two\nlines\r\u2028\ttab" in text
     ranking = text.split("\n\n")[1].splitlines()
-    assert len(ranking) == 2 + len(hostile.rows)
+    assert len(ranking) == 2 + len(hostile.rows) + len(hostile.failed)
 
 
 def test_markdown(hostile: Table) -> None:
