@@ -118,9 +118,9 @@ def test_one_that_changes_what_the_next_is_tried_on_is_refused(
         return original(self, setting, sigma)
 
     monkeypatch.setattr(LocalScore, "fpmc", spoiling)
+    plan = plan_tuning(context, Entry(name="ls", denoiser="ls"), SIDES)
     with pytest.raises(PluginError, match="'ls' changed the training images"):
-        entry = Entry(name="ls", denoiser="ls")
-        tune_plan(context, plan_tuning(context, entry, SIDES), items=2)
+        tune_plan(context, plan, items=2)
 
 
 def test_without_names_those_of_the_suite_are_tuned_that_have_something_to_tune() -> None:
