@@ -136,7 +136,7 @@ def write_exact_records(folder: Path) -> None:
 
     Their sums are exact, so the figures don't depend on a machine's order of summation.
     """
-    scales = {"optimal": (8, 0), "ls": (2, 1), "els": (2, 2), "pspc_50%": (3, 3)}
+    scales = {"optimal": (8, 0), "ls": (2, 1), "els": (2, 2), "pspc_50": (3, 3)}
     noise = np.array([3, -1, 2, -4, 1, 0, -3, 2])  # sums to 0
     level = np.array([1 / 64, 1 / 2, 1 / 8, 1 / 2**20])
     for entry, (size, shift) in {**scales, "teacher_b": (1, 4)}.items():

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from runs import environment, fpmc_bench, write_suite
+from runs import environment, fpmc_bench, write_plugin, write_suite
 
 from fpmc_bench.cli import COMMANDS
 
@@ -149,8 +149,6 @@ def test_leaderboard_renders_what_the_run_showed(tmp_path: Path) -> None:
 
 def test_an_edited_plugin_is_computed_anew(tmp_path: Path) -> None:
     """The ledger's keys hold the plugin's code: a stale unit is never read."""
-    from runs import write_plugin
-
     code = """
         from dataclasses import dataclass
         from typing import ClassVar
@@ -194,3 +192,86 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
         check=True,
     ).stdout
     assert module == script
+
+
+def test_list_shows_one_kind_or_what_has_a_text_in_its_name(tmp_path: Path) -> None:
+    def listed(*arguments: str) -> set[tuple[str, str]]:
+        done = fpmc_bench("list", *arguments, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return {(row["kind"], row["name"]) for row in json.loads(done.stdout)["plugins"]}
+
+    everything = listed()
+    studies = {(kind, name) for kind, name in everything if kind == "study"}
+    assert studies
+    assert listed("studies") == studies
+    assert listed("--name", "pspc") == {("denoiser", "pspc-flex"), ("denoiser", "pspc-square")}
+    assert listed("teachers", "--name", "digits-d") == {("teacher", "digits-ddpmpp")}
+    for arguments, complaint in (
+        (("denoiser",), "Unknown kind 'denoiser'. Did you mean 'denoisers'?"),
+        (("suites", "--name", "digts"), "Unknown name 'digts'. Did you mean 'digits'?"),
+    ):
+        done = fpmc_bench("list", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert complaint in done.stderr
+
+
+DEFAULTS = '''
+    from dataclasses import dataclass, field
+    from typing import ClassVar
+    from fpmc_bench import hookimpl
+    from fpmc_bench.contracts import FunctionDenoiser
+
+    @dataclass(frozen=True)
+    class Settled(FunctionDenoiser):
+        """A parameter of every kind."""
+        name: ClassVar[str] = "settled"
+        citation: ClassVar[str] = "none"
+        needed: float
+        off: bool = False
+        on: bool = True
+        most: float = float("inf")
+        sides: tuple[int, ...] = field(default_factory=lambda: (3, 5))
+        by: str = "rows"
+
+        def build(self, setting):
+            return lambda z, sigma: z
+
+    @hookimpl
+    def fpmc_denoisers():
+        return [Settled]
+'''
+
+
+def test_info_shows_defaults_as_a_suite_says_them(tmp_path: Path) -> None:
+    site = write_plugin(tmp_path / "site", "settled", DEFAULTS)
+    text = fpmc_bench("info", "settled", cwd=tmp_path, paths=(site,)).stdout
+    shown = dict(re.findall(r"^(\w+) .*  (.+)$", text.partition("----")[2], re.MULTILINE))
+    assert shown == {
+        "needed": "required",
+        "off": "false",
+        "on": "true",
+        "most": "inf",
+        "sides": "[3, 5]",
+        "by": '"rows"',
+    }
+    done = fpmc_bench("info", "settled", "--json", cwd=tmp_path, paths=(site,))
+    details = json.loads(done.stdout)
+    assert [one["default"] for one in details[0]["parameters"]] == [
+        "required",
+        False,
+        True,
+        "Infinity",
+        [3, 5],
+        "rows",
+    ]
+
+
+def test_doctor_says_which_plugins_clash(tmp_path: Path) -> None:
+    for folder in ("one", "other"):
+        write_plugin(tmp_path / folder, f"settled-{folder}", DEFAULTS)
+    done = fpmc_bench("doctor", cwd=tmp_path, paths=(tmp_path / "one", tmp_path / "other"))
+    assert done.returncode == 1
+    assert "torch" in done.stdout
+    for text in (done.stdout, done.stderr):
+        assert "two plugins offer the denoiser 'settled'" in " ".join(text.split())
+    assert "Traceback" not in done.stderr

@@ -82,7 +82,7 @@ def test_people_see_them_last(board: Path, form: str) -> None:
     lines = done.stdout.splitlines()
     (last,) = [number for number, line in enumerate(lines) if "mine.v2 (failed)" in line]
     assert last > max(number for number, line in enumerate(lines) if "optimal" in line)
-    assert "—" in lines[last] or "---" in lines[last]
+    assert "—" in lines[last] or r"\textemdash{}" in lines[last]
     assert FIRE in " ".join(done.stdout.split())
 
 

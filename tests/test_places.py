@@ -58,7 +58,7 @@ def test_a_place_given_twice() -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("[data", "can't be read as a configuration"),
+        ("[data", "is not valid TOML"),
         (
             "[datas]\nx = 'y'\n",
             r"has a section \[datas\]; expected \[data\], \[teacher\], \[weights\]",

@@ -20,8 +20,8 @@ from synthetic_records import write_exact_records, write_realistic_records, writ
 
 from fpmc_bench.documents.record import Figure, read_records
 from fpmc_bench.errors import InputError, RunError
-from fpmc_bench.results.render import write_reports
-from fpmc_bench.results.render.cells import compact_text, mean_and_error_text
+from fpmc_bench.results.render import write_figures, write_tables
+from fpmc_bench.results.render.cells import compact_text, figure_texts
 from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
 from fpmc_bench.results.render.figures import COLOURS, draw_sigma_figure
 from fpmc_bench.results.render.json import render_json
@@ -82,15 +82,34 @@ def test_whole_outputs(
         (1.2346e-6, 4.56e-8, ("1.235e-06", "4.6e-08")),
         (1e-9, 2e-8, ("1e-09", "2.0e-08")),
         (0.0, 2e-9, ("0e+00", "2.0e-09")),
-        (0.25, 0.0, ("0.25", "0")),
-        (0.25, math.nan, ("0.25", "?")),
+        (0.25, 0.0, ("0.250000", "0")),
+        (0.25, math.nan, ("0.250000", "?")),
         (math.nan, math.nan, ("nan", "?")),
     ],
 )
 def test_as_many_digits_as_the_error_justifies(
     mean: float, error: float, text: tuple[str, str]
 ) -> None:
-    assert mean_and_error_text(Figure(mean=mean, standard_error=error, n=9)) == text
+    assert figure_texts([Figure(mean=mean, standard_error=error, n=9)]) == [text]
+
+
+def test_a_column_has_one_number_of_decimals() -> None:
+    """That of the smallest error; what is far smaller yet is in scientific notation."""
+    pairs = [(0.00069, 0.00012), (0.00064, 0.000011), (-0.0001, 0.02), (12.5, 0), (3e-9, 2e-10)]
+    figures = [Figure(mean=mean, standard_error=error, n=9) for mean, error in pairs]
+    assert figure_texts(figures) == [
+        ("0.000690", "0.000120"),
+        ("0.000640", "0.000011"),
+        ("-0.000100", "0.020000"),
+        ("12.500000", "0"),
+        ("3.00e-09", "2.0e-10"),
+    ]
+
+
+def test_no_zero_is_negative() -> None:
+    figures = [Figure(mean=mean, standard_error=0.3, n=9) for mean in (-0.001, -0.0, 0.001)]
+    assert [mean for mean, _ in figure_texts(figures)] == ["0.00"] * 3
+    assert compact_text(figures[1]) == "0"
 
 
 @pytest.mark.parametrize(
@@ -98,8 +117,9 @@ def test_as_many_digits_as_the_error_justifies(
     [
         (0.123456, 0.00001, "0.123"),
         (0.123456, 0.02, "0.123"),
-        (0.123456, 0.2, "0.12"),
-        (0.123456, 2.0, "0.1"),
+        (0.123456, 0.2, "0.123"),
+        (0.00069, 0.0001, "0.000690"),
+        (0.00064, 0.0, "0.000640"),
         (9.9999, 0.001, "10.0"),
         (1.23456e-5, 1e-7, "1.23e-05"),
         (123456.0, 10.0, "1.23e+05"),
@@ -154,7 +174,7 @@ def test_latex_is_balanced_and_escaped(tmp_path: Path) -> None:
         tmp_path,
         "a_b",
         {"mse@1": np.arange(16.0).reshape(4, 4)},
-        suite="50%_s",
+        suite="50_s",
         reference=r"{x}\y~z^#&$",
     )
     (table,) = build_tables(read_records(tmp_path))
@@ -241,6 +261,14 @@ def test_a_sample_grid_refuses(tmp_path: Path, rows: dict[str, np.ndarray], comp
     assert list(tmp_path.iterdir()) == []
 
 
+def write_reports(run_dir: Path) -> list[Path]:
+    """Tables and figures of the records of a run directory."""
+    tables = build_tables(read_records(run_dir / "records"))
+    drawn = write_figures(run_dir, tables)
+    assert all(drawn.values())
+    return [*write_tables(run_dir, tables), *drawn]
+
+
 def save_samples(run_dir: Path, rows: Mapping[str, np.ndarray]) -> None:
     """As a run does, but in another order than the one they are to be shown in."""
     path = run_dir / "samples" / "sample-mse.npz"
@@ -250,9 +278,8 @@ def save_samples(run_dir: Path, rows: Mapping[str, np.ndarray]) -> None:
 
 def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
     write_exact_records(tmp_path / "records")
-    records = read_records(tmp_path / "records")
     save_samples(tmp_path, samples(1, 8))
-    written = write_reports(tmp_path, records)
+    written = write_reports(tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in written} == {
         "figures/denoiser-mse.png",
         "figures/denoiser-mse.svg",
@@ -269,18 +296,17 @@ def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
         *written
     }
     before = {path: path.read_bytes() for path in written}
-    assert write_reports(tmp_path, records) == written
+    assert write_reports(tmp_path) == written
     assert {path: path.read_bytes() for path in written} == before
 
 
 def test_samples_beside_the_records_are_drawn_in_their_own_order(tmp_path: Path) -> None:
     write_exact_records(tmp_path / "records")
-    records = read_records(tmp_path / "records")
     rows = samples(3, 8)
     write_sample_grid(tmp_path / "expected.png", rows)
     save_samples(tmp_path, rows)
     drawn = tmp_path / "figures" / "sample-mse-samples.png"
-    assert write_reports(tmp_path, records)[-1] == drawn
+    assert write_reports(tmp_path)[-1] == drawn
     assert drawn.read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
@@ -291,7 +317,7 @@ def test_a_damaged_file_of_samples_is_refused(tmp_path: Path, content: bytes) ->
     path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(RunError, match=r"sample-mse\.npz can't be read"):
-        write_reports(tmp_path, read_records(tmp_path / "records"))
+        write_reports(tmp_path)
     np.savez(path, order=np.array('["mine"]'))
     with pytest.raises(RunError, match=r"sample-mse\.npz is not a file of samples"):
-        write_reports(tmp_path, read_records(tmp_path / "records"))
+        write_reports(tmp_path)

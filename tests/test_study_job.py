@@ -58,7 +58,7 @@ def test_images_and_networks_are_loaded_once_and_weights_go_by_name(
     job = StudyJob(STUDY, SUITE, tmp_path / "study", installed_registry(), "cpu", progress=False)
     outcome = job.run()
     assert (outcome.failures, outcome.stopped) == ({}, ())
-    assert loads == ["digits", "digits-ddpmpp", "digits-ncsnpp"]
+    assert loads == ["digits-ddpmpp", "digits-ncsnpp", "digits"]
     records = {record.entry: record for record, _ in read_records(tmp_path / "study/run/records")}
     assert set(records) == {"digits-ncsnpp", "plain", "ls+q", "ls+q+hflip"}
     provenance = {name: record.provenance for name, record in records.items()}

@@ -1,5 +1,6 @@
 """Tuning: the value with the least error against the tuning teacher, sigma by sigma."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +13,11 @@ from hypothesis.extra.numpy import arrays
 from plans import loaded, small_suite
 
 from fpmc_bench import FPMC, build_denoiser, heun_sample, unit_noise
-from fpmc_bench.contracts import Setting
-from fpmc_bench.errors import ParameterError, PluginError, UnknownNameError, UsageError
-from fpmc_bench.jobs.tune import Tuning, tunable, tune
+from fpmc_bench.contracts import Denoiser, Setting
+from fpmc_bench.documents.suite import Entry
+from fpmc_bench.errors import ParameterError, PluginError, UsageError
+from fpmc_bench.jobs.tune import Tuning, plan_tuning, tunable
+from fpmc_bench.jobs.tune import tune as tune_plan
 from fpmc_plugins.denoisers.ls import LocalScore
 from fpmc_plugins.denoisers.lukoianov import Lukoianov
 from fpmc_plugins.denoisers.optimal import Optimal
@@ -23,6 +26,20 @@ from fpmc_plugins.denoisers.windows import Windows
 
 SIDES = (1, 5, 15)
 ITEMS = 6
+
+
+def tune(
+    denoiser: type[Denoiser],
+    *,
+    params: dict[str, Any] | None = None,
+    values: Sequence[Any] | None = None,
+    items: int = 128,
+    progress: Callable[[], None] = lambda: None,
+) -> Tuning:
+    """A denoiser with these parameters tuned, as an entry of the small suite."""
+    entry = Entry(name=denoiser.name, denoiser=denoiser.name, params=params or {})
+    plan = plan_tuning(loaded(), entry, values)
+    return tune_plan(loaded(), plan, items=items, progress=progress)
 
 
 def validation(level: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,9 +55,7 @@ def validation(level: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_errors_are_those_of_every_candidate_at_every_sigma() -> None:
     calls: list[None] = []
-    found = tune(
-        loaded(), LocalScore, items=ITEMS, values=SIDES, progress=lambda: calls.append(None)
-    )
+    found = tune(LocalScore, items=ITEMS, values=SIDES, progress=lambda: calls.append(None))
     assert len(calls) == 4 * len(SIDES)
     assert found.errors.shape == (4, len(SIDES), ITEMS)
     assert found.schedules == {"patch_sizes"}
@@ -61,14 +76,14 @@ def test_errors_are_those_of_every_candidate_at_every_sigma() -> None:
 
 
 def test_a_parameter_that_is_no_schedule_gets_one_value() -> None:
-    found = tune(loaded(), Lukoianov, items=3, values=(0.005, 0.5), params={"orientation": "rows"})
+    found = tune(Lukoianov, items=3, values=(0.005, 0.5), params={"orientation": "rows"})
     assert found.schedules == frozenset()
     averages = found.errors.mean(axis=(0, 2))
     assert found.chosen == {"threshold": (0.005, 0.5)[int(averages.argmin())]}
 
 
 def test_two_parameters_are_tried_in_every_combination() -> None:
-    found = tune(loaded(), Windows, items=2, values=(0.5, 2.0))
+    found = tune(Windows, items=2, values=(0.5, 2.0))
     assert [tuple(one.values()) for one in found.candidates] == [
         (0.5, 0.5),
         (0.5, 2.0),
@@ -79,15 +94,15 @@ def test_two_parameters_are_tried_in_every_combination() -> None:
 
 
 def test_maps_are_there_for_those_who_need_them() -> None:
-    found = tune(loaded(), PspcFlex, items=2, values=(0.5, 1.0))
+    found = tune(PspcFlex, items=2, values=(0.5, 1.0))
     assert np.isfinite(found.errors).all()
 
 
 def test_what_can_not_be_tuned_is_refused() -> None:
     with pytest.raises(UsageError, match="'optimal' has no parameter to tune"):
-        tune(loaded(), Optimal)
+        tune(Optimal)
     with pytest.raises(ParameterError, match="which is even"):
-        tune(loaded(), LocalScore, values=(2,))
+        tune(LocalScore, values=(2,))
 
 
 def test_one_that_changes_what_the_next_is_tried_on_is_refused(
@@ -103,8 +118,9 @@ def test_one_that_changes_what_the_next_is_tried_on_is_refused(
         return original(self, setting, sigma)
 
     monkeypatch.setattr(LocalScore, "fpmc", spoiling)
+    plan = plan_tuning(context, Entry(name="ls", denoiser="ls"), SIDES)
     with pytest.raises(PluginError, match="'ls' changed the training images"):
-        tune(context, LocalScore, items=2, values=SIDES)
+        tune_plan(context, plan, items=2)
 
 
 def test_without_names_those_of_the_suite_are_tuned_that_have_something_to_tune() -> None:
@@ -114,10 +130,28 @@ def test_without_names_those_of_the_suite_are_tuned_that_have_something_to_tune(
         {"name": "b", "denoiser": "ls", "params": {"patch_sizes": [3, 3, 3, 3]}},
     ]
     context = loaded().of(small_suite(entries=entries))
-    assert tunable(context) == [LocalScore]
-    assert tunable(context, ["optimal", "windows"]) == [Optimal, Windows]
-    with pytest.raises(UnknownNameError, match="Did you mean 'windows'"):
-        tunable(context, ["window"])
+    assert [entry.name for entry in tunable(context)] == ["a"]
+
+
+def test_entries_that_differ_in_what_is_not_tuned_are_tuned_each() -> None:
+    """With their other parameters, and over their own sources."""
+    lukoianov = {"denoiser": "lukoianov", "params": {"orientation": "columns"}}
+    entries = [
+        {"name": "a", "denoiser": "lukoianov", "params": {"threshold": 0.05}},
+        {"name": "b", **lukoianov},
+        {"name": "c", **lukoianov, "augmentations": [{"name": "hflip"}]},
+        {"name": "d", "denoiser": "lukoianov"},
+    ]
+    context = loaded().of(small_suite(entries=entries))
+    found = tunable(context)
+    assert [entry.name for entry in found] == ["a", "b", "c"]
+    plan = plan_tuning(context, found[2], [0.1, 0.2])
+    assert [plugin.orientation for plugin in plan.plugins] == ["columns"] * 2  # type: ignore[attr-defined]
+    assert [plugin.threshold for plugin in plan.plugins] == [0.1, 0.2]  # type: ignore[attr-defined]
+    plain = tune_plan(context, plan_tuning(context, found[1], [0.1]), items=2)
+    augmented = tune_plan(context, plan, items=2)
+    assert (augmented.entry, augmented.denoiser) == ("c", "lukoianov")
+    assert (plain.errors[:, 0] != augmented.errors[:, 0]).any()
 
 
 @given(
@@ -128,7 +162,7 @@ def test_without_names_those_of_the_suite_are_tuned_that_have_something_to_tune(
 def test_the_choice_is_that_of_trying_all(errors: np.ndarray) -> None:
     """A fixed parameter and a schedule: the fixed value whose best schedule is best on average."""
     candidates: list[dict[str, Any]] = [{"fixed": f, "side": s} for f in "ab" for s in (1, 3, 5)]
-    tuning = Tuning("x", frozenset({"side"}), (3.0, 2.0, 1.0), tuple(candidates), errors)
+    tuning = Tuning("x", "x", frozenset({"side"}), (3.0, 2.0, 1.0), tuple(candidates), errors)
     means = errors.mean(axis=2)
     best = {
         fixed: means[:, [i for i, one in enumerate(candidates) if one["fixed"] == fixed]]

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 
 from fpmc_bench.catalog.code import origin_of
 from fpmc_bench.catalog.context import Context
-from fpmc_bench.catalog.parameters import make_plugin
-from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.catalog.naming import make_augmentation
 from fpmc_bench.contracts import Augmentation
 from fpmc_bench.documents.provenance import AddedImages, SourceRecipe
 from fpmc_bench.documents.suite import SourceAugmentation
-from fpmc_bench.errors import ParameterError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.fpmc.union import Union
 
@@ -62,15 +60,3 @@ def plan_source(context: Context, choices: Sequence[SourceAugmentation]) -> Plan
             )
         )
     return PlannedSource(context, tuple(plugins), tuple(added))
-
-
-def make_augmentation(choice: SourceAugmentation, registry: Registry) -> Augmentation:
-    """The plugin that is named, with parameters and rate checked; ParameterError and its kin."""
-    cls = registry.get("augmentations", choice.name).item
-    plugin: Augmentation = make_plugin(cls, choice.params)
-    if choice.rate > plugin.max_rate:
-        raise ParameterError(
-            f"{choice.name}: it can add {plugin.max_rate:g} images per image, so "
-            f"rate <= {plugin.max_rate:g}, got {choice.rate:g}"
-        )
-    return plugin

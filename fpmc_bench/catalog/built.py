@@ -18,6 +18,7 @@ from fpmc_bench.engine.evaluate import check_query
 from fpmc_bench.engine.machine.keeping import KeptModels
 from fpmc_bench.errors import PluginError, UsageError
 from fpmc_bench.fpmc import FPMC
+from fpmc_bench.fpmc.sigmas import AnySigma, sigma_of
 from fpmc_bench.fpmc.source import Source
 
 
@@ -50,24 +51,23 @@ class BuiltDenoiser:
     def source(self) -> Source:
         return self.setting.source
 
-    def fpmc(self, sigma: float) -> FPMC:
+    def fpmc(self, sigma: AnySigma) -> FPMC:
         """The collection at one noise level; PluginError where the method is not an FPMC."""
-        plugin, setting = self.plugin, self.setting
+        plugin, setting, known = self.plugin, self.setting, sigma_of(sigma)
         if not isinstance(plugin, FPMCDenoiser):
             raise PluginError(f"'{self.name}' is not a filtered posterior mean collection")
 
         def made() -> FPMC:
             with strangers_code(f"denoiser '{self.name}'"):
-                model = plugin.fpmc(setting, sigma)
+                model = plugin.fpmc(setting, known)
             if not isinstance(model, FPMC):
                 raise PluginError(f"fpmc() of '{self.name}' returned {model!r}; expected an FPMC")
             return model
 
-        return self._models.get(sigma, made)
+        return self._models.get(known, made)
 
-    def __call__(self, z: Tensor, sigma: float) -> Tensor:
-        sigma = float(sigma)
-        check_query(z, sigma, self.setting.shape)
+    def __call__(self, z: Tensor, sigma: AnySigma) -> Tensor:
+        sigma = check_query(z, sigma, self.setting.shape)
         if self._function is not None:
             with strangers_code(f"denoiser '{self.name}'"):
                 # a copy: what it does to z is its own affair

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset, missing_dataset
 from fpmc_bench.catalog.entries import without_places
+from fpmc_bench.catalog.naming import check_shared
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import Registered, Registry
@@ -20,7 +21,7 @@ from fpmc_bench.contracts import AugmentationTask, Setting, TeacherModel
 from fpmc_bench.diffusion.sigmas import sigma_grid
 from fpmc_bench.documents.protocols import ROLES, Role
 from fpmc_bench.documents.suite import SigmaGrid, Suite
-from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
+from fpmc_bench.errors import MissingFilesError, UsageError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.notices import notice
 from fpmc_bench.storage.cache import cache_folder
@@ -106,12 +107,12 @@ def load_context(
     """Load what a suite's entries share; raises UsageError and its kin on any fault.
 
     `places` say where files are that the user keeps, and may put another network in a teacher's
-    role. What is missing is listed all at once, and a cache that can't be written into is refused,
-    before anything is loaded. The context's suite says
-    names where `suite` says paths, and its places know them.
+    role. Wrong names come first; then what is missing is listed all at once, and a cache that can't
+    be written into is refused, before anything is loaded. The context's suite says names where
+    `suite` says paths, and its places know them.
     """
     suite, places = without_places(suite, registry, places or Places())
-    _refuse_unknown(registry, places)
+    check_shared(suite, _teacher_names(suite, places), registry, places)
     return _loaded(suite, registry, device, places)
 
 
@@ -120,6 +121,11 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
     names = _teacher_names(suite, places)
     _refuse_missing(suite, names, registry, places)
     cache_folder()  # what is fitted or made goes there, perhaps after hours
+    with own_randomness(), strangers_code("a teacher", notice):
+        tuning, evaluation = (
+            load_teacher(name, device, places=places, registry=registry) for name in names
+        )
+    _refuse_alike(tuning, evaluation)
     dataset = load_dataset(
         suite.dataset.name, suite.dataset.params, places=places, registry=registry
     )
@@ -129,11 +135,6 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
             f"suite '{suite.name}' asks for {suite.items} items, but the test split of "
             f"'{dataset.name}' has {len(dataset.test)} images; lower --items"
         )
-    with own_randomness(), strangers_code("a teacher", notice):
-        tuning, evaluation = (
-            load_teacher(name, device, places=places, registry=registry) for name in names
-        )
-    _refuse_alike(tuning, evaluation)
     for teacher in (tuning, evaluation):
         shape = getattr(teacher, "shape", dataset.shape)
         if shape != dataset.shape:
@@ -165,15 +166,6 @@ def _teacher_names(suite: Suite, places: Places) -> tuple[str, str]:
     """What tunes and what evaluates: as the suite says, or else as the user does."""
     own, given = suite.teachers, places.teacher
     return given.get("tuning", own.tuning), given.get("evaluation", own.evaluation)
-
-
-def _refuse_unknown(registry: Registry, places: Places) -> None:
-    """UnknownNameError for a place of something that nobody asks for."""
-    for name in places.data:
-        registry.get("datasets", name)
-    for name in places.teacher:
-        if name not in (*ROLES, *registry.items["teachers"]):
-            raise UnknownNameError("role or teacher", name, [*ROLES, *registry.items["teachers"]])
 
 
 def _refuse_missing(

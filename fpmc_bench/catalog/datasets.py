@@ -57,7 +57,9 @@ def load_dataset(
     UnknownNameError, ParameterError, MissingFilesError, or InputError for files of another kind.
     """
     places = places or Places()
-    registered = (registry or installed_registry()).get("datasets", name)
+    known = registry or installed_registry()
+    places.refuse_unknown(known)
+    registered = known.get("datasets", name)
     plugin = make_plugin(registered.item, params)
     if missing := missing_dataset(registered.item, places):
         raise MissingFilesError([missing])

@@ -1,7 +1,8 @@
 """build_denoiser: a registered denoiser over images of one's own."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,7 @@ from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.catalog.teachers import load_teacher
 from fpmc_bench.contracts import Denoiser, Maps, Setting, TeacherModel
 from fpmc_bench.errors import InputError, UsageError
+from fpmc_bench.fpmc.sigmas import AnySigmas, sigmas_of
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.teachers.sensitivity import SensitivityMaps
 
@@ -21,9 +23,9 @@ def build_denoiser(
     name: str,
     images: Tensor | Source,
     *,
-    sigmas: Tensor | Sequence[float],
+    sigmas: AnySigmas,
     params: Mapping[str, Any] | None = None,
-    teacher: TeacherModel | str | None = None,
+    teacher: TeacherModel | str | Path | None = None,
     sensitivity: Tensor | None = None,
     device: str = "cpu",
 ) -> BuiltDenoiser:
@@ -42,9 +44,9 @@ def build_denoiser(
     cls: type[Denoiser] = installed_registry().get("denoisers", name).item
     plugin = make_plugin(cls, params, Places())
     source = images if isinstance(images, Source) else Source(images)
-    grid = tuple(float(sigma) for sigma in sigmas)
+    grid = sigmas_of(sigmas)
     plugin.check(source.shape, grid)
-    model = load_teacher(teacher, device) if isinstance(teacher, str) else teacher
+    model = load_teacher(teacher, device) if isinstance(teacher, str | Path) else teacher
     maps: Maps | None = sensitivity
     if "sensitivity" in plugin.needs:
         maps = _sensitivity(plugin, source, grid, model, sensitivity, device)

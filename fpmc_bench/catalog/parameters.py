@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,30 +20,45 @@ def make_plugin(
 ) -> T:
     """Instantiate a plugin class (a frozen dataclass) with checked parameters.
 
-    Raises ParameterError for a missing or ill-typed parameter and for an unknown one, with near
-    names. Values are those of JSON and TOML: lists stand for tuples, "3" does not stand for 3. The
-    name of something that `places` know (see `contracts.Place`) becomes its path.
+    Raises ParameterError for a missing parameter, and as `checked_params`.
+    """
+    values = checked_params(cls, params, places)
+    hints = get_type_hints(cls)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        needed = field.default is field.default_factory is dataclasses.MISSING
+        if needed and field.name not in values:
+            kind = _type_name(hints[field.name])
+            raise ParameterError(f"{_name(cls)}: parameter '{field.name}' is required ({kind})")
+    return cls(**values)
+
+
+def checked_params(
+    cls: type, params: Mapping[str, Any] | None = None, places: Places | None = None
+) -> dict[str, Any]:
+    """Those parameters of a plugin class that are given, as values of their types.
+
+    Raises ParameterError for an ill-typed parameter and for an unknown one, with near names.
+    Values are those of JSON and TOML: lists stand for tuples, "3" does not stand for 3. The name of
+    something that `places` know (see `contracts.Place`) becomes its path.
     """
     params = params or {}
     for key, kind in place_parameters(cls).items():
-        if places and isinstance(params.get(key), str):
-            params = {**params, key: places.find(kind, params[key]) or params[key]}
-    name = getattr(cls, "name", cls.__name__)
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        if isinstance(params.get(key), str | Path):
+            place = str(params[key])
+            params = {**params, key: (places and places.find(kind, place)) or place}
+    fields = [field.name for field in dataclasses.fields(cls)]
     hints = get_type_hints(cls)
     for key in params:
         if key not in fields:
-            unknown = UnknownNameError(f"parameter of '{name}':", key, fields)
+            unknown = UnknownNameError(f"parameter of '{_name(cls)}':", key, fields)
             raise ParameterError(str(unknown))
-    values: dict[str, Any] = {}
-    for key, field in fields.items():
-        if key in params:
-            values[key] = _checked(name, key, hints[key], params[key])
-        elif field.default is field.default_factory is dataclasses.MISSING:
-            raise ParameterError(
-                f"{name}: parameter '{key}' is required ({_type_name(hints[key])})"
-            )
-    return cls(**values)
+    return {
+        key: _checked(_name(cls), key, hints[key], params[key]) for key in fields if key in params
+    }
+
+
+def _name(cls: type) -> str:
+    return str(getattr(cls, "name", cls.__name__))
 
 
 def place_parameters(cls: type) -> dict[str, Literal["weights"]]:

@@ -6,16 +6,20 @@ Places never enter a suite: what lies there is told apart by its content.
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import platformdirs
 
-from fpmc_bench.errors import UsageError
+from fpmc_bench.documents.protocols import ROLES
+from fpmc_bench.errors import UnknownNameError, UsageError
+from fpmc_bench.storage.toml_file import refuse_codes, toml_content
+
+if TYPE_CHECKING:
+    from fpmc_bench.catalog.registry import Registry
 
 Kind = Literal["data", "teacher", "weights"]
 KINDS: tuple[Kind, ...] = ("data", "teacher", "weights")
@@ -31,6 +35,11 @@ class Places:
     teacher: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for kind in KINDS:  # paths may be given as Path, too
+            named = {name: str(place) for name, place in getattr(self, kind).items()}
+            object.__setattr__(self, kind, named)
+
     @classmethod
     def given(
         cls,
@@ -42,6 +51,15 @@ class Places:
         return cls(
             _pairs("--data", data), _pairs("--teacher", teacher), _pairs("--weights", weights)
         )
+
+    def refuse_unknown(self, registry: "Registry") -> None:
+        """UnknownNameError for a place of data or of a network that nobody offers."""
+        for name in self.data:
+            registry.get("datasets", name)
+        known = (*ROLES, *registry.items["teachers"])
+        for name in self.teacher:
+            if name not in known:
+                raise UnknownNameError("role or teacher", name, known)
 
     def find(self, kind: Kind, name: str) -> str | None:
         """What the user says is at `name`, or None. UsageError for an unreadable configuration."""
@@ -111,14 +129,13 @@ def _configured(kind: Kind) -> Mapping[str, str]:
 @cache
 def _read(path: Path, changed: int) -> dict[str, dict[str, str]]:
     """Read once for each state of the file."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path} can't be read as a configuration: {error}") from error
+    content = toml_content(path, "configuration")
     for section, table in content.items():
         if section not in KINDS:
             expected = ", ".join(f"[{kind}]" for kind in KINDS)
             raise UsageError(f"{path} has a section [{section}]; expected {expected}")
         if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
             raise UsageError(f'{path}: [{section}] must hold lines NAME = "PATH"')
+        for place in table.values():
+            refuse_codes(path, place)
     return content

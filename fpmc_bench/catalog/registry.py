@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +16,7 @@ from fpmc_bench import hookspecs
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
+from fpmc_bench.documents.names import ROW_NAME
 from fpmc_bench.errors import PluginError, UnknownNameError
 
 KINDS: Mapping[str, type] = {
@@ -149,6 +151,17 @@ def _as_list(kind: str, listed: Any) -> list[Any]:
 
 
 def _name_of(kind: str, item: Any) -> str:
+    """The name by which it is called; PluginError for what is none, and for what is no plugin."""
+    name = _stated_name(kind, item)
+    if not re.fullmatch(ROW_NAME, name):
+        raise PluginError(
+            f"the {singular(kind)} {name!r} must be named by letters, digits, '.', '_', '+' and "
+            f"'-', a letter or digit first"
+        )
+    return name
+
+
+def _stated_name(kind: str, item: Any) -> str:
     expected = KINDS[kind]
     if expected is Path:
         if not isinstance(item, Path):

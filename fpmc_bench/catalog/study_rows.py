@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fpmc_bench.catalog.augmentations import make_augmentation
 from fpmc_bench.catalog.context import grid_of
 from fpmc_bench.catalog.entries import select_entries
+from fpmc_bench.catalog.naming import make_augmentation
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.documents.study import Study, StudyRow

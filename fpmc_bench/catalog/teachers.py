@@ -9,7 +9,7 @@ from typing import cast
 
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.catalog.registry import Registered, Registry, installed_registry
 from fpmc_bench.contracts import FileTeacher, Teacher, TeacherModel
 from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.teachers.function import FunctionTeacher
@@ -33,30 +33,34 @@ def load_teacher(
     user has to provide (`places` say where), CheckpointError for a file that is missing, damaged or
     holds another network, or UsageError for a label that it needs or has not.
     """
-    text = str(name_or_path)
+    text, places, known = str(name_or_path), places or Places(), registry or installed_registry()
     what, label = without_label(text), label_of(text)
+    places.refuse_unknown(known)
     if isinstance(name_or_path, Path) or is_path(text):
         return read_network(Path(what).expanduser(), device, label)
     if label is not None:
         raise UsageError(f"teacher '{text}': only the network at a path can be given a label")
     if is_function(text):
         return FunctionTeacher.named(text, device)
-    places = places or Places()
-    known = registry or installed_registry()
-    try:
-        registered = known.get("teachers", text)
-    except UnknownNameError as error:
-        error.args = (
-            f"{error} A network of your own: give its path, ending in .safetensors or .pkl, the "
-            f"path of a diffusers folder, or module:function.",
-        )
-        raise
+    registered = registered_teacher(text, known)
     if missing := missing_teacher(registered.item, places):
         raise MissingFilesError([missing])
     plugin = make_plugin(registered.item)
     if not isinstance(plugin, FileTeacher):
         return cast(TeacherModel, plugin.load(device))
     return plugin.load_from(places.path("teacher", text), device)
+
+
+def registered_teacher(name: str, registry: Registry) -> Registered:
+    """What offers the teacher; UnknownNameError with how to name a network of one's own."""
+    try:
+        return registry.get("teachers", name)
+    except UnknownNameError as error:
+        error.args = (
+            f"{error} A network of your own: give its path, ending in .safetensors or .pkl, the "
+            f"path of a diffusers folder, or module:function.",
+        )
+        raise
 
 
 def missing_teacher(cls: type[Teacher], places: Places, role: str | None = None) -> str | None:

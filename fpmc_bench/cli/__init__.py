@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from fpmc_bench import __version__
+from fpmc_bench.cli.printing import echo, replace_what_has_no_code
 from fpmc_bench.errors import FpmcBenchError, UsageError
 from fpmc_bench.harness.launched import is_main
 
@@ -46,6 +47,11 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """The whole command line, on a terminal of whatever encoding."""
+        replace_what_has_no_code()
+        return super().main(*arguments, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out the command; exits with 2 after a UsageError, with 1 after another of ours."""
         try:
@@ -55,7 +61,7 @@ class LazyGroup(click.Group):
             # one is gone: the main one speaks, the others only if they are still there afterwards.
             if not is_main():
                 time.sleep(OTHERS_WAIT_SECONDS)
-            click.echo(f"fpmc-bench: {error}", err=True)
+            echo(f"fpmc-bench: {error}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
         except click.ClickException:
             if not is_main():

@@ -1,5 +1,6 @@
 """What several commands share: options, warning of broken plugins, and printing JSON."""
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.catalog.places import Places
+from fpmc_bench.cli.printing import echo
 from fpmc_bench.errors import UsageError
 from fpmc_bench.harness.launched import UNSET, follow_launcher, is_main, is_ours, launched
 
@@ -163,15 +165,21 @@ def registry_with_warnings() -> "Registry":
 
     registry = installed_registry()
     for fault in (*registry.broken, *registry.notices) if is_main() else ():
-        click.echo(f"fpmc-bench: {fault}", err=True)
+        echo(f"fpmc-bench: {fault}", err=True)
     return registry
 
 
 def print_json(content: Any) -> None:
-    """As JSON, which has no infinities: those are text."""
+    """As JSON in ASCII, which has no infinities: those are text."""
     from pydantic_core import to_json
 
-    click.echo(to_json(content, indent=2, inf_nan_mode="strings", fallback=str))
+    plain = json.loads(to_json(content, inf_nan_mode="strings", fallback=str))
+    echo(json.dumps(plain, indent=2))
+
+
+def toml_text(value: Any) -> str:
+    """A parameter's value as a line of a suite file has it, where infinity is inf."""
+    return json.dumps(value, default=str).replace("Infinity", "inf")
 
 
 def error_table(errors: Mapping[float, float]) -> str:

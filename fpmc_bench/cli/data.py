@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.cli.common import data_option, json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.printing import PrintingGroup, echo
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.places import Places
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from fpmc_bench.fpmc.source import Source
 
 
-@click.group()
+@click.group(cls=PrintingGroup)
 def data() -> None:
     """Fetch, prepare or show the images of a dataset."""
 
@@ -61,8 +62,8 @@ def info(dataset: str, data: tuple[str, ...], sheet: Path | None, as_json: bool)
     if as_json:
         print_json({"dataset": dataset, "splits": facts, "sheet": str(sheet)})
         return
-    click.echo(tabulate(facts, headers="keys", tablefmt="simple", floatfmt=".4f"))
-    click.echo(f"\nwrote {sheet}: {shown} of the training images")
+    echo(tabulate(facts, headers="keys", tablefmt="simple", floatfmt=".4f"))
+    echo(f"\nwrote {sheet}: {shown} of the training images")
 
 
 def _facts(source: "Source") -> dict[str, Any]:
@@ -118,7 +119,7 @@ def fetch(dataset: str, folder: Path, url: str | None, sha256: str | None) -> No
     from fpmc_bench.images.fetch import fetch as fetch_file
 
     path = fetch_file(url or CIFAR10_URL, sha256 or CIFAR10_SHA256, folder)
-    click.echo(f"{path} is there and is what was published; use it as --data {dataset}={path}")
+    echo(f"{path} is there and is what was published; use it as --data {dataset}={path}")
 
 
 @data.command()
@@ -138,6 +139,6 @@ def prepare(pictures: Path, out: Path, side_px: int, skip_damaged: bool) -> None
 
     done = prepare_zip(pictures, out, side_px, skip_damaged=skip_damaged)
     for reason in done.left_out:
-        click.echo(f"left out: {reason}", err=True)
+        echo(f"left out: {reason}", err=True)
     left_out = f"; {len(done.left_out)} pictures were left out" if done.left_out else ""
-    click.echo(f"wrote {out}: {done.images} images of {side_px}x{side_px} pixels{left_out}")
+    echo(f"wrote {out}: {done.images} images of {side_px}x{side_px} pixels{left_out}")

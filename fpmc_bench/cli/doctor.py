@@ -2,20 +2,24 @@
 
 import importlib.metadata
 import platform
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.printing import PrintingCommand, echo
+
+if TYPE_CHECKING:
+    from fpmc_bench.catalog.registry import Registry
 
 PACKAGES = ("torch", "accelerate", "numpy", "scipy", "pandas", "pluggy", "pydantic", "safetensors")
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Show versions, devices and plugins; exit 1 where a plugin is broken."""
+    """Show versions, devices and plugins; exit 1 where a plugin is broken, or two clash."""
     import torch
     from tabulate import tabulate
 
@@ -23,7 +27,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     from fpmc_bench.engine.machine.arithmetic import arithmetic_on, kind_of
     from fpmc_bench.storage.cache import cache_directory
 
-    registry = registry_with_warnings()
+    registry, problems = _registry()
     facts: dict[str, Any] = {
         "fpmc-bench": fpmc_bench.__version__,
         "python": platform.python_version(),
@@ -35,7 +39,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         "cache": str(cache_directory()),
         "arithmetic": {"kind": kind_of("cpu"), **arithmetic_on("cpu").describe()},
         "plugins": {kind: list(named) for kind, named in registry.items.items()},
-        "broken plugins": [str(broken) for broken in registry.broken],
+        "broken plugins": problems,
     }
     if as_json:
         print_json(facts)
@@ -47,5 +51,18 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         )
         flat["cuda devices"] = ", ".join(facts["cuda devices"]) or "none"
         flat["broken plugins"] = "; ".join(facts["broken plugins"]) or "none"
-        click.echo(tabulate(flat.items(), tablefmt="plain", maxcolwidths=[None, 80]))
-    ctx.exit(1 if registry.broken else 0)
+        echo(tabulate(flat.items(), tablefmt="plain", maxcolwidths=[None, 80]))
+    ctx.exit(1 if problems else 0)
+
+
+def _registry() -> tuple["Registry", list[str]]:
+    """All plugins, none where two of them clash, and what is wrong with any."""
+    from fpmc_bench.catalog.registry import KINDS, Registry
+    from fpmc_bench.errors import PluginError
+
+    try:
+        registry = registry_with_warnings()
+    except PluginError as clash:
+        echo(f"fpmc-bench: {clash}", err=True)
+        return Registry({kind: {} for kind in KINDS}), [str(clash)]
+    return registry, [str(broken) for broken in registry.broken]

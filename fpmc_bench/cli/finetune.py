@@ -16,6 +16,7 @@ from fpmc_bench.cli.common import (
     shared_by,
 )
 from fpmc_bench.cli.finetune_options import finetune_options
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from fpmc_bench.jobs.finetune import FinetuneOutcome
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("suite", default="digits")
 @click.option("--base", default="pspc-flex", show_default=True, metavar="ENTRY",
               help="An entry of the suite, or any denoiser: NAME[param=value,...].")  # fmt: skip
@@ -106,7 +107,7 @@ def _watch(job: "Finetuning", processes: "Processes", bar: "tqdm[None]") -> "Lev
         change = change_percent(points[0].error, descent.best_error)
         loss = points[-1].loss
         shown = "" if loss is None else f", loss {loss:.5f}"
-        bar.set_description(f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+.1f}%")
+        bar.set_description(f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+z.1f}%")
         if descent.finished:
             bar.update()
 
@@ -118,16 +119,18 @@ def _show(outcome: "FinetuneOutcome", as_json: bool) -> None:
 
     card, target = outcome.card, outcome.weights
     if as_json:
-        places = {"weights": str(target), "figure": str(outcome.figure)}
+        figure = outcome.figure and str(outcome.figure)
+        places = {"weights": str(target), "figure": figure}
         print_json({**places, **card.model_dump(mode="json")})
     else:
-        click.echo(_table(card))
-        click.echo(f"\nwrote {target}\nwrote {outcome.figure}\n")
-        click.echo(f'[[entries]]\nname = "{row_name(target.stem)}"\ndenoiser = "finetuned"')
-        click.echo(f"params = {{ weights = {json.dumps(target.stem)} }}")  # as TOML has it too
-        click.echo(f"# and to any command: --weights {target.stem}={target}")
+        echo(_table(card))
+        echo(f"\nwrote {target}")
+        echo(f"wrote {outcome.figure}\n" if outcome.figure else "")
+        echo(f'[[entries]]\nname = "{row_name(target.stem)}"\ndenoiser = "finetuned"')
+        echo(f"params = {{ weights = {json.dumps(target.stem)} }}")  # as TOML has it too
+        echo(f"# and to any command: --weights {target.stem}={target}")
     for reason in card.stopped:
-        click.echo(f"fpmc-bench: {reason}", err=True)
+        echo(f"fpmc-bench: {reason}", err=True)
 
 
 def _table(card: "FinetuneCard") -> str:
@@ -140,7 +143,7 @@ def _table(card: "FinetuneCard") -> str:
             f"{level.sigma:.3g}",
             f"{level.base_error:.6f}",
             f"{level.best.error:.6f}",
-            f"{change_percent(level.base_error, level.best.error):+.1f}",
+            f"{change_percent(level.base_error, level.best.error):+z.1f}",
             level.best.step,
             level.curve[-1].step,
         ]

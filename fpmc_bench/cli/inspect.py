@@ -5,38 +5,55 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import click
 
-from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings
+from fpmc_bench.cli.common import json_option, print_json, registry_with_warnings, toml_text
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.registry import Registered
 
+REQUIRED = "required"
 
-@click.command(name="list")
+
+@click.command(name="list", cls=PrintingCommand)
+@click.argument("kind", required=False)
+@click.option("--name", metavar="TEXT", help="Only what has this in its name.")
 @json_option
-def list_(as_json: bool) -> None:
-    """List every denoiser, augmentation, teacher, dataset, suite and study."""
+def list_(kind: str | None, name: str | None, as_json: bool) -> None:
+    """List what is installed, or one KIND of it.
+
+    Kinds are denoisers, augmentations, teachers, datasets, suites and studies.
+    """
     from tabulate import tabulate
 
     from fpmc_bench.catalog.registry import singular
+    from fpmc_bench.errors import UnknownNameError
 
     registry = registry_with_warnings()
+    if kind is not None and kind not in registry.items:
+        raise UnknownNameError("kind", kind, registry.items)
+    listed = {kind: registry.items[kind]} if kind else registry.items
+    if name and not any(name in known for named in listed.values() for known in named):
+        raise UnknownNameError(
+            "name", name, {known for named in listed.values() for known in named}
+        )
     rows = [
         {
-            "kind": singular(kind),
+            "kind": singular(one),
             "name": item.name,
-            "summary": _summary(kind, item),
+            "summary": _summary(one, item),
             "from": f"{item.distribution} {item.version}",
         }
-        for kind, named in registry.items.items()
+        for one, named in listed.items()
         for item in named.values()
+        if not name or name in item.name
     ]
     if as_json:
         print_json({"plugins": rows, "broken": [vars(broken) for broken in registry.broken]})
     else:
-        click.echo(tabulate(rows, headers="keys", tablefmt="simple"))
+        echo(tabulate(rows, headers="keys", tablefmt="simple", disable_numparse=True))
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("name")
 @json_option
 def info(name: str, as_json: bool) -> None:
@@ -51,7 +68,7 @@ def info(name: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    click.echo("\n\n".join(_as_text(details) for details in found))
+    echo("\n\n".join(_as_text(details) for details in found))
 
 
 def _summary(kind: str, item: "Registered") -> str:
@@ -68,7 +85,7 @@ def _summary(kind: str, item: "Registered") -> str:
             return read_suite(item.item).description
         except SuiteError as error:
             return str(error).splitlines()[0]
-    return (item.item.__doc__ or "").strip().splitlines()[0]
+    return (item.item.__doc__ or "").strip().partition("\n")[0]
 
 
 def _details(kind: str, item: "Registered") -> dict[str, Any]:
@@ -94,7 +111,7 @@ def _details(kind: str, item: "Registered") -> dict[str, Any]:
         {
             "name": field.name,
             "type": str(hints[field.name]).removeprefix("<class '").removesuffix("'>"),
-            "default": "required" if field.default is dataclasses.MISSING else field.default,
+            "default": _default(field),
         }
         for field in dataclasses.fields(item.item)
     ]
@@ -103,6 +120,17 @@ def _details(kind: str, item: "Registered") -> dict[str, Any]:
     if hasattr(item.item, "max_rate"):
         details["max_rate"] = item.item.max_rate
     return details
+
+
+def _default(field: "dataclasses.Field[Any]") -> Any:
+    """The default of a parameter; "required" where it has none."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return REQUIRED if field.default is dataclasses.MISSING else field.default
+
+
+def _default_text(value: Any) -> str:
+    return REQUIRED if value == REQUIRED else toml_text(value)
 
 
 def _as_text(details: dict[str, Any]) -> str:
@@ -122,7 +150,13 @@ def _as_text(details: dict[str, Any]) -> str:
     if "max_rate" in details:
         lines.append(f"rate: images added per image, at most {details['max_rate']:g}")
     if details["parameters"]:
-        lines += ["", tabulate(details["parameters"], headers="keys", tablefmt="simple")]
+        rows = [
+            [one["name"], one["type"], _default_text(one["default"])]
+            for one in details["parameters"]
+        ]
+        headers = ["name", "type", "default"]
+        text = tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+        lines += ["", text]
     return "\n".join(lines)
 
 
@@ -152,6 +186,7 @@ def _suite_text(suite: dict[str, Any]) -> str:
         entries,
         headers=("entry", "denoiser", "parameters", "added to the source"),
         tablefmt="simple",
+        disable_numparse=True,
         maxcolwidths=[None, None, 50, None],
     )
     return f"{tabulate(facts, tablefmt='plain')}\n\n{table}"

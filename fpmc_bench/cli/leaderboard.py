@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fpmc_bench.cli.printing import PrintingGroup, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 FORMATS = ("terminal", "md", "csv", "tex", "json")
 
 
-@click.group()
+@click.group(cls=PrintingGroup)
 def leaderboard() -> None:
     """Tables and figures from records."""
 
@@ -37,7 +38,15 @@ def leaderboard() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the same as --format json.")
 @click.option("--write", is_flag=True, help="Also write tables/ and figures/ into DIRECTORY.")
-def render(directory: Path, protocol: str | None, form: str, as_json: bool, write: bool) -> None:
+@click.pass_context
+def render(
+    ctx: click.Context,
+    directory: Path,
+    protocol: str | None,
+    form: str,
+    as_json: bool,
+    write: bool,
+) -> None:
     """Show the leaderboard of DIRECTORY: a run directory, or a folder of records.
 
     Every figure is computed anew from the per-item values beside the records; records that were
@@ -56,12 +65,15 @@ def render(directory: Path, protocol: str | None, form: str, as_json: bool, writ
         if not records:
             raise RunError(f"no records of {protocol} in {folder}")
     tables = build_tables(records, read_failures(directory))
-    click.echo(_rendered("json" if as_json else form, tables), nl=False)
+    echo(_rendered("json" if as_json else form, tables), nl=False)
     if write:
-        from fpmc_bench.results.render import write_reports
+        from fpmc_bench.results.render import write_figures, write_tables
 
-        for path in write_reports(directory, records):
-            click.echo(f"wrote {path}", err=True)
+        written = write_tables(directory, tables)
+        drawn = write_figures(directory, tables)
+        for path in (*written, *(path for path, there in drawn.items() if there)):
+            echo(f"wrote {path}", err=True)
+        ctx.exit(0 if all(drawn.values()) else 1)
 
 
 def _rendered(form: str, tables: "tuple[Table, ...]") -> str:

@@ -14,6 +14,7 @@ from fpmc_bench.cli.common import (
     registry_with_warnings,
     shared_by,
 )
+from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from fpmc_bench.jobs.run import RunOutcome
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("suite", default="digits")
 @denoiser_option
 @click.option(
@@ -101,17 +102,20 @@ def _changed(
 def _report(outcome: "RunOutcome", as_json: bool) -> None:
     """Tables to stdout, where they were written, and what failed to stderr."""
     from fpmc_bench.jobs.run import written_tables
+    from fpmc_bench.results.render import write_figures
     from fpmc_bench.results.render.json import render_json
     from fpmc_bench.results.render.terminal import render_terminal
 
     if any((outcome.directory / "records").glob("*.json")):
         tables, written = written_tables(outcome.directory)
         if as_json:
-            click.echo(render_json(*tables), nl=False)
+            echo(render_json(*tables), nl=False)
         else:
             for table in tables:
-                click.echo(render_terminal(table) + "\n")
-            for path in written:
-                click.echo(f"wrote {path}")
+                echo(render_terminal(table) + "\n")
+        drawn = write_figures(outcome.directory, tables)
+        if not as_json:
+            for path in (*written, *(path for path, there in drawn.items() if there)):
+                echo(f"wrote {path}")
     for name, report in outcome.failures.items():
-        click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
+        echo(f"fpmc-bench: {name} failed:\n{report}", err=True)

@@ -15,9 +15,10 @@ from fpmc_bench.cli.common import (
     shared_by,
 )
 from fpmc_bench.cli.finetune_options import settings_options
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 
-@click.command()
+@click.command(cls=PrintingCommand)
 @click.argument("study")
 @click.option("--suite", default="digits", show_default=True, help="A name, or a .toml file.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
@@ -80,15 +81,16 @@ def study(
     if not outcome.run.is_main:
         return
     for reason in outcome.stopped:
-        click.echo(f"fpmc-bench: {reason}", err=True)
+        echo(f"fpmc-bench: {reason}", err=True)
     for name, report in outcome.failures.items():
-        click.echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
+        echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
     answer, paths = job.answer(outcome)
     if as_json:
         places = {name: str(path) for name, path in paths.items()}
         print_json({"study": question.name, "suite": chosen.name, **places, **answer.plain})
     else:
-        click.echo(answer.text)
+        echo(answer.text)
         for path in paths.values():
-            click.echo(f"wrote {path}")
-    ctx.exit(1 if outcome.stopped or outcome.failures else 0)
+            echo(f"wrote {path}")
+    undrawn = "figure" not in paths
+    ctx.exit(1 if outcome.stopped or outcome.failures or undrawn else 0)

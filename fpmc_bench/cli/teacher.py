@@ -14,6 +14,7 @@ from fpmc_bench.cli.common import (
     registry_with_warnings,
     teacher_option,
 )
+from fpmc_bench.cli.printing import PrintingGroup, echo
 from fpmc_bench.cli.teacher_train import train
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from fpmc_bench.teachers.network import NetworkTeacher
 
 
-@click.group()
+@click.group(cls=PrintingGroup)
 def teacher() -> None:
     """Train or convert a teacher network, or show what one is."""
 
@@ -55,7 +56,7 @@ def convert(source: Path, out: Path, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        click.echo(_as_text(facts))
+        echo(_as_text(facts))
 
 
 @teacher.command()
@@ -91,9 +92,9 @@ def info(
         held_out = [{"sigma": sigma, "mse": mse} for sigma, mse in errors.items()]
         print_json({**facts, "held_out": held_out})
         return
-    click.echo(_as_text(facts))
+    echo(_as_text(facts))
     if errors:
-        click.echo(f"\n{error_table(errors)}")
+        echo(f"\n{error_table(errors)}")
 
 
 def _facts(model: "NetworkTeacher") -> dict[str, Any]:
@@ -120,22 +121,22 @@ def _held_out(
 
     card = model.card
     if card.dataset == "unknown":
-        click.echo("no held-out errors: the file does not say of which dataset it is", err=True)
+        echo("no held-out errors: the file does not say of which dataset it is", err=True)
         return {}
     name, params = parse_selection(card.dataset)
     if name not in registry.items["datasets"]:
-        click.echo(f"no held-out errors: dataset '{card.dataset}' is not installed", err=True)
+        echo(f"no held-out errors: dataset '{card.dataset}' is not installed", err=True)
         return {}
     try:
         data = load_dataset(name, params, places=places, registry=registry)
     except MissingFilesError as error:
-        click.echo(f"no held-out errors: {error}", err=True)
+        echo(f"no held-out errors: {error}", err=True)
         return {}
     if data.shape != model.shape:
-        click.echo(f"no held-out errors: '{card.dataset}' has {data.shape} images", err=True)
+        echo(f"no held-out errors: '{card.dataset}' has {data.shape} images", err=True)
         return {}
     if card.dataset_fingerprint and data.train.fingerprint != card.dataset_fingerprint:
-        click.echo(f"trained on another version of '{card.dataset}'", err=True)
+        echo(f"trained on another version of '{card.dataset}'", err=True)
     return held_out_errors(model, data.test, device=device) if data.test else {}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.cli.common import data_option, error_table, registry_with_warnings, shared_by
+from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.cli.training_options import sizes_table, training_options
 from fpmc_bench.teachers.training.presets import PRESETS
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from fpmc_bench.teachers.training.session import Progress
 
 
-@click.command(epilog=sizes_table())
+@click.command(epilog=sizes_table(), cls=PrintingCommand)
 @click.argument("dataset")
 @click.option("--architecture", type=click.Choice(["ddpmpp", "ncsnpp"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
@@ -70,15 +71,15 @@ def train(
             registry=registry_with_warnings(),
         )
     for path in outcome.written:
-        click.echo(f"wrote {path}")
+        echo(f"wrote {path}")
     if outcome.held_out:
-        click.echo(error_table(outcome.held_out))
+        echo(error_table(outcome.held_out))
     for remark in outcome.remarks:
         _warn(remark)
 
 
 def _warn(remark: str) -> None:
-    click.echo(f"fpmc-bench: {remark}", err=True)
+    echo(f"fpmc-bench: {remark}", err=True)
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _bar(done: int, steps: int, out: Path) -> Iterator["Progress"]:
     from tqdm import tqdm
 
     if done:
-        click.echo(f"going on from step {done} of {out}", err=True)
+        echo(f"going on from step {done} of {out}", err=True)
     average: float | None = None
     with tqdm(total=steps, initial=done, unit="step", disable=None) as bar:
 

@@ -11,21 +11,34 @@ from fpmc_bench.cli.common import (
     json_option,
     print_json,
     registry_with_warnings,
+    toml_text,
 )
+from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
     from fpmc_bench.jobs.tune import Tuning
 
 
-@click.command()
+def _candidates(_: click.Context, option: click.Parameter, text: str | None) -> list[Any] | None:
+    """Values as JSON has them; click's own error for others."""
+    try:
+        return list(json.loads(f"[{text}]")) if text else None
+    except json.JSONDecodeError as error:
+        raise click.BadParameter(
+            f"'{text}' is no list of JSON values, as 1,2.5,Infinity or \"rows\"", param=option
+        ) from error
+
+
+@click.command(cls=PrintingCommand)
 @click.argument("suite", default="digits")
 @click.option(
     "-d",
     "--denoiser",
     "denoisers",
     multiple=True,
-    metavar="NAME",
-    help="Only this denoiser [default: every tunable denoiser of the suite].",
+    metavar="ENTRY",
+    help="Only this entry of the suite, or any denoiser: NAME[param=value,...]; parameters that "
+    "aren't tuned stay [default: every entry that has something to tune].",
 )
 @click.option(
     "--items",
@@ -34,7 +47,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Validation items per sigma: samples of the tuning teacher.",
 )
-@click.option("--values", help="Candidate values, comma-separated, instead of the denoiser's own.")
+@click.option(
+    "--values",
+    callback=_candidates,
+    help="Candidate values, comma-separated, instead of the denoiser's own.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the validation items.")
 @job_options
 @json_option
@@ -42,7 +59,7 @@ def tune(
     suite: str,
     denoisers: tuple[str, ...],
     items: int,
-    values: str | None,
+    values: list[Any] | None,
     seed: int | None,
     given: Given,
     as_json: bool,
@@ -54,34 +71,37 @@ def tune(
     from tqdm import tqdm
 
     from fpmc_bench.catalog.context import load_context
+    from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.catalog.naming import check_entries
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.processes import join_processes
-    from fpmc_bench.jobs.tune import tunable
-    from fpmc_bench.jobs.tune import tune as tune_denoiser
+    from fpmc_bench.jobs.tune import plan_tuning, tunable
+    from fpmc_bench.jobs.tune import tune as tune_entry
 
     registry = registry_with_warnings()
-    chosen = load_suite(suite, registry=registry)
+    whole = load_suite(suite, registry=registry)
     if seed is not None:
-        chosen = chosen.replaced(seed=seed)
-    context = load_context(chosen, registry, join_processes(given.device).device, given.places)
-    candidates = json.loads(f"[{values}]") if values else None
+        whole = whole.replaced(seed=seed)
+    chosen, places = chosen_entries(whole, denoisers, registry, given.places)
+    check_entries(chosen, registry, places, complete=False)
+    context = load_context(chosen, registry, join_processes(given.device).device, places)
+    entries = context.suite.entries if denoisers else tunable(context)
     results = []
-    for cls in tunable(context, denoisers):
+    for plan in [plan_tuning(context, entry, values) for entry in entries]:
         with (
             using(EngineSettings(given.memory_budget)),
-            tqdm(desc=f"tune {cls.name}", unit="sigma", leave=False) as bar,
+            tqdm(desc=f"tune {plan.entry.name}", unit="sigma", leave=False) as bar,
         ):
-            tuning = tune_denoiser(
+            tuning = tune_entry(
                 context,
-                cls,
+                plan,
                 items=items,
-                values=candidates,
                 progress=lambda bar=bar: bar.update(),  # type: ignore[misc]
             )
         results.append(tuning)
         if not as_json:
-            click.echo(_table(tuning) + "\n")
+            echo(_table(tuning) + "\n")
     if as_json:
         print_json([_as_json(tuning) for tuning in results])
 
@@ -90,10 +110,10 @@ def _table(tuning: "Tuning") -> str:
     """Of one parameter all errors; of several, which have too many, the best at each sigma."""
     from tabulate import tabulate
 
-    title = f"{tuning.denoiser}: MSE against the tuning teacher by {', '.join(tuning.parameters)}"
+    title = f"{tuning.entry}: MSE against the tuning teacher by {', '.join(tuning.parameters)}"
     headers, rows = _all_errors(tuning) if len(tuning.parameters) == 1 else _best_errors(tuning)
     table = tabulate(rows, headers=headers, tablefmt="simple", stralign="right")
-    lines = [f"{name} = {_toml(value)}" for name, value in tuning.chosen.items()]
+    lines = [f"{name} = {toml_text(value)}" for name, value in tuning.chosen.items()]
     return "\n".join([title, "", table, "", *lines])
 
 
@@ -116,13 +136,9 @@ def _best_errors(tuning: "Tuning") -> tuple[list[str], list[list[str]]]:
     return ["sigma", *tuning.parameters, "MSE"], rows
 
 
-def _toml(value: Any) -> str:
-    """As a line of a suite file has it, where infinity is inf."""
-    return json.dumps(value).replace("Infinity", "inf")
-
-
 def _as_json(tuning: "Tuning") -> dict[str, Any]:
     return {
+        "entry": tuning.entry,
         "denoiser": tuning.denoiser,
         "chosen": tuning.chosen,
         "sigmas": tuning.sigmas,

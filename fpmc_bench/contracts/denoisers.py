@@ -9,9 +9,10 @@ from torch import Tensor
 
 from fpmc_bench.contracts.plugin import Plugin
 from fpmc_bench.contracts.teachers import TeacherModel
-from fpmc_bench.errors import InputError, ParameterError
+from fpmc_bench.errors import ParameterError
 from fpmc_bench.fpmc import FPMC
 from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.sigmas import AnySigma, sigma_of, sigmas_of
 from fpmc_bench.fpmc.source import Source
 
 Need = Literal["teacher", "sensitivity"]
@@ -34,7 +35,8 @@ class Setting:
     """Everything a denoiser may look at: its source, the sigma grid, and what it said it needs.
 
     `sensitivity[s]` [H,W,H,W] are the maps at sigmas[s]: G[y,x] is that of output pixel (y, x).
-    Raises InputError for an empty grid, or a sigma that is not positive and finite.
+    `sigmas` may be given as a tensor or an array [S]. Raises InputError for an empty grid, or a
+    sigma that is not positive and finite.
     """
 
     source: Source
@@ -44,17 +46,17 @@ class Setting:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if not self.sigmas or not all(0 < sigma < float("inf") for sigma in self.sigmas):
-            raise InputError(f"sigmas must be positive and finite, got {list(self.sigmas)}")
+        object.__setattr__(self, "sigmas", sigmas_of(self.sigmas))
 
     @property
     def shape(self) -> ImageShape:
         """Of one image of the source."""
         return self.source.shape
 
-    def nearest(self, sigma: float) -> int:
+    def nearest(self, sigma: AnySigma) -> int:
         """Index of the grid value nearest to sigma: schedules are step functions of it."""
-        return min(range(len(self.sigmas)), key=lambda index: abs(self.sigmas[index] - sigma))
+        known = sigma_of(sigma)
+        return min(range(len(self.sigmas)), key=lambda index: abs(self.sigmas[index] - known))
 
 
 class Denoiser(Plugin):

@@ -1,15 +1,17 @@
 """EDM's deterministic sampler (Karras et al. 2022, algorithm 1 without churn; paper C.4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from fpmc_bench.errors import InputError
+from fpmc_bench.fpmc.sigmas import AnySigmas, sigmas_of
 
 
 def heun_sample(
-    denoiser: Callable[[Tensor, float], Tensor], noise: Tensor, sigmas: Tensor | Sequence[float]
+    denoiser: Callable[[Tensor, float], Tensor], noise: Tensor, sigmas: AnySigmas
 ) -> Tensor:
     """Solve dz/dsigma = (z - D(z, sigma)) / sigma from sigmas[0] to 0: images [B,C,H,W].
 
@@ -22,8 +24,8 @@ def heun_sample(
     Raises InputError where sigmas are none, not positive or not strictly descending, and whatever
     the denoiser raises.
     """
-    grid = [float(sigma) for sigma in sigmas]
-    if not grid or any(a <= b for a, b in zip(grid, [*grid[1:], 0.0], strict=True)):
+    grid = list(sigmas_of(sigmas))
+    if any(a <= b for a, b in pairwise(grid)):
         raise InputError(f"sigmas must be positive and strictly descending, got {grid}")
 
     def slope(z: Tensor, sigma: float) -> Tensor:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from fpmc_bench.documents.names import ROW_NAME
 from fpmc_bench.documents.reading import Document, Protocol, first_fault
 from fpmc_bench.errors import RunError
 from fpmc_bench.storage.atomic import write_atomically
@@ -22,7 +23,7 @@ PLACES = re.compile(r"(?<![\w/.~-])(?:/[^\s/'\":,]+)+/(?=[^\s/'\"])")
 class Failure(Document):
     """A row without figures, and the reason in a line."""
 
-    entry: str
+    entry: str = Field(pattern=ROW_NAME)
     protocol: Protocol
     reason: str
 

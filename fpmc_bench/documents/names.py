@@ -11,6 +11,11 @@ from typing import Any
 
 from fpmc_bench.errors import UsageError
 
+ROW_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
+"""Of a row, and of whatever plugins offer."""
+SUITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Of a suite or a study."""
+METRIC_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*@[0-9]+$"
 LONGEST = 80
 SELECTION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<params>.*)\])?", re.DOTALL)
 PARAMETER = re.compile(r"(\w+)=((?:\[[^\]]*\]|\"[^\"]*\"|[^,\[\]])+)(?:,|$)")

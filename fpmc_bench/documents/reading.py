@@ -1,6 +1,5 @@
 """One dialect for all that is read: strict, frozen, no unknown fields, every fault at once."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,7 +15,9 @@ from pydantic import (
 from pydantic_core import to_json
 
 from fpmc_bench.documents.protocols import PROTOCOLS, protocol_facts
-from fpmc_bench.errors import SuiteError, UnknownNameError
+from fpmc_bench.documents.text import one_line
+from fpmc_bench.errors import SuiteError, UnknownNameError, UsageError
+from fpmc_bench.storage.toml_file import toml_content
 
 NOT_FINITE = {"NaN", "Infinity", "-Infinity"}
 """As JSON, which has only finite numbers, has to say the others: as text."""
@@ -64,13 +65,9 @@ def read_toml(model: type[Model], path: Path, what: str) -> Model:
     SuiteError names the file, and every fault by its field.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SuiteError(f"no {what} file at {path}") from error
-    except OSError as error:
-        raise SuiteError(f"{path} can't be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SuiteError(f"{path} is not valid TOML: {error}") from error
+        content = toml_content(path, what)
+    except UsageError as error:
+        raise SuiteError(str(error)) from error
     return validated(model, content, str(path), what)
 
 
@@ -86,7 +83,7 @@ def validated(model: type[Model], content: Mapping[str, Any], origin: str, what:
 def faults(error: ValidationError, what: str) -> str:
     """Every fault of a document, a line each, by its field."""
     return "\n".join(
-        f"  {'.'.join(str(part) for part in fault['loc']) or what}: {fault['msg']}"
+        "  " + one_line(f"{'.'.join(map(str, fault['loc'])) or what}: {fault['msg']}")
         for fault in error.errors()
     )
 

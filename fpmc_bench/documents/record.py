@@ -7,13 +7,14 @@ metric: [items, sigmas] where the protocol measures by noise level, else [items]
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
 from fpmc_bench.documents.environment import Environment
+from fpmc_bench.documents.names import METRIC_NAME, ROW_NAME, SUITE_NAME
 from fpmc_bench.documents.protocols import ProtocolFacts, protocol_facts
 from fpmc_bench.documents.provenance import Provenance
 from fpmc_bench.documents.reading import AnyFloat, Document, first_fault
@@ -25,6 +26,9 @@ SCHEMA_VERSION: Final = 2
 
 ItemValues = dict[str, NDArray[np.float64]]
 """Metric -> per-item values, [items, sigmas] or [items]."""
+
+
+Metric = Annotated[str, Field(pattern=METRIC_NAME)]
 
 
 class Figure(Document):
@@ -39,7 +43,7 @@ class SigmaFigures(Document):
     """The figures of one noise level, metric by metric."""
 
     sigma: float
-    figures: dict[str, Figure]
+    figures: dict[Metric, Figure]
 
 
 class Share(Document):
@@ -75,11 +79,11 @@ class Record(Document):
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
-    suite: str
+    suite: str = Field(pattern=SUITE_NAME)
     suite_fingerprint: str
-    entry: str
+    entry: str = Field(pattern=ROW_NAME)
     reference: str
-    figures: dict[str, Figure]
+    figures: dict[Metric, Figure]
     per_sigma: tuple[SigmaFigures, ...]
     items_sha256: str
     provenance: Provenance

@@ -10,7 +10,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
-from fpmc_bench.documents.names import parse_selection, selection_name
+from fpmc_bench.documents.names import (
+    ROW_NAME,
+    SUITE_NAME,
+    parse_selection,
+    selection_name,
+)
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.reading import FiniteDocument, Protocol, read_toml, validated
 from fpmc_bench.documents.suite import SourceAugmentation
@@ -27,7 +32,7 @@ class StudyRow(FiniteDocument):
     `axes` are fine-tuned, none of them by default; `kernels` as `FinetuneSettings` has them.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    name: str = Field(pattern=ROW_NAME)
     base: str
     axes: InOrder = ()
     kernels: Literal["free", "shared"] = "free"
@@ -51,7 +56,7 @@ class Study(FiniteDocument):
     """
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=SUITE_NAME)
     description: str = ""
     view: View
     protocols: tuple[Protocol, ...] = Field(default=tuple(PROTOCOLS), min_length=1)

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
 
+from fpmc_bench.documents.names import ROW_NAME, SUITE_NAME
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.reading import FiniteDocument, Protocol, read_toml, validated
 from fpmc_bench.errors import UnknownNameError
@@ -53,7 +54,7 @@ class SourceAugmentation(FiniteDocument):
 class Entry(FiniteDocument):
     """One row of the leaderboard: a denoiser with its parameters and source."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    name: str = Field(pattern=ROW_NAME)
     denoiser: str
     params: dict[str, Any] = Field(default_factory=dict)
     augmentations: tuple[SourceAugmentation, ...] = ()
@@ -67,7 +68,7 @@ class Suite(FiniteDocument):
     """
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=SUITE_NAME)
     description: str = ""
     dataset: DatasetChoice
     sigmas: SigmaGrid = SigmaGrid()

@@ -4,8 +4,6 @@
 place for the source, and memory.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -20,6 +18,7 @@ from fpmc_bench.engine.ways import way_of
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import FPMC
 from fpmc_bench.fpmc.shapes import ImageShape, image_shape
+from fpmc_bench.fpmc.sigmas import AnySigma, sigma_of
 from fpmc_bench.fpmc.source import Source
 
 
@@ -29,7 +28,7 @@ def fpmc_denoise(
     model: FPMC,
     source: Source,
     z: Tensor,
-    sigma: float,
+    sigma: AnySigma,
     *,
     budget_bytes: int | None = None,
     chunk_images: int | None = None,
@@ -50,7 +49,7 @@ def fpmc_denoise(
     values, for mismatched shapes, and for a model that leaves a dimension without response.
     """
     teach_allocator()
-    check_query(z, sigma, model.shape)
+    sigma = check_query(z, sigma, model.shape)
     if source.shape != model.shape:
         raise InputError(f"the source has {source.shape} images, the model is for {model.shape}")
     way, prepared = way_of(model), prepare(model, z.device)
@@ -65,13 +64,14 @@ def fpmc_denoise(
     return within_memory(budget_bytes or current_settings().budget_bytes, denoised).to(z.dtype)
 
 
-def check_query(z: Tensor, sigma: float, shape: ImageShape) -> None:
-    """InputError for what no denoiser can answer, with what was wrong and what was expected.
+def check_query(z: Tensor, sigma: AnySigma, shape: ImageShape) -> float:
+    """sigma as a float; InputError for what no denoiser can answer, with what was expected.
 
     z must be [B,C,H,W] of images of `shape`, floating-point and finite; sigma positive and finite.
     """
-    if not (math.isfinite(sigma) and sigma > 0):
-        raise InputError(f"sigma must be a positive, finite number, got {sigma}")
+    known = sigma_of(sigma)
+    if not isinstance(z, Tensor):
+        raise InputError(f"z must be a torch tensor [B,C,H,W], got {type(z).__name__}")
     if z.ndim != 4 or image_shape(z) != shape:
         raise InputError(f"z must be [B,C,H,W] with images {shape}, got {list(z.shape)}")
     if not z.is_floating_point():
@@ -79,3 +79,4 @@ def check_query(z: Tensor, sigma: float, shape: ImageShape) -> None:
     if not bool(z.isfinite().all()):
         bad = int((~z.isfinite()).flatten(1).any(1).sum())
         raise InputError(f"z has NaN or infinite values in {bad} of {len(z)} images")
+    return known

@@ -114,9 +114,9 @@ class FinetunedWeights:
 
         return FPMC(filter_of("q"), filter_of("r"))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write card and tensors, whole or not at all."""
-        save_tensors(path, self.tensors, json.loads(self.card.model_dump_json()))
+        save_tensors(Path(path), self.tensors, json.loads(self.card.model_dump_json()))
 
 
 def finished_level(

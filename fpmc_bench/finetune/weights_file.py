@@ -25,11 +25,12 @@ KIND = "finetuned"
 COMMAND = "fpmc-bench finetune"
 
 
-def load_finetuned(path: Path) -> FinetunedWeights:
+def load_finetuned(path: str | Path) -> FinetunedWeights:
     """Check all of a file of `fpmc-bench finetune`; it stays open, to read levels as they are used.
 
     Raises CheckpointError naming what is wrong with others.
     """
+    path = Path(path)
     tensors = TensorFile(path, COMMAND)
     card = _card(path, tensors.card)
     for level, entry in enumerate(card.levels):

@@ -7,14 +7,17 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.fpmc.model import FPMC
+from fpmc_bench.fpmc.sigmas import AnySigma, sigma_of
 from fpmc_bench.fpmc.source import Source
 
 
-def reference_denoise(model: FPMC, source: Source, z: Tensor, sigma: float) -> Tensor:
+def reference_denoise(model: FPMC, source: Source, z: Tensor, sigma: AnySigma) -> Tensor:
     """D(z, sigma) [B,C,H,W] float64 of noisy images z [B,C,H,W], for sigma > 0.
 
-    Takes memory for all M x N pairs of an estimator and an image at once; nothing is checked.
+    Takes memory for all M x N pairs of an estimator and an image at once; only sigma is
+    checked.
     """
+    sigma = sigma_of(sigma)
     images = source.values(torch.float64)
     log_weights = (
         torch.zeros(len(source)) if source.log_weights is None else source.log_weights

@@ -14,6 +14,7 @@ from fpmc_bench.catalog.augmentations import PlannedSource, plan_source
 from fpmc_bench.catalog.built import BuiltDenoiser, assemble
 from fpmc_bench.catalog.code import origin_of
 from fpmc_bench.catalog.context import Context, load_context
+from fpmc_bench.catalog.naming import check_entries
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.process_state import own_randomness
@@ -137,8 +138,10 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
     """Find, load and check everything a suite names; raises UsageError and its kin on any fault.
 
     `places` say where files are that the user keeps, and may put another network in a teacher's
-    role. What is missing is listed all at once, before anything is loaded.
+    role. Wrong names come first; then what is missing is listed all at once, before anything is
+    loaded.
     """
+    check_entries(suite, registry, places or Places())
     return plan_entries(load_context(suite, registry, device, places))
 
 

@@ -26,12 +26,13 @@ KNOWN_NAMES = RECONSTRUCT | {"numpy.ndarray", "numpy.dtype", ENCODE}
 """Every name that such a file mentions, and no other."""
 
 
-def read_cifar_archive(path: Path, split: str, target: Path) -> tuple[int, ...]:
+def read_cifar_archive(path: str | Path, split: str, target: str | Path) -> tuple[int, ...]:
     """Write the images of a split to a .npy [N,3,32,32] uint8 and return their labels, 0 to 9.
 
     `path` is cifar-10-python.tar.gz or the folder cifar-10-batches-py. InputError names the file
     that is missing, damaged or hostile; then nothing is written.
     """
+    path, target = Path(path), Path(target)
     names = TRAIN_FILES if split == "train" else TEST_FILES
     contents = _from_folder(path, names) if path.is_dir() else _from_tar(path, names)
     images, labels = [], []

@@ -4,6 +4,8 @@ import logging
 import os
 from functools import cache
 
+from fpmc_bench.documents.text import one_line
+
 log = logging.getLogger(__name__)
 
 
@@ -11,4 +13,4 @@ log = logging.getLogger(__name__)
 def notice(line: str) -> None:
     """Say it once, on stderr unless logging goes elsewhere; of several processes the main one."""
     if os.environ.get("RANK", "0") == "0":
-        log.warning(line)
+        log.warning(one_line(line))

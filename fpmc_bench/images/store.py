@@ -20,12 +20,13 @@ VERSION = 2
 """Raised when the same files would be decoded to other bytes."""
 
 
-def decoded_images(path: Path, *, shuffle_seed: int | None = None) -> StoredImages:
+def decoded_images(path: str | Path, *, shuffle_seed: int | None = None) -> StoredImages:
     """The images of a zip or a folder. Decoded the first time, with a progress bar.
 
     In the order of their names, or shuffled by a seed from 0 to 2^32 - 1, alike on every machine.
     InputError names the file that is wrong, and why; nothing is left of a decoding that failed.
     """
+    path = Path(path)
     files, key = image_files(path), file_fingerprint(path)
     if shuffle_seed is not None:
         # of numpy's generators the one that is frozen: seeds mean the same for good

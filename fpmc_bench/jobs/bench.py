@@ -1,7 +1,7 @@
-"""bench: every entry of a suite at a few noise levels, beside what the machine can do.
+"""bench: every entry of a suite at a few noise levels, beside two things that the machine does.
 
-Times are medians, because a shared machine is now and then slow; peaks are the best of several
-tries, because they say what is possible.
+Times are medians, because a shared machine is now and then slow; yardsticks are the best of several
+tries, because they are to be the same each time.
 """
 
 import ctypes
@@ -28,8 +28,11 @@ SAMPLING_SECONDS = 1e-3
 
 
 @dataclass(frozen=True)
-class Peaks:
-    """What this machine reaches with all its threads, or its GPU."""
+class Yardsticks:
+    """A large product and a large copy, with all threads or the GPU: no bounds, but well known.
+
+    Work on arrays that stay in the cache passes a copy, exact bfloat16 products pass float32's.
+    """
 
     product_gflops: float
     """float32 products of 2048 x 2048 matrices, 2 operations a multiply-add."""
@@ -39,7 +42,7 @@ class Peaks:
 
 @dataclass(frozen=True)
 class Speed:
-    """One denoiser at one noise level. Fractions are of `Peaks`; None where not an FPMC."""
+    """One denoiser at one noise level. Ratios are to `Yardsticks`; None where not an FPMC."""
 
     denoiser: str
     sigma: float
@@ -49,9 +52,8 @@ class Speed:
     seconds: float
     peak_memory_bytes: int
     """Beyond the source and the model: how far memory grows during a call."""
-    product_fraction: float | None
-    bandwidth_fraction: float | None
-    """Above 1 where arrays go from one operation to the next without leaving the cache."""
+    product_ratio: float | None
+    copy_ratio: float | None
 
     @property
     def microseconds_per_pair(self) -> float:
@@ -62,7 +64,7 @@ class Speed:
         return self.queries / self.seconds
 
 
-def measure_peaks(device: str, repetitions: int = 5) -> Peaks:
+def measure_yardsticks(device: str, repetitions: int = 5) -> Yardsticks:
     """Time one large product and one large copy."""
     size, copied_bytes = 2048, 2**28
     matrix = torch.rand(size, size, device=device)
@@ -70,12 +72,12 @@ def measure_peaks(device: str, repetitions: int = 5) -> Peaks:
     target = torch.empty_like(source)
     product = min(_times(lambda: matrix @ matrix, device, repetitions))
     copy = min(_times(lambda: target.copy_(source), device, repetitions))
-    return Peaks(2 * size**3 / product / 1e9, 2 * copied_bytes / copy / 1e9)
+    return Yardsticks(2 * size**3 / product / 1e9, 2 * copied_bytes / copy / 1e9)
 
 
 def measure_suite(
     plan: Plan,
-    peaks: Peaks,
+    yardsticks: Yardsticks,
     *,
     levels: int,
     queries: int,
@@ -95,7 +97,7 @@ def measure_suite(
                     built,
                     contestant.name,
                     sigma,
-                    peaks,
+                    yardsticks,
                     queries=queries,
                     repetitions=repetitions,
                 )
@@ -108,7 +110,7 @@ def measure_speed(
     built: BuiltDenoiser,
     name: str,
     sigma: float,
-    peaks: Peaks,
+    yardsticks: Yardsticks,
     *,
     queries: int,
     repetitions: int,
@@ -128,15 +130,15 @@ def measure_speed(
         times = _times(lambda: built(z, sigma), device, repetitions)
     seconds = median(times)
     path = "function"
-    product_fraction: float | None = None
-    bandwidth_fraction: float | None = None
+    product_ratio: float | None = None
+    copy_ratio: float | None = None
     if isinstance(built.plugin, FPMCDenoiser):
         prepared = prepare(built.fpmc(sigma), device)
         way = way_of(prepared.model)
         path, work = way.path(prepared), way.work(prepared)
         pairs_per_second = queries * len(source) / seconds
-        product_fraction = work.operations * pairs_per_second / peaks.product_gflops / 1e9
-        bandwidth_fraction = work.bytes * pairs_per_second / peaks.bandwidth_gbytes / 1e9
+        product_ratio = work.operations * pairs_per_second / yardsticks.product_gflops / 1e9
+        copy_ratio = work.bytes * pairs_per_second / yardsticks.bandwidth_gbytes / 1e9
     return Speed(
         name,
         sigma,
@@ -145,8 +147,8 @@ def measure_speed(
         len(source),
         seconds,
         peak.grown_bytes,
-        product_fraction,
-        bandwidth_fraction,
+        product_ratio,
+        copy_ratio,
     )
 
 

@@ -17,7 +17,7 @@ from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
 from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
 from fpmc_bench.harness.plan import make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
-from fpmc_bench.results.render.finetune_curve import draw_finetune_curves
+from fpmc_bench.results.render.optional import drew
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import locked, refuse_unwritable
 
@@ -26,10 +26,13 @@ Watch = Callable[[Finetuning, Processes], "LevelProgress"]
 
 @dataclass(frozen=True)
 class FinetuneOutcome:
-    """What a fine-tuning leaves: its weights and their card, and a figure of how errors fell."""
+    """What a fine-tuning leaves: its weights and their card, and a figure of how errors fell.
+
+    The figure is None where it could not be drawn.
+    """
 
     weights: Path
-    figure: Path
+    figure: Path | None
     card: FinetuneCard
 
 
@@ -92,5 +95,10 @@ def _finish(job: Finetuning, target: Path) -> FinetuneOutcome:
     figure, card = target.with_suffix(".png"), weights.card
     curves = {level.sigma: [(p.step, p.error) for p in level.curve] for level in card.levels}
     title = f"{target.stem}: {card.base} on {card.dataset}, {','.join(job.settings.axes)} learned"
-    write_atomically(figure, draw_finetune_curves(title, curves))
-    return FinetuneOutcome(target, figure, card)
+
+    def draw(path: Path) -> None:
+        from fpmc_bench.results.render.finetune_curve import draw_finetune_curves
+
+        write_atomically(path, draw_finetune_curves(title, curves))
+
+    return FinetuneOutcome(target, figure if drew(figure, draw) else None, card)

@@ -31,7 +31,7 @@ from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Progress, Workbench
-from fpmc_bench.results.render import write_reports
+from fpmc_bench.results.render import write_tables
 from fpmc_bench.results.table import Table, build_tables
 from fpmc_bench.storage.folders import refuse_unwritable
 
@@ -50,7 +50,7 @@ class RunOutcome:
 def run_suite(
     suite: Suite | str | Path,
     *,
-    run_dir: Path | None = None,
+    run_dir: str | Path | None = None,
     device: str = "auto",
     fresh: bool = False,
     progress: bool = True,
@@ -68,11 +68,11 @@ def run_suite(
     the source, in bytes; `places` say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
-    refuse_unwritable(run_dir or RUNS, "--run-dir")
+    refuse_unwritable(Path(run_dir or RUNS), "--run-dir")
     chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     processes = join_processes(device)
     plan = make_plan(chosen, registry, processes.device, places)
-    directory = RunDirectory(run_dir or default_run_directory(plan))
+    directory = RunDirectory(Path(run_dir or default_run_directory(plan)))
     return run_plan(
         plan,
         directory,
@@ -119,10 +119,9 @@ def run_plan(
 
 
 def written_tables(directory: Path) -> tuple[tuple[Table, ...], list[Path]]:
-    """The tables of a run directory, and everything that was rendered from its records."""
-    records = read_records(directory / "records")
-    tables = build_tables(records, read_failures(directory))
-    return tables, write_reports(directory, records)
+    """The tables of a run directory, from its records, and the files that they were written to."""
+    tables = build_tables(read_records(directory / "records"), read_failures(directory))
+    return tables, write_tables(directory, tables)
 
 
 def _execute(bench: Workbench, remaining: Mapping[str, Sequence[WorkUnit]], progress: bool) -> None:

@@ -32,6 +32,7 @@ from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
 from fpmc_bench.jobs.run import RunOutcome, run_plan
+from fpmc_bench.results.render.optional import drew
 from fpmc_bench.results.render.study_views import VIEWS, Answer
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked, read_manifest, refuse_unwritable
@@ -151,7 +152,10 @@ class StudyJob:
         )
 
     def answer(self, outcome: StudyOutcome) -> tuple[Answer, dict[str, Path]]:
-        """Data and figure of the rows, written as CSV and PNG: the answer, and where these are."""
+        """Data and figure of the rows, written as CSV and PNG: the answer, and where these are.
+
+        Without the figure where it can't be drawn.
+        """
         run, name = outcome.run, self.study.name
         known = [
             read_record(run.directory / "records" / f"{record.stem}.json") for record in run.records
@@ -160,7 +164,8 @@ class StudyJob:
         answer = VIEWS[self.study.view](title, outcome.rows, known)
         paths = {"data": self.folder / f"{name}.csv", "figure": self.folder / f"{name}.png"}
         write_atomically(paths["data"], answer.csv.encode())
-        write_atomically(paths["figure"], answer.figure)
+        if not drew(paths["figure"], lambda path: write_atomically(path, answer.drawn())):
+            del paths["figure"]
         return answer, paths
 
     def _manifest(self, rows: Sequence[PlannedRow], bases: Plan) -> dict[str, Any]:

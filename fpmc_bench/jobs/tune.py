@@ -4,7 +4,7 @@ As the paper did (C.1), but on samples of the tuning teacher rather than on test
 no test image decides a parameter that it is later measured with.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, get_type_hints
@@ -13,12 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fpmc_bench.catalog.augmentations import PlannedSource, plan_source
 from fpmc_bench.catalog.built import assemble
 from fpmc_bench.catalog.context import Context
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.contracts import Denoiser
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
+from fpmc_bench.documents.suite import Entry
 from fpmc_bench.errors import InputError, PluginError, UsageError
 from fpmc_bench.harness.shared import Shared
 from fpmc_bench.protocols.metrics import mse_1
@@ -31,6 +33,7 @@ class Tuning:
     `schedules` are those of the parameters that get a value at every sigma.
     """
 
+    entry: str
     denoiser: str
     schedules: frozenset[str]
     sigmas: tuple[float, ...]
@@ -72,33 +75,41 @@ class Tuning:
         }
 
 
-def tunable(context: Context, names: Sequence[str] = ()) -> list[type[Denoiser]]:
-    """The denoisers of these names; without names, those of the suite that have something to tune.
+@dataclass(frozen=True, eq=False)
+class TuningPlan:
+    """An entry with every combination of the candidates for its tunable parameters, checked."""
 
-    UnknownNameError with near names for one that nobody offers.
+    entry: Entry
+    source: PlannedSource
+    schedules: frozenset[str]
+    candidates: tuple[dict[str, Any], ...]
+    plugins: tuple[Denoiser, ...]
+    """One of each combination."""
+
+
+def tunable(context: Context) -> list[Entry]:
+    """The entries of the suite that have something to tune; of those that differ in it, the first.
+
+    Those that only differ in what would be tuned are one.
     """
-    known = names or tuple(dict.fromkeys(entry.denoiser for entry in context.suite.entries))
-    classes = [context.registry.get("denoisers", name).item for name in known]
-    return [cls for cls in classes if names or cls.candidates(context.dataset.shape)]
+    found: list[tuple[Any, Entry]] = []
+    for entry in context.suite.entries:
+        cls = context.registry.get("denoisers", entry.denoiser).item
+        offered = cls.candidates(context.dataset.shape)
+        tuned = (entry.denoiser, _others(entry, offered), entry.augmentations)
+        if offered and tuned not in [known for known, _ in found]:
+            found.append((tuned, entry))
+    return [entry for _, entry in found]
 
 
-def tune(
-    context: Context,
-    denoiser: type[Denoiser],
-    *,
-    params: Mapping[str, Any] | None = None,
-    items: int = 128,
-    values: Sequence[Any] | None = None,
-    progress: Callable[[], None] = lambda: None,
-) -> Tuning:
-    """Tune the tunable parameters of a denoiser on `items` validation items of a loaded suite.
+def plan_tuning(context: Context, entry: Entry, values: Sequence[Any] | None = None) -> TuningPlan:
+    """All that is to be tried for an entry, of a loaded suite or any other; nothing is evaluated.
 
-    Every combination of their candidates is tried. `params` fixes other parameters; `values`
-    replaces the plugin's own candidates, for each of them. `progress` is called after every
-    (combination, sigma). UsageError where there is nothing to tune, ParameterError for values that
-    don't fit, PluginError where the denoiser changes what the next combination is tried on.
+    Its other parameters stay as they are. `values` replaces the plugin's own candidates, for each
+    parameter. UsageError where there is nothing to tune, ParameterError for values that don't fit.
     """
     shape, sigmas = context.dataset.shape, context.sigmas
+    denoiser: type[Denoiser] = context.registry.get("denoisers", entry.denoiser).item
     offered = denoiser.candidates(shape)
     if not offered:
         raise UsageError(f"denoiser '{denoiser.name}' has no parameter to tune")
@@ -112,17 +123,34 @@ def tune(
             name: [value] * len(sigmas) if name in schedules else value
             for name, value in candidate.items()
         }
-        plugin = make_plugin(denoiser, {**(params or {}), **choice}, context.places)
+        plugin = make_plugin(denoiser, {**_others(entry, offered), **choice}, context.places)
         plugin.check(shape, sigmas)
+        plugin.check_setting(context.setting(context.dataset.train))
         plugins.append(plugin)
+    source = plan_source(context, entry.augmentations)
+    return TuningPlan(entry, source, schedules, candidates, tuple(plugins))
 
-    needs_maps = "sensitivity" in denoiser.needs
-    setting = context.setting(context.dataset.train, with_sensitivity=needs_maps)
+
+def tune(
+    context: Context,
+    plan: TuningPlan,
+    *,
+    items: int = 128,
+    progress: Callable[[], None] = lambda: None,
+) -> Tuning:
+    """Try every combination on `items` validation items of a loaded suite.
+
+    `progress` is called after every (combination, sigma). PluginError where the denoiser changes
+    what the next combination is tried on.
+    """
+    sigmas, entry = context.sigmas, plan.entry
+    needs_maps = any("sensitivity" in plugin.needs for plugin in plan.plugins)
+    setting = context.setting(plan.source.made(), with_sensitivity=needs_maps)
     queries, targets = _validation(context, items)
-    errors = np.empty((len(sigmas), len(candidates), items))
+    errors = np.empty((len(sigmas), len(plan.candidates), items))
     shared = Shared()
     shared.hold({"the training images": context.dataset.train, "the network": context.tuning})
-    for column, plugin in enumerate(plugins):
+    for column, plugin in enumerate(plan.plugins):
         built = assemble(plugin, setting)
         for level, sigma in enumerate(sigmas):
             try:
@@ -134,8 +162,13 @@ def tune(
                 errors[level, column] = np.inf
             progress()
         if changed := shared.changed():
-            raise PluginError(f"'{denoiser.name}' changed {' and '.join(changed)}")
-    return Tuning(denoiser.name, schedules, sigmas, candidates, errors)
+            raise PluginError(f"'{entry.denoiser}' changed {' and '.join(changed)}")
+    return Tuning(entry.name, entry.denoiser, plan.schedules, sigmas, plan.candidates, errors)
+
+
+def _others(entry: Entry, offered: Collection[str]) -> dict[str, Any]:
+    """Parameters of an entry that are not tuned."""
+    return {key: value for key, value in entry.params.items() if key not in offered}
 
 
 def _validation(context: Context, items: int) -> tuple[list[torch.Tensor], list[torch.Tensor]]:

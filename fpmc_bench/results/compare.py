@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fpmc_bench.documents.names import parse_selection, selection_name
 from fpmc_bench.documents.record import ItemValues, Record
 from fpmc_bench.documents.study import StudyRow
 from fpmc_bench.results.statistics import mean_and_error, paired_difference
@@ -99,6 +100,16 @@ def augmentation_points(rows: Sequence[StudyRow], records: Rows) -> list[Augment
                 )
             )
     return points
+
+
+def base_titles(points: Sequence[FinetunePoint] | Sequence[AugmentationPoint]) -> dict[str, str]:
+    """Bases in order, with a short name where that tells them apart."""
+    bases = dict.fromkeys(point.base for point in points)
+    short = [base.partition("[")[0] for base in bases]
+    return {
+        base: name if short.count(name) == 1 else selection_name(*parse_selection(base))
+        for base, name in zip(bases, short, strict=True)
+    }
 
 
 def _pairs(

@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 CHUNK_BYTES = 2**22
 
 
-def file_fingerprint(path: Path) -> str:
+def file_fingerprint(path: str | Path) -> str:
     """sha256 over the content of a file, or over names and contents of all files of a folder.
 
     Those that are hidden or a system's don't count, and links count as what they lead to.
     InputError where one can't be read, or leads nowhere; UsageError where the cache can't be
     written into.
     """
-    folder = cache_folder("images", "known")
+    path, folder = Path(path), cache_folder("images", "known")
     files = [("", path)] if path.is_file() else list(walk(path).files.items())
     try:
         states = [[name, *_state(file)] for name, file in files]

@@ -17,6 +17,7 @@ from fpmc_bench.engine.evaluate import check_query
 from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.sigmas import AnySigma
 from fpmc_bench.teachers.labels import Label, answer_for
 
 
@@ -83,9 +84,9 @@ class DiffusersTeacher:
         return digest.hexdigest()
 
     @without_tf32()
-    def __call__(self, z: Tensor, sigma: float) -> Tensor:
+    def __call__(self, z: Tensor, sigma: AnySigma) -> Tensor:
         """D(z, sigma) [B,C,H,W]. InputError for a z or sigma that it can't answer."""
-        check_query(z, sigma, self.shape)
+        sigma = check_query(z, sigma, self.shape)
         if sigma > self.noise.largest * (1 + 1e-6):  # a rounded logarithm and back
             raise InputError(
                 f"teacher '{self.name}' was trained up to sigma {self.noise.largest:.4g}, the last "

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.errors import UnknownNameError, UsageError
+from fpmc_bench.fpmc.sigmas import AnySigma, sigma_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +63,13 @@ class FunctionTeacher:
         return digest.hexdigest()
 
     @without_tf32()
-    def __call__(self, z: Tensor, sigma: float) -> Tensor:
+    def __call__(self, z: Tensor, sigma: AnySigma) -> Tensor:
         """D(z [B,C,H,W], sigma) [B,C,H,W], of z's type and device.
 
         Raises UsageError for an output that is no image like z in float32 or float64, or not
-        finite.
+        finite; InputError for what is no sigma.
         """
+        sigma = sigma_of(sigma)
         denoised = self.function(z.to(self.device), sigma)
         if not isinstance(denoised, Tensor) or denoised.shape != z.shape:
             kind = type(denoised).__name__

@@ -12,6 +12,7 @@ from fpmc_bench.contracts import TeacherModel
 from fpmc_bench.engine.evaluate import check_query
 from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.sigmas import AnySigma
 from fpmc_bench.teachers.files.diffusers_folder import read_pipeline
 from fpmc_bench.teachers.files.teacher_file import TeacherCard, read_edm, read_teacher
 from fpmc_bench.teachers.labels import Label, answer_for, labelled_name, refuse_label
@@ -60,12 +61,12 @@ class NetworkTeacher:
         return digest.hexdigest()
 
     @without_tf32()
-    def __call__(self, z: Tensor, sigma: float) -> Tensor:
+    def __call__(self, z: Tensor, sigma: AnySigma) -> Tensor:
         """D(z [B,C,H,W], sigma) [B,C,H,W], of z's type and device.
 
         Raises InputError for a z or sigma that no denoiser can answer.
         """
-        check_query(z, sigma, self.shape)
+        sigma = check_query(z, sigma, self.shape)
         weight = next(self.network.parameters())
         # the cast differentiates, so that a float64 z gets float64 gradients
         sigmas = torch.full((len(z),), sigma, dtype=weight.dtype, device=weight.device)

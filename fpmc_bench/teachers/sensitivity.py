@@ -1,7 +1,5 @@
 """Sensitivity maps of a teacher: which input pixels move an output pixel (paper eq. 39)."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -9,6 +7,7 @@ from fpmc_bench.contracts import TeacherModel
 from fpmc_bench.diffusion.noise import generator, unit_noise
 from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.errors import InputError
+from fpmc_bench.fpmc.sigmas import AnySigma, AnySigmas, sigma_of, sigmas_of
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.storage.cache import cached_tensors
 
@@ -33,7 +32,7 @@ class SensitivityMaps:
         self,
         teacher: TeacherModel,
         source: Source,
-        sigmas: Sequence[float],
+        sigmas: AnySigmas,
         samples: int = 32,
         seed: int = 0,
         *,
@@ -41,7 +40,7 @@ class SensitivityMaps:
     ) -> None:
         _check_samples(samples)
         self.teacher, self.source = teacher, source
-        self.sigmas = tuple(float(sigma) for sigma in sigmas)
+        self.sigmas = sigmas_of(sigmas)
         self.samples, self.seed, self.device = samples, seed, device
         self._last: tuple[float, Tensor] | None = None
 
@@ -62,7 +61,7 @@ class SensitivityMaps:
 def sensitivity_maps(
     teacher: TeacherModel,
     source: Source,
-    sigmas: Sequence[float],
+    sigmas: AnySigmas,
     samples: int = 32,
     seed: int = 0,
     *,
@@ -83,7 +82,7 @@ def sensitivity_maps(
 def sensitivity_map(
     teacher: TeacherModel,
     source: Source,
-    sigma: float,
+    sigma: AnySigma,
     samples: int = 32,
     seed: int = 0,
     *,
@@ -97,18 +96,19 @@ def sensitivity_map(
     z, or its gradients are not finite.
     """
     _check_samples(samples)
+    level = sigma_of(sigma)
     key = {
         "teacher": teacher.fingerprint,
         "source": source.fingerprint,
-        "sigma": sigma,
+        "sigma": level,
         "samples": samples,
         "seed": seed,
         "version": VERSION,
     }
 
     def compute() -> dict[str, Tensor]:
-        z = sensitivity_queries(source, sigma, samples, seed)
-        return {"map": mean_absolute_jacobian(teacher, z.to(device), sigma)}
+        z = sensitivity_queries(source, level, samples, seed)
+        return {"map": mean_absolute_jacobian(teacher, z.to(device), level)}
 
     return cached_tensors("sensitivity", key, compute)["map"]
 

@@ -14,6 +14,7 @@ from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.errors import PluginError
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.fpmc.sigmas import AnySigmas, sigmas_of
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.shared import broken, sealed
 
@@ -28,7 +29,7 @@ def check_denoiser(
     *,
     shape: Sequence[int] = (3, 6, 5),
     images: int = 12,
-    sigmas: tuple[float, ...] = SIGMAS,
+    sigmas: AnySigmas = SIGMAS,
     seed: int = 0,
 ) -> BuiltDenoiser:
     """Assert what every denoiser promises; returns the built denoiser for further checks.
@@ -40,7 +41,7 @@ def check_denoiser(
     Raises AssertionError that says which promise was broken and where.
     """
     try:
-        return _checked(cls, params, ImageShape(*shape), images, sigmas, seed)
+        return _checked(cls, params, ImageShape(*shape), images, sigmas_of(sigmas), seed)
     except PluginError as error:
         raise AssertionError(str(error)) from error
 

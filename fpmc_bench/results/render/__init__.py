@@ -1,5 +1,5 @@
 """Reports: small renderers of one neutral table. Matplotlib is imported only to draw."""
 
-from fpmc_bench.results.render.write import write_reports
+from fpmc_bench.results.render.write import write_figures, write_tables
 
-__all__ = ["write_reports"]
+__all__ = ["write_figures", "write_tables"]

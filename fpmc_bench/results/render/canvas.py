@@ -9,6 +9,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from fpmc_bench.documents.text import one_line
+
 DOTS_PER_INCH = 150
 Picture = Literal["png", "svg"]
 
@@ -27,6 +29,11 @@ def drawn(
         output = io.BytesIO()
         canvas.savefig(output, format=kind, metadata=undated)
     return output.getvalue()
+
+
+def plain(text: str) -> str:
+    """A name as it is, where matplotlib would read a formula between two dollars."""
+    return one_line(text).replace("$", r"\$")
 
 
 def plain_log_ticks(axis: Axis) -> None:

@@ -1,45 +1,68 @@
 """Text of a table's cells, shared by the renderers for people: as many digits as are known."""
 
 import math
+from collections.abc import Sequence
 
 from fpmc_bench.documents.record import Figure
 from fpmc_bench.results.table import FailedRow, Row, Table
 
 NO_RANK = "—"
 COMPACT_DIGITS = 3
+SECONDS_DIGITS = 2
+MOST_DECIMALS = 7
 
 
-def mean_and_error_text(figure: Figure) -> tuple[str, str]:
-    """The mean to the digit that two digits of its standard error reach, and those two digits.
+def figure_texts(figures: Sequence[Figure]) -> list[tuple[str, str]]:
+    """The means and standard errors of a column, all to the same decimal.
 
-    0.123456 ± 0.00123 -> ("0.1235", "0.0012"). Where more than seven decimals would be needed both
-    are in scientific notation. An error that is not a number reads "?".
+    That is the one which two digits of the smallest error reach: 0.123456 ± 0.00123 alone is
+    ("0.1235", "0.0012"). Where a figure needs more than seven decimals both are in scientific
+    notation, and the others go without. An error that is not a number reads "?".
     """
-    mean, error = figure.mean, figure.standard_error
-    if not math.isfinite(mean):
-        return str(mean), "?"
-    if not math.isfinite(error) or error == 0:
-        return f"{mean:.6g}", "0" if error == 0 else "?"
-    last = _exponent(error, 1) - 1
-    if last < -7:
-        digits = max(_exponent(mean, 1) - last, 0) if mean else 0
-        return f"{mean:.{digits}e}", f"{error:.1e}"
-    decimals = max(-last, 0)
-    return f"{round(mean, -last):.{decimals}f}", f"{round(error, -last):.{decimals}f}"
+    needed = [_decimals(figure) for figure in figures]
+    decimals = max((one for one in needed if one is not None and one <= MOST_DECIMALS), default=6)
+    return [_texts(figure, own, decimals) for figure, own in zip(figures, needed, strict=True)]
+
+
+def metric_columns(table: Table) -> list[list[tuple[str, str]]]:
+    """Of every metric in order, `figure_texts` of all rows."""
+    return [figure_texts([row.figures[metric] for row in table.rows]) for metric in table.metrics]
 
 
 def compact_text(figure: Figure) -> str:
-    """The mean alone: at most three digits, and no digit below the second of its error."""
-    mean, error = figure.mean, figure.standard_error
-    if not math.isfinite(mean) or mean == 0:
-        return f"{mean:g}"
-    digits = COMPACT_DIGITS - 1
-    if error > 0:
-        digits = min(digits, max(_exponent(mean, 1) - _exponent(error, 1) + 1, 0))
-    exponent = _exponent(mean, digits)
+    """The mean alone, to three digits."""
+    return significant(figure.mean, COMPACT_DIGITS)
+
+
+def significant(value: float, digits: int) -> str:
+    """A number to so many digits, trailing zeros among them: 0.00064 to three is 0.000640."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:zg}"
+    exponent = _exponent(value, digits - 1)
     if not -4 <= exponent < 4:
-        return f"{mean:.{digits}e}"
-    return f"{mean:.{max(digits - exponent, 0)}f}"
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(digits - 1 - exponent, 0)}f}"
+
+
+def _decimals(figure: Figure) -> int | None:
+    """How many decimals two digits of the error reach, or less than none; None for no error."""
+    error = figure.standard_error
+    if not (math.isfinite(figure.mean) and math.isfinite(error)) or error == 0:
+        return None
+    return 1 - _exponent(error, 1)
+
+
+def _texts(figure: Figure, needed: int | None, decimals: int) -> tuple[str, str]:
+    mean, error = figure.mean, figure.standard_error
+    if not math.isfinite(mean):
+        return str(mean), "?"
+    if needed is not None and needed > MOST_DECIMALS:
+        digits = max(_exponent(mean, 1) + needed, 0) if mean else 0
+        return f"{mean:z.{digits}e}", f"{error:.1e}"
+    shown = f"{round(mean, decimals):z.{max(decimals, 0)}f}"
+    if needed is None:
+        return shown, "0" if error == 0 else "?"
+    return shown, f"{round(error, decimals):.{max(decimals, 0)}f}"
 
 
 def rank_text(row: Row) -> str:
@@ -59,7 +82,7 @@ def failed_text(row: FailedRow) -> str:
 
 def seconds_text(row: Row) -> str:
     """Seconds per query to two digits."""
-    return f"{row.seconds_per_query:.2g}"
+    return significant(row.seconds_per_query, SECONDS_DIGITS)
 
 
 def sigma_columns(table: Table) -> list[list[str]]:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pandas as pd
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.table import RANKED_BY, Table
+
+FORMULAS = ("=", "+", "-", "@")
 
 
 def render_csv(*tables: Table) -> str:
@@ -14,7 +17,7 @@ def render_csv(*tables: Table) -> str:
     that failed come last in their table, with a `reason` in a column that is there for them.
     """
     lines = [line for table in tables for line in (*_figures(table), *_failures(table))]
-    return _csv(pd.DataFrame(lines).astype({"rank": "Int64"}))
+    return as_csv(pd.DataFrame(lines).astype({"rank": "Int64"}))
 
 
 def render_sigma_csv(table: Table) -> str:
@@ -25,7 +28,7 @@ def render_sigma_csv(table: Table) -> str:
         for sigma, figure in zip(table.sigmas, row.by_sigma, strict=True)
     ]
     name = _column(RANKED_BY)
-    return _csv(pd.DataFrame(lines, columns=["entry", "sigma", name, f"{name}_se"]))
+    return as_csv(pd.DataFrame(lines, columns=["entry", "sigma", name, f"{name}_se"]))
 
 
 def _figures(table: Table) -> list[dict[str, Any]]:
@@ -79,5 +82,17 @@ def _column(metric: str) -> str:
     return metric.partition("@")[0]
 
 
-def _csv(frame: pd.DataFrame) -> str:
-    return frame.to_csv(index=False, lineterminator="\n")
+def as_csv(frame: pd.DataFrame) -> str:
+    """Every number as it is, and text as text, also for a spreadsheet that would compute it.
+
+    Text that begins like a formula has an apostrophe before it.
+    """
+    safe = frame.map(lambda cell: _as_text(cell) if isinstance(cell, str) else cell)
+    safe.columns = [_as_text(str(name)) for name in frame.columns]
+    return str(safe.to_csv(index=False, lineterminator="\n"))
+
+
+def _as_text(cell: str) -> str:
+    """One line that is no formula, whatever blanks a spreadsheet would skip before it."""
+    shown = one_line(cell)
+    return f"'{shown}" if shown.lstrip()[:1] in FORMULAS else shown

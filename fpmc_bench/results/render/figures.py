@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from fpmc_bench.results.render.canvas import Picture, drawn
+from fpmc_bench.results.render.canvas import Picture, drawn, plain
 from fpmc_bench.results.render.cells import entry_text
 from fpmc_bench.results.table import Row, Table
 
@@ -64,7 +64,7 @@ def _draw_line(
     axes.plot(
         sigmas,
         mean,
-        label=entry_text(row),
+        label=plain(entry_text(row)),
         color=look.colour,
         linestyle=look.dashes,
         linewidth=1.4,
@@ -80,9 +80,9 @@ def _label(axes: Axes, table: Table) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log", nonpositive="clip")
     axes.set_xlabel("noise level sigma (pixel units, images in [-1, 1])")
-    axes.set_ylabel(f"{table.protocol} against {table.reference}")
+    axes.set_ylabel(plain(f"{table.protocol} against {table.reference}"))
     axes.set_title(
-        f"{table.suite}: {table.items} items a noise level, bands ±{BAND_ERRORS} s.e.",
+        plain(f"{table.suite}: {table.items} items a noise level, bands ±{BAND_ERRORS} s.e."),
         fontsize="medium",
         loc="left",
     )

@@ -8,7 +8,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure as Canvas
 
-from fpmc_bench.results.render.canvas import drawn, plain_log_ticks
+from fpmc_bench.results.render.canvas import drawn, plain, plain_log_ticks
 
 SIZE_INCHES = (7.6, 4.6)
 
@@ -34,7 +34,7 @@ def draw_finetune_curves(title: str, curves: Mapping[float, Sequence[tuple[int, 
         axes.axhline(1, color="0.5", linewidth=0.8, linestyle="--")
         axes.set_yscale("log")
         plain_log_ticks(axes.yaxis)
-        axes.set_title(title, fontsize="medium", loc="left")
+        axes.set_title(plain(title), fontsize="medium", loc="left")
         axes.set_xlabel("step")
         axes.set_ylabel("validation MSE / that of the base (no unit)")
         axes.grid(which="both", color="0.92", linewidth=0.6)

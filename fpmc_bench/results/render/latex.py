@@ -1,63 +1,101 @@
 """A table as LaTeX with booktabs, ready for \\input."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
     failed_text,
-    mean_and_error_text,
+    metric_columns,
     rank_text,
     seconds_text,
     sigma_columns,
 )
+from fpmc_bench.results.render.latex_width import PAGE_POINTS, fitting, table_points
 from fpmc_bench.results.table import RANKED_BY, Table
 
+NAME_LETTERS = 26
+BY_SIGMA = ("footnotesize", 3.0)
+"""Letters and gap with which errors by noise level are shared between tables."""
+
+SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 ESCAPED = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
-    | {"±": r"$\pm$", "—": "---"}
+    | {"±": r"$\pm$", SIGMA: r"$\sigma$", "—": r"\textemdash{}"}
 )
 
 
 def render_latex(table: Table) -> str:
-    """A table environment, and, where there are errors by noise level, a second with them."""
-    headers = ["", "", "entry", *(rf"{metric} $\pm$ s.e." for metric in table.metrics), "s/query"]
+    """Table environments no wider than a page: the leaderboard, and errors by noise level.
+
+    These take several tables where there are many entries.
+    """
+    headers = ["", "", "entry", *(f"{metric} ± s.e." for metric in table.metrics), "s/query"]
     rows = [
         [
-            _escaped(rank_text(row)),
+            rank_text(row),
             "*" if row.best else "",
-            _escaped(entry_text(row)),
-            *(_number(*mean_and_error_text(row.figures[metric])) for metric in table.metrics),
-            _number(seconds_text(row)),
+            _stacked(entry_text(row)),
+            *map("±".join, figures),
+            seconds_text(row),
         ]
-        for row in table.rows
+        for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
     ]
     none = [""] * (len(table.metrics) + 1)
-    rows += [[_escaped(NO_RANK), "", _escaped(failed_text(row)), *none] for row in table.failed]
-    text = _table([headers, *rows], "rll" + "r" * (len(headers) - 3), " ".join(table.caption))
+    failed = [[NO_RANK, "", _stacked(failed_text(row)), *none] for row in table.failed]
+    lines = [headers, *rows, *failed]
+    parts = [_table(lines, "rll", " ".join(table.caption), *fitting(lines))]
     if table.sigmas:
-        (corner, *sigmas), *entries = sigma_columns(table)
-        names = [rf"$\{corner}$", *(_escaped(name) for name, *_ in entries)]
-        means = zip(*([_number(mean) for mean in column[1:]] for column in entries), strict=True)
-        lines = [[sigma, *line] for sigma, line in zip(sigmas, means, strict=True)]
-        caption = f"Suite {table.suite}: {RANKED_BY} against {table.reference} by noise level."
-        text += "\n" + _table([names, *lines], "r" * len(names), caption)
-    return text
+        caption = f"Suite {table.suite}: {RANKED_BY} against {table.reference} by noise level"
+        blocks = _blocks(sigma_columns(table))
+        for number, block in enumerate(blocks, start=1):
+            which = f" ({number} of {len(blocks)})" if len(blocks) > 1 else ""
+            by_sigma = list(zip(*block, strict=True))
+            parts.append(_table(by_sigma, "r", f"{caption}{which}.", *BY_SIGMA))
+    return "\n".join(parts)
 
 
-def _table(lines: Sequence[Sequence[str]], columns: str, caption: str) -> str:
-    header, *rows = [" & ".join(line) + r" \\" for line in lines]
+def _blocks(columns: Sequence[Sequence[str]]) -> list[list[Sequence[str]]]:
+    """The first column with as many of the others as fit on a page, until all are somewhere."""
+    (corner, *sigmas), *entries = columns
+    first = [SIGMA if corner == "sigma" else corner, *sigmas]
+    blocks: list[list[Sequence[str]]] = [[first]]
+    for name, *means in entries:
+        column = [_stacked(name), *means]
+        wider = list(zip(*blocks[-1], column, strict=True))
+        if len(blocks[-1]) > 1 and table_points(wider, *BY_SIGMA) > PAGE_POINTS:
+            blocks.append([first])
+        blocks[-1].append(column)
+    return blocks
+
+
+def _table(
+    lines: Sequence[Sequence[str]], texts: str, caption: str, size: str, gap_points: float
+) -> str:
+    """Of lines of cells; the first columns hold text, aligned as `texts` says, others numbers."""
+    header, *rows = lines
+    cells = [
+        [
+            *map(_cell, row[: len(texts)]),
+            *(_number(*cell.split("±")) for cell in row[len(texts) :]),
+        ]
+        for row in rows
+    ]
+    head, *body = [" & ".join(line) + r" \\" for line in (map(_cell, header), *cells)]
     return "\n".join(
         [
             "% needs \\usepackage{booktabs}",
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{_escaped(caption)}}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            *[r"\toprule", header, r"\midrule", *rows, r"\bottomrule"],
+            rf"\{size}\setlength{{\tabcolsep}}{{{gap_points:g}pt}}",
+            rf"\begin{{tabular}}{{{texts}{'r' * (len(header) - len(texts))}}}",
+            *[r"\toprule", head, r"\midrule", *body, r"\bottomrule"],
             r"\end{tabular}",
             r"\end{table}",
             "",
@@ -65,12 +103,28 @@ def _table(lines: Sequence[Sequence[str]], columns: str, caption: str) -> str:
     )
 
 
+def _stacked(name: str) -> str:
+    """A name in lines that are short enough for a table."""
+    return "\n".join(textwrap.wrap(one_line(name), NAME_LETTERS))
+
+
+def _cell(text: str) -> str:
+    """Text of one line, or of several above each other."""
+    lines = [_escaped(line) for line in text.split("\n")]
+    if len(lines) == 1:
+        return lines[0]
+    return r"\shortstack[l]{" + r"\\".join(lines) + "}"
+
+
 def _escaped(text: str) -> str:
-    return text.translate(ESCAPED)
+    """One line that shows what it is; two hyphens are no dash."""
+    return re.sub("-(?=-)", "-{}", one_line(text).translate(ESCAPED))
 
 
 def _number(*texts: str) -> str:
     """In math mode, a mean and its error joined by ±, with 1.2e-05 as a power of ten."""
+    if texts == ("",):
+        return ""
     return "$" + r" \pm ".join(map(_factored, texts)) + "$"
 
 

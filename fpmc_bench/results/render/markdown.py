@@ -4,18 +4,19 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
     failed_text,
-    mean_and_error_text,
+    metric_columns,
     rank_text,
     seconds_text,
     sigma_columns,
 )
 from fpmc_bench.results.table import RANKED_BY, Table
 
-ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|"})
+ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|&$~"})
 
 
 def render_markdown(table: Table) -> str:
@@ -26,18 +27,18 @@ def render_markdown(table: Table) -> str:
             rank_text(row),
             "*" if row.best else "",
             entry_text(row),
-            *(" ± ".join(mean_and_error_text(row.figures[metric])) for metric in table.metrics),
+            *map(" ± ".join, figures),
             seconds_text(row),
         ]
-        for row in table.rows
+        for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
     ]
     rows += [
         [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 1)] for row in table.failed
     ]
     numbers = ["right"] * (len(table.metrics) + 1)
-    caption = "\n".join(f"- {sentence.translate(ESCAPED)}" for sentence in table.caption)
+    caption = "\n".join(f"- {_escaped(sentence)}" for sentence in table.caption)
     parts = [
-        f"## {table.suite.translate(ESCAPED)}: {table.protocol}",
+        f"## {_escaped(table.suite)}: {table.protocol}",
         _pipes([headers, *rows], ["right", "left", "left", *numbers]),
         caption,
     ]
@@ -48,8 +49,13 @@ def render_markdown(table: Table) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _escaped(text: str) -> str:
+    """One line that Markdown, HTML and formulas in it leave as it is; none becomes a link."""
+    return one_line(text).translate(ESCAPED).replace("://", r":\//")
+
+
 def _pipes(lines: Sequence[Sequence[str]], alignment: Sequence[str]) -> str:
-    escaped = [[cell.translate(ESCAPED) for cell in line] for line in lines]
+    escaped = [[_escaped(cell) for cell in line] for line in lines]
     text: str = tabulate(
         escaped[1:], headers=escaped[0], tablefmt="pipe", disable_numparse=True, colalign=alignment
     )

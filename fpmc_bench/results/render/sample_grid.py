@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.errors import InputError, RunError
 from fpmc_bench.storage.arrays import read_arrays
 from fpmc_bench.storage.atomic import write_atomically
@@ -28,10 +29,11 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
     factor = max(1, -(-CELL_PX // min(height, width)))
     step_x, step_y = width * factor + GAP_PX, height * factor + GAP_PX
     font = ImageFont.load_default(FONT_PX)
-    labels_px = int(max(font.getlength(label) for label in rows)) + 5 * GAP_PX
+    labels = [one_line(label) for label in rows]
+    labels_px = int(max(font.getlength(label) for label in labels)) + 5 * GAP_PX
     grid = Image.new("RGB", (labels_px + count * step_x, GAP_PX + len(rows) * step_y), "white")
     draw = ImageDraw.Draw(grid)
-    for line, (label, images) in enumerate(rows.items()):
+    for line, (label, images) in enumerate(zip(labels, rows.values(), strict=True)):
         top = GAP_PX + line * step_y
         middle = (labels_px - 2 * GAP_PX, top + height * factor // 2)
         draw.text(middle, label, fill="black", font=font, anchor="rm")

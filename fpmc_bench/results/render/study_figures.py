@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from fpmc_bench.documents.names import parse_selection, selection_name
-from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint
-from fpmc_bench.results.render.canvas import drawn, plain_log_ticks
+from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint, base_titles
+from fpmc_bench.results.render.canvas import drawn, plain, plain_log_ticks
 from fpmc_bench.results.render.cells import entry_text
 from fpmc_bench.results.render.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
 from fpmc_bench.results.table import Table
@@ -26,16 +25,6 @@ LARGE_PERCENT, LINEAR_PERCENT = 200, 20
 FEW_DECADES = 100
 """Log axes that span less are labelled with plain numbers."""
 AXES_TITLES = {"q": "precisions q learned", "r": "responses r learned", "qr": "both learned"}
-
-
-def base_titles(points: Sequence[FinetunePoint] | Sequence[AugmentationPoint]) -> dict[str, str]:
-    """Bases in order, with a short name where that tells them apart."""
-    bases = dict.fromkeys(point.base for point in points)
-    short = [base.partition("[")[0] for base in bases]
-    return {
-        base: name if short.count(name) == 1 else selection_name(*parse_selection(base))
-        for base, name in zip(bases, short, strict=True)
-    }
 
 
 def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
@@ -59,9 +48,10 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
                 _differences(panel, own)
                 panel.set_xscale("log")
                 panel.set_yscale("log")
-            line[0].set_ylabel(f"{AXES_TITLES.get(axes_set, axes_set)}\nMSE against the teacher")
+            learned = plain(AXES_TITLES.get(axes_set, axes_set))
+            line[0].set_ylabel(f"{learned}\nMSE against the teacher")
         for panel, name in zip(panels[0], bases.values(), strict=True):
-            panel.set_title(_wrapped(name), fontsize="medium")
+            panel.set_title(_wrapped(plain(name)), fontsize="medium")
         for panel in panels[-1]:
             panel.set_xlabel("noise level sigma")
         for axis, low, high in (
@@ -91,7 +81,7 @@ def draw_augmentation_figure(title: str, points: Sequence[AugmentationPoint]) ->
             for panel, sigma in zip(line, sigmas, strict=True):
                 own = [p for p in points if (p.base, p.sigma) == (base, sigma)]
                 _changes(panel, own, names)
-            which = f"{base_title}\n" if len(bases) > 1 else ""
+            which = f"{plain(base_title)}\n" if len(bases) > 1 else ""
             line[0].set_ylabel(f"{which}change of MSE (%)")
         for panel, sigma in zip(panels[0], sigmas, strict=True):
             panel.set_title(f"sigma {sigma:.3g}", fontsize="medium")
@@ -124,7 +114,7 @@ def _changes(panel: Axes, points: Sequence[AugmentationPoint], names: Sequence[s
             marker=MARKERS[position % len(MARKERS)],
             markersize=4,
             linewidth=1.2,
-            label=name,
+            label=plain(name),
         )
         panel.fill_between(
             rates, change - error, change + error, color=colour, alpha=0.15, linewidth=0
@@ -152,14 +142,18 @@ def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
                 markersize=4,
                 capsize=2,
             )
-            panel.set_yticks(range(len(figures)), map(entry_text, table.rows), fontsize="small")
+            panel.set_yticks(
+                range(len(figures)),
+                [plain(entry_text(row)) for row in table.rows],
+                fontsize="small",
+            )
             panel.invert_yaxis()
             if max(means) > FEW_TIMES * min(means):
                 panel.set_xscale("log")
                 plain_log_ticks(panel.xaxis)
             else:
                 panel.xaxis.set_major_locator(MaxNLocator(4))
-            panel.set_xlabel(f"{table.protocol}, {table.metrics[0]}")
+            panel.set_xlabel(plain(f"{table.protocol}, {table.metrics[0]}"))
 
     return _figure(title, (1.6 * len(tables), 0.11 * longest + 0.5), draw)
 
@@ -213,7 +207,7 @@ def _figure(title: str, panels: tuple[float, float], draw: Callable[[Canvas], No
 
     def draw_titled(canvas: Canvas) -> None:
         draw(canvas)
-        canvas.suptitle(f"{title}, ±{BAND_ERRORS} s.e.", fontsize="medium")
+        canvas.suptitle(f"{plain(title)}, ±{BAND_ERRORS} s.e.", fontsize="medium")
         for panel in canvas.axes:
             panel.grid(which="major", color="0.92", linewidth=0.6)
 

@@ -1,4 +1,4 @@
-"""What each view of a study makes of its rows and their records. Needs matplotlib."""
+"""What each view of a study makes of its rows and their records."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,16 +14,11 @@ from fpmc_bench.results.compare import (
     AugmentationPoint,
     FinetunePoint,
     augmentation_points,
+    base_titles,
     finetune_points,
 )
-from fpmc_bench.results.render.csv import render_csv
+from fpmc_bench.results.render.csv import as_csv, render_csv
 from fpmc_bench.results.render.json import plain_tables
-from fpmc_bench.results.render.study_figures import (
-    base_titles,
-    draw_augmentation_figure,
-    draw_finetune_figure,
-    draw_table_figure,
-)
 from fpmc_bench.results.render.terminal import render_terminal
 from fpmc_bench.results.table import build_tables
 
@@ -32,26 +27,38 @@ Points = Sequence[FinetunePoint] | Sequence[AugmentationPoint]
 
 
 class Answer(NamedTuple):
-    """As text, as plain data, as CSV and as a PNG."""
+    """As text, as plain data, as CSV, and what draws it as a PNG."""
 
     text: str
     plain: dict[str, Any]
     csv: str
-    figure: bytes
+    drawn: Callable[[], bytes]
 
 
 def finetuned(title: str, rows: Sequence[StudyRow], known: Known) -> Answer:
     """Every base against what was learned from it; RunError where no such pair is left."""
     points = finetune_points(rows, {record.entry: (record, values) for record, values in known})
     plain, csv = _data(points)
-    return Answer(_finetune_table(points), plain, csv, draw_finetune_figure(title, points))
+
+    def drawn() -> bytes:
+        from fpmc_bench.results.render.study_figures import draw_finetune_figure
+
+        return draw_finetune_figure(title, points)
+
+    return Answer(_finetune_table(points), plain, csv, drawn)
 
 
 def augmented(title: str, rows: Sequence[StudyRow], known: Known) -> Answer:
     """Every base against itself over more images; RunError where no such pair is left."""
     points = augmentation_points(rows, {record.entry: (record, values) for record, values in known})
     plain, csv = _data(points)
-    return Answer(_augmentation_table(points), plain, csv, draw_augmentation_figure(title, points))
+
+    def drawn() -> bytes:
+        from fpmc_bench.results.render.study_figures import draw_augmentation_figure
+
+        return draw_augmentation_figure(title, points)
+
+    return Answer(_augmentation_table(points), plain, csv, drawn)
 
 
 def tabulated(title: str, rows: Sequence[StudyRow], known: Known) -> Answer:
@@ -59,7 +66,13 @@ def tabulated(title: str, rows: Sequence[StudyRow], known: Known) -> Answer:
     tables = build_tables(known)
     text = "\n\n".join(map(render_terminal, tables)) + "\n"
     plain = {"tables": plain_tables(*tables)}
-    return Answer(text, plain, render_csv(*tables), draw_table_figure(title, tables))
+
+    def drawn() -> bytes:
+        from fpmc_bench.results.render.study_figures import draw_table_figure
+
+        return draw_table_figure(title, tables)
+
+    return Answer(text, plain, render_csv(*tables), drawn)
 
 
 VIEWS: dict[View, Callable[[str, Sequence[StudyRow], Known], Answer]] = {
@@ -74,7 +87,7 @@ def _data(points: Points) -> tuple[dict[str, Any], str]:
     if not points:
         raise RunError("no row is left to be compared with its base: all of them failed")
     plain = [asdict(point) for point in points]
-    return {"points": plain}, pd.DataFrame(plain).to_csv(index=False)
+    return {"points": plain}, as_csv(pd.DataFrame(plain))
 
 
 def _finetune_table(points: Sequence[FinetunePoint]) -> str:
@@ -84,7 +97,7 @@ def _finetune_table(points: Sequence[FinetunePoint]) -> str:
         lines: dict[float, list[str]] = {}
         own = [point for point in points if point.base == base]
         for point in own:
-            cell = f"{point.change_percent:+.1f} ± {point.change_percent_se:.1f}"
+            cell = f"{point.change_percent:+z.1f} ± {point.change_percent_se:.1f}"
             lines.setdefault(point.sigma, []).append(cell)
         rows = [[f"{sigma:.3g}", *lines[sigma]] for sigma in sorted(lines, reverse=True)]
         headers = ["sigma", *dict.fromkeys(f"{title} {point.axes}" for point in own)]
@@ -98,7 +111,7 @@ def _augmentation_table(points: Sequence[AugmentationPoint]) -> str:
     rows: dict[tuple[str, str, float], dict[float, str]] = {}
     for point in points:
         cells = rows.setdefault((point.base, point.augmentation, point.rate), {})
-        cells[point.sigma] = f"{point.change_percent:+.1f} ± {point.change_percent_se:.1f}"
+        cells[point.sigma] = f"{point.change_percent:+z.1f} ± {point.change_percent_se:.1f}"
     table = tabulate(
         [[*row, *(cells[sigma] for sigma in columns)] for row, cells in rows.items()],
         headers=["base", "augmentation", "|A|/|D|", *(f"sigma {sigma:.3g}" for sigma in columns)],

@@ -3,11 +3,12 @@
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.render.cells import (
     NO_RANK,
     entry_text,
     failed_text,
-    mean_and_error_text,
+    metric_columns,
     rank_text,
     seconds_text,
     sigma_columns,
@@ -23,10 +24,12 @@ Column = list[str]
 
 def render_terminal(table: Table) -> str:
     """The leaderboard, its caption, and the errors by noise level where there are any."""
-    caption = "\n".join(textwrap.fill(sentence, WIDTH_COLUMNS) for sentence in table.caption)
-    parts = [f"{table.suite}: {table.protocol}", _ranking(table), caption]
+    sentences = map(one_line, table.caption)
+    caption = "\n".join(textwrap.fill(sentence, WIDTH_COLUMNS) for sentence in sentences)
+    suite = one_line(table.suite)
+    parts = [f"{suite}: {table.protocol}", _ranking(table), caption]
     if table.sigmas:
-        parts += [f"{table.suite}: {RANKED_BY} by noise level", *_by_sigma(table)]
+        parts += [f"{suite}: {RANKED_BY} by noise level", *_by_sigma(table)]
     return "\n\n".join(parts)
 
 
@@ -38,8 +41,7 @@ def _ranking(table: Table) -> str:
         _left(["", *("*" if row.best else "" for row in rows), *none]),
         _left(["entry", *map(entry_text, rows), *map(failed_text, failed)]),
     ]
-    for metric in table.metrics:
-        texts = [mean_and_error_text(row.figures[metric]) for row in rows]
+    for metric, texts in zip(table.metrics, metric_columns(table), strict=True):
         columns.append(_on_the_point([metric, *(mean for mean, _ in texts), *none]))
         columns.append(_on_the_point(["± s.e.", *(error for _, error in texts), *none]))
     columns.append(_on_the_point(["s/query", *map(seconds_text, rows), *none]))
@@ -61,14 +63,14 @@ def _by_sigma(table: Table) -> list[str]:
 
 
 def _left(column: Iterable[str]) -> Column:
-    cells = list(column)
+    cells = list(map(one_line, column))
     width = max(map(len, cells))
     return [cell.ljust(width) for cell in cells]
 
 
 def _on_the_point(column: Iterable[str]) -> Column:
     """Numbers with their decimal points below each other, at the right under the header."""
-    header, *cells = column
+    header, *cells = map(one_line, column)
     tails = [len(cell) - len(cell.partition(".")[0]) for cell in cells]
     aligned = [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
     width = max(map(len, [header, *aligned]))

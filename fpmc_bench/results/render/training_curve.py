@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from fpmc_bench.results.render.canvas import drawn
+from fpmc_bench.results.render.canvas import drawn, plain
 
 SIZE_INCHES = (8.4, 6.4)
 
@@ -31,7 +31,7 @@ def draw_training_curve(title: str, batch: int, points: Sequence[CurvePoint]) ->
     def draw(canvas: Canvas) -> None:
         panels = canvas.subplots(2 if measured else 1, sharex=True, squeeze=False)[:, 0]
         _draw_loss(panels[0], points)
-        panels[0].set_title(title, fontsize="medium", loc="left")
+        panels[0].set_title(plain(title), fontsize="medium", loc="left")
         if measured:
             _draw_held_out(panels[1], measured)
         panels[-1].set_xlabel(f"training step (batches of {batch} images)")

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from fpmc_bench.documents.reading import Document, first_fault
 from fpmc_bench.errors import DiskError, RunError
+from fpmc_bench.results.render.optional import drew
 from fpmc_bench.storage.atomic import write_atomically
 
 
@@ -71,15 +72,18 @@ def rewind_log(path: Path, step: int) -> None:
 def draw_log(path: Path, target: Path, title: str, batch: int) -> bool:
     """Draw a training's log as a PNG; `batch` images a step. RunError as in `read_log`.
 
-    False, and nothing is drawn, where the log has one line: a dot says nothing of a course.
+    False, and nothing is drawn, where the log has one line: a dot says nothing of a course. False,
+    too, where it can't be drawn, see `drew`.
     """
-    from fpmc_bench.results.render.training_curve import CurvePoint, draw_training_curve
+    lines = read_log(path)
 
-    points = [
-        CurvePoint(line.step, line.loss, {one.sigma: one.mse for one in line.held_out})
-        for line in read_log(path)
-    ]
-    if len(points) < 2:
-        return False
-    write_atomically(target, draw_training_curve(title, batch, points))
-    return True
+    def draw(target: Path) -> None:
+        from fpmc_bench.results.render.training_curve import CurvePoint, draw_training_curve
+
+        points = [
+            CurvePoint(line.step, line.loss, {one.sigma: one.mse for one in line.held_out})
+            for line in lines
+        ]
+        write_atomically(target, draw_training_curve(title, batch, points))
+
+    return len(lines) > 1 and drew(target, draw)
