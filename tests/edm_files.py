@@ -136,7 +136,7 @@ def edm_object(network: EDMPrecond, **changed_arguments: Any) -> Persistent:
 
 def write_edm(path: Path, ema: Any, protocol: int = 4, **others: Any) -> Path:
     """A file with this `ema`, and with the other things that the published ones have."""
-    content = {
+    content: dict[str, Any] = {
         "ema": ema,
         "loss_fn": Persistent("EDMLoss", {"P_mean": -1.2}),
         "augment_pipe": None,

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -483,6 +484,55 @@ def test_a_hostile_python_archive(
     assert "data_batch_1" in said
     assert "\n" not in said
     assert not Path("executed").exists()
+
+
+STATED = {
+    "a place of the memo": b"\x80\x02K\x01r\xff\xff\xff\xff",
+    "bytes": b"\x80\x03B\xff\xff\xff\xff",
+    "bytes of eight EiB": b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
+    "text": b"\x80\x02X\xff\xff\xff\xff",
+    "a byte array": b"\x80\x05\x96\xff\xff\xff\xff\xff\xff\xff\x7f",
+    "a number": b"\x80\x02\x8b\xff\xff\xff\x7f",
+    "a frame": b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f",
+    "a million sets": b"\x80\x04" + b"\x8f" * 1_000_000,
+}
+"""Pickles of a few bytes, whose lengths C's own reader would make room for."""
+
+
+@pytest.mark.parametrize("case", STATED)
+def test_lengths_that_a_pickle_states_are_not_believed(case: str, tmp_path: Path) -> None:
+    python_batches(tmp_path / "cifar-10-batches-py")
+    tracemalloc.start()
+    said = cifar_refusal(tmp_path / "cifar-10-batches-py", STATED[case])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "data_batch_1" in said
+    assert peak < 2**26
+
+
+@pytest.mark.parametrize("described", ["a long name", "many files", "another packing"])
+def test_an_archive_that_would_fill_memory(described: str, tmp_path: Path) -> None:
+    path, content = tmp_path / "cifar-10-python.tar.gz", tmp_path / "content"
+    content.write_bytes(b"")
+    with tarfile.open(path, "w:xz" if described == "another packing" else "w:gz") as archive:
+        for number in range(2000 if described == "many files" else 1):
+            archive.add(content, f"{number}")
+        if described == "a long name":
+            name = tarfile.TarInfo("name")
+            name.type, name.size = tarfile.XHDTYPE, 10**8
+            archive.addfile(name, io.BytesIO(bytes(10**8)))
+    tracemalloc.start()
+    with pytest.raises(InputError) as caught:
+        read_cifar_archive(path, "train", tmp_path / "images.npy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    said = {
+        "a long name": "describes a file by 100000000 bytes; expected at most 65536",
+        "many files": "has more than 1000 files",
+        "another packing": "is no tar archive",
+    }
+    assert said[described] in str(caught.value)
+    assert peak < 2**22
 
 
 def test_hostile_bytes_in_a_python_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from synthetic_records import ENVIRONMENT, PUBLICATION, synthetic_provenance
 
 from fpmc_bench.documents.record import (
+    MOST_BYTES,
     Figure,
     ItemValues,
     Record,
@@ -26,6 +28,7 @@ from fpmc_bench.documents.record import (
     write_record,
 )
 from fpmc_bench.errors import RunError
+from fpmc_bench.storage.arrays import OVERHEAD_BYTES, write_arrays
 from fpmc_bench.storage.atomic import write_atomically
 
 
@@ -117,6 +120,49 @@ def test_damaged_items_are_refused(
         read_record(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("items", [3, 3]), ("items", [-1, 3]), ("levels", [0, 2]), ("levels", [])]
+)
+def test_items_and_levels_that_there_can_t_be_are_refused(
+    tmp_path: Path, record: Record, values: ItemValues, field: str, value: list[int]
+) -> None:
+    path = write_record(tmp_path, record, values)
+    content = json.loads(path.read_text())
+    content["provenance"][field] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(RunError, match=rf"is not a record: provenance: .*{field} must be"):
+        read_record(path)
+
+
+def test_brackets_nested_too_deep_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text('{"figures": ' + "[" * 100_000)
+    with pytest.raises(RunError, match="its brackets are nested too deep"):
+        read_record(tmp_path / "deep.json")
+
+
+@pytest.mark.parametrize("stated", [3, 10**12])
+def test_items_that_would_take_more_than_a_record_can_are_refused_unread(
+    tmp_path: Path, record: Record, values: ItemValues, stated: int
+) -> None:
+    """What is plausible follows from the items that a record states, up to a limit."""
+    path = write_record(tmp_path, record, values)
+    content = json.loads(path.read_text())
+    content["provenance"]["items"] = [0, stated]
+    path.write_text(json.dumps(content))
+    sidecar = path.with_suffix(".npz")
+    write_arrays(sidecar, {"mse@1": np.zeros(10**6)}, compressed=True)
+    if stated > 3:  # a size that is only stated will do
+        packed = bytearray(sidecar.read_bytes())
+        at = packed.rfind(b"PK\x01\x02")
+        packed[at + 24 : at + 28] = (MOST_BYTES + OVERHEAD_BYTES + 1).to_bytes(4, "little")
+        sidecar.write_bytes(packed)
+    tracemalloc.start()
+    with pytest.raises(RunError, match=r"\.npz would take \d+ bytes, and \d+ is the most"):
+        read_record(path)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+
+
 class Trap:
     """Leaves a file behind when it is unpickled."""
 
@@ -146,7 +192,9 @@ def test_items_never_run_code(tmp_path: Path, record: Record, values: ItemValues
         ({"extra": 1}, "extra"),
         ({"seconds_per_query": "long"}, "seconds_per_query"),
         ({"seconds_per_query": "0.5"}, "seconds_per_query"),
+        ({"seconds_per_query": math.inf}, "seconds_per_query"),
         ({"provenance": {}}, "provenance.numerics"),
+        ({"figures": {"mse@1": {"mean": [1.0]}}}, "figures.mse@1.mean"),
         ({"figures": {"mse@1": {"mean": 1.0}}}, "figures.mse@1.standard_error"),
     ],
 )

@@ -19,7 +19,7 @@ from PIL import Image
 from synthetic_records import write_exact_records, write_realistic_records, write_synthetic
 
 from fpmc_bench.documents.record import Figure, read_records
-from fpmc_bench.errors import InputError, RunError
+from fpmc_bench.errors import FpmcBenchError, InputError, RunError
 from fpmc_bench.results.render import write_figures, write_tables
 from fpmc_bench.results.render.cells import compact_text, figure_texts
 from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
@@ -27,7 +27,12 @@ from fpmc_bench.results.render.figures import COLOURS, draw_sigma_figure
 from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.render.latex import render_latex
 from fpmc_bench.results.render.markdown import render_markdown
-from fpmc_bench.results.render.sample_grid import CELL_PX, GAP_PX, write_sample_grid
+from fpmc_bench.results.render.sample_grid import (
+    CELL_PX,
+    GAP_PX,
+    read_samples,
+    write_sample_grid,
+)
 from fpmc_bench.results.render.terminal import render_terminal
 from fpmc_bench.results.table import Table, build_tables
 from fpmc_bench.storage.arrays import write_arrays
@@ -269,11 +274,15 @@ def write_reports(run_dir: Path) -> list[Path]:
     return [*write_tables(run_dir, tables), *drawn]
 
 
-def save_samples(run_dir: Path, rows: Mapping[str, np.ndarray]) -> None:
+def save_samples(
+    run_dir: Path, rows: Mapping[str, np.ndarray], *, compressed: bool = False
+) -> None:
     """As a run does, but in another order than the one they are to be shown in."""
     path = run_dir / "samples" / "sample-mse.npz"
     backwards = dict(reversed(rows.items()))
-    write_arrays(path, {"order": np.array(json.dumps(list(rows))), **backwards})
+    write_arrays(
+        path, {"order": np.array(json.dumps(list(rows))), **backwards}, compressed=compressed
+    )
 
 
 def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
@@ -308,6 +317,32 @@ def test_samples_beside_the_records_are_drawn_in_their_own_order(tmp_path: Path)
     drawn = tmp_path / "figures" / "sample-mse-samples.png"
     assert write_reports(tmp_path)[-1] == drawn
     assert drawn.read_bytes() == (tmp_path / "expected.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({"mine": np.zeros((12, 3, 700, 700), np.float32)}, "would take 70560"),
+        (
+            {"mine": np.zeros((13, 1, 8, 8), np.float32)},
+            r"float32 \[13, 1, 8, 8\]; expected at most",
+        ),
+        ({"mine": np.zeros((1, 1, 8, 8), np.complex64)}, "can't be read"),
+        ({"mine": np.zeros((1, 1, 8, 8), np.uint8)}, "expected at most 12 images"),
+        ({"a\nb": np.zeros((1, 1, 8, 8), np.float32)}, "no row is called"),
+        ({"mine": np.zeros((12, 1, 1, 200_000), np.float32)}, "at most 134217728 fit"),
+    ],
+)
+def test_samples_that_none_can_be_are_refused(
+    rows: dict[str, np.ndarray], said: str, tmp_path: Path
+) -> None:
+    """A small file may state much: neither it nor its picture is made."""
+    save_samples(tmp_path, rows, compressed=True)
+    path = tmp_path / "samples" / "sample-mse.npz"
+    assert path.stat().st_size < 100_000
+    with pytest.raises(FpmcBenchError, match=said):
+        write_sample_grid(tmp_path / "grid.png", read_samples(path))
+    assert not (tmp_path / "grid.png").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"not samples"])

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fpmc_bench.errors import UsageError
+from fpmc_bench.storage.notations import parsed_json
 
 ROW_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 """Of a row, and of whatever plugins offer."""
@@ -17,8 +18,11 @@ SUITE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Of a suite or a study."""
 METRIC_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*@[0-9]+$"
 LONGEST = 80
+LONGEST_SELECTION = 10_000
+"""In characters: far more than any parameters, and read in no time."""
 SELECTION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<params>.*)\])?", re.DOTALL)
-PARAMETER = re.compile(r"(\w+)=((?:\[[^\]]*\]|\"[^\"]*\"|[^,\[\]])+)(?:,|$)")
+# a part that has matched is kept (++), or quotes could be read in exponentially many ways
+PARAMETER = re.compile(r"(\w+)=((?>\[[^\]]*\]|\"[^\"]*\"|[^,\[\]])++)(?:,|$)")
 SIMPLE = r"(?:\"[A-Za-z0-9._]+\"|[A-Za-z0-9.]+)"
 NAMED_BY_ITSELF = re.compile(rf"{SIMPLE}|\[{SIMPLE}(?:, {SIMPLE})+\]")
 """Values as JSON that can be read off their letters and digits alone."""
@@ -29,6 +33,8 @@ def parse_selection(text: str) -> tuple[str, dict[str, Any]]:
 
     Commas inside brackets and quotes don't separate. UsageError for what can't be read.
     """
+    if len(text) > LONGEST_SELECTION:
+        raise UsageError(f"can't read '{text[:40]}...': it has {len(text)} characters")
     match = SELECTION.fullmatch(text.strip())
     if match is None:
         raise UsageError(f"can't read '{text}'; expected NAME or NAME[param=value,...]")
@@ -38,8 +44,8 @@ def parse_selection(text: str) -> tuple[str, dict[str, Any]]:
         if key in params:
             raise UsageError(f"'{text}' gives {key} twice")
         try:
-            params[key] = json.loads(value)
-        except json.JSONDecodeError:
+            params[key] = parsed_json(value)
+        except ValueError:
             params[key] = value.strip()
     if PARAMETER.sub("", listed).strip():  # something that is no parameter
         raise UsageError(f"can't read the parameters of '{text}'; expected [param=value,...]")

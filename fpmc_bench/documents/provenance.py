@@ -6,7 +6,9 @@ has the record knows what it takes to compute its figures anew. What may move th
 """
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import FiniteFloat, model_validator
 
 from fpmc_bench.documents.reading import AnyFloat, Document, Protocol
 from fpmc_bench.storage.keys import KEY_LETTERS
@@ -87,7 +89,7 @@ class Provenance(Document):
     test: str
     teachers: TeacherFingerprints
     sensitivity: SensitivityRecipe | None
-    sigmas: tuple[float, ...]
+    sigmas: tuple[FiniteFloat, ...]
     levels: tuple[int, ...]
     seed: int
     block_items: int
@@ -95,6 +97,17 @@ class Provenance(Document):
     device: str
     dtype: Literal["float32"] = "float32"
     arithmetic: ArithmeticFacts
+
+    @model_validator(mode="after")
+    def _of_what_there_is(self) -> Self:
+        start, stop = self.items
+        if not 0 <= start < stop:
+            raise ValueError(
+                f"items must be a range from 0 upwards that holds some, got {self.items}"
+            )
+        if not self.levels or not all(0 <= level < len(self.sigmas) for level in self.levels):
+            raise ValueError(f"levels must be indices of the {len(self.sigmas)} sigmas")
+        return self
 
     def of(self, items: range) -> "Provenance":
         """The same for other items: a block of them, or all."""

@@ -38,9 +38,11 @@ class FiniteDocument(Document):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-AnyFloat = Annotated[
-    float, BeforeValidator(lambda value: float(value) if value in NOT_FINITE else value)
-]
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and value in NOT_FINITE else value
+
+
+AnyFloat = Annotated[float, BeforeValidator(_number)]
 """A float of a document, which may be infinite or not a number."""
 
 

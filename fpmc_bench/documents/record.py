@@ -5,7 +5,7 @@ metric: [items, sigmas] where the protocol measures by noise level, else [items]
 """
 
 import hashlib
-import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -21,8 +21,11 @@ from fpmc_bench.documents.reading import AnyFloat, Document, first_fault
 from fpmc_bench.errors import RunError
 from fpmc_bench.storage.arrays import read_arrays, write_arrays
 from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.notations import parsed_json
 
 SCHEMA_VERSION: Final = 2
+MOST_BYTES = 2**28
+"""Of per-item values: a hundred thousand items have two metrics at 160 noise levels in so much."""
 
 ItemValues = dict[str, NDArray[np.float64]]
 """Metric -> per-item values, [items, sigmas] or [items]."""
@@ -42,7 +45,7 @@ class Figure(Document):
 class SigmaFigures(Document):
     """The figures of one noise level, metric by metric."""
 
-    sigma: float
+    sigma: FiniteFloat
     figures: dict[Metric, Figure]
 
 
@@ -117,6 +120,11 @@ class Record(Document):
         return tuple(self.provenance.sigmas[level] for level in self.provenance.levels)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the values of a metric: [items, sigmas], or [items]."""
+        return (self.items, len(self.sigmas)) if self.facts.by_sigma else (self.items,)
+
+    @property
     def stem(self) -> str:
         return f"{self.entry}.{self.protocol}"
 
@@ -149,7 +157,7 @@ def read_record(path: Path) -> tuple[Record, ItemValues]:
     """
     try:
         content = path.read_bytes()
-        _refuse_other_version(path, json.loads(content))
+        _refuse_other_version(path, parsed_json(content))
         record = Record.model_validate_json(content, strict=True)
     except OSError as error:
         raise RunError(f"record {path} can't be read: {error}") from error
@@ -158,7 +166,8 @@ def read_record(path: Path) -> tuple[Record, ItemValues]:
     except ValueError as error:
         raise RunError(f"{path} is not a record: it is no JSON ({error})") from error
     sidecar = path.with_suffix(".npz")
-    values = read_arrays(sidecar)
+    most = 8 * math.prod(record.shape) * len(record.figures)
+    values = read_arrays(sidecar, min(MOST_BYTES, most))
     if items_digest(values) != record.items_sha256:
         raise RunError(f"{sidecar} does not hold the values that {path.name} was made from")
     return record, values

@@ -22,7 +22,8 @@ from fpmc_bench.documents.suite import SourceAugmentation
 
 View = Literal["finetune", "augmentation", "table"]
 Rate = Annotated[float, Field(gt=0, le=20)]
-InOrder = Annotated[tuple[str, ...], AfterValidator(lambda axes: tuple(sorted(axes)))]
+Axis = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+InOrder = Annotated[tuple[Axis, ...], AfterValidator(lambda axes: tuple(sorted(axes)))]
 Axes = Annotated[InOrder, Field(min_length=1)]
 
 
@@ -63,7 +64,7 @@ class Study(FiniteDocument):
     sigmas: tuple[PositiveFloat, ...] | None = Field(default=None, min_length=1)
     bases: tuple[str, ...] = ()
     axes: tuple[Axes, ...] = ()
-    augmentations: tuple[str, ...] = ()
+    augmentations: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")], ...] = ()
     rates: tuple[Rate, ...] = ()
     with_entries: bool = False
     rows: tuple[StudyRow, ...] = ()

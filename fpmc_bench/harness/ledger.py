@@ -58,7 +58,7 @@ class Ledger:
         if state is None:
             return None
         try:
-            unit = self._read(key)
+            unit = self._read(key, state[0])
         except RunError as error:
             if self._looked_at.get(key) != (state, False):
                 log.warning("%s; it is computed anew", error)
@@ -111,9 +111,9 @@ class Ledger:
     def _failures(self) -> Path:
         return self.directory / "failures"
 
-    def _read(self, key: str) -> FinishedUnit:
-        """RunError where the file is not what was written for this key."""
-        arrays = read_arrays(self._path(key))
+    def _read(self, key: str, size: int) -> FinishedUnit:
+        """RunError where the file, of so many bytes, is not what was written for this key."""
+        arrays = read_arrays(self._path(key), size)  # which `write` does not compress
         digest = arrays.pop(DIGEST, None)
         if digest is None or str(digest) != _digest(arrays):
             raise RunError(f"{self._path(key)} is damaged: it does not have the digest it should")

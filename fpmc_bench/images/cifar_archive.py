@@ -7,7 +7,7 @@ official ones; those that Python 3 wrote again differ in how they hold bytes.
 import io
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -21,6 +21,16 @@ TEST_FILES = ("test_batch",)
 FOLDER = "cifar-10-batches-py"
 IMAGE_SHAPE, IMAGE_BYTES = (3, 32, 32), 3 * 32 * 32
 MAX_FILE_BYTES = 2**26
+MAX_MEMBERS, MAX_NAME_BYTES = 1000, 2**16
+"""Of an archive, which has nine, and of what describes one of them."""
+MAX_INSTRUCTIONS = 200_000
+"""Of a file's pickle, which has about five for each of its 10 000 images."""
+GZIP = b"\x1f\x8b"
+DESCRIPTIONS = {
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+}
+"""Types of headers whose content is told of the file that comes after them."""
 RECONSTRUCT = frozenset(f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core"))
 KNOWN_NAMES = RECONSTRUCT | {"numpy.ndarray", "numpy.dtype", ENCODE}
 """Every name that such a file mentions, and no other."""
@@ -61,15 +71,21 @@ def _from_tar(path: Path, names: tuple[str, ...]) -> list[bytes]:
     """Members are read by name and never unpacked."""
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
+        with path.open("rb") as file:
+            mode: Literal["r:gz", "r:"] = "r:gz" if file.read(2) == GZIP else "r:"
+        with tarfile.open(path, mode, tarinfo=_BoundedInfo) as archive:
+            for count, member in enumerate(archive):
+                if count >= MAX_MEMBERS:
+                    raise InputError(f"{path} has more than {MAX_MEMBERS} files; CIFAR-10 has nine")
                 folder, _, name = member.name.rpartition("/")
                 if member.size > MAX_FILE_BYTES:
                     raise InputError(f"{path}: {member.name} is larger than any file of CIFAR-10")
                 if folder.endswith(FOLDER) and name in names and member.isreg():
                     content = archive.extractfile(member)
                     found[name] = content.read() if content else b""
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # damage makes tarfile and zlib raise anything
         raise InputError(
             f"{path} is no tar archive, or was cut short ({error}); fetch it again with "
             f"'fpmc-bench data fetch cifar10'"
@@ -83,10 +99,26 @@ def _from_tar(path: Path, names: tuple[str, ...]) -> list[bytes]:
     return [found[name] for name in names]
 
 
+class _BoundedInfo(tarfile.TarInfo):
+    """A header of the archive. What follows one as a long name is read into memory at once."""
+
+    @classmethod
+    def frombuf(cls, *args: Any) -> Self:
+        info = super().frombuf(*args)
+        if info.type in DESCRIPTIONS and info.size > MAX_NAME_BYTES:
+            raise InputError(
+                f"an archive of CIFAR-10 describes a file by {info.size} bytes; expected at most "
+                f"{MAX_NAME_BYTES}: it is not to be trusted"
+            )
+        return info
+
+
 def _batch(content: bytes, name: str) -> tuple[np.ndarray, list[int]]:
     """Images [n,3,32,32] uint8 and classes of one file."""
     try:
-        batch = read_pickle(io.BytesIO(content), KNOWN_NAMES, name, "file of CIFAR-10")
+        batch = read_pickle(
+            io.BytesIO(content), KNOWN_NAMES, name, "file of CIFAR-10", MAX_INSTRUCTIONS
+        )
     except CheckpointError as error:
         raise InputError(str(error)) from error
     found = batch if isinstance(batch, dict) else {}

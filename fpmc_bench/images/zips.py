@@ -15,10 +15,9 @@ MAX_EXPANSION = 20
 """A zip may hold so many times its own size (images are compressed already: about once)."""
 SMALL_BYTES = 2**20
 """Below this a ratio says nothing."""
-EXPANDED = frozenset(
-    {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
-)
-OTHER_METHODS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
+EXPANDED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Of these zipfile expands no more than a member states; of bzip2 and LZMA whatever there is."""
+OTHER_METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
 ENCRYPTED = 1
 """The bit of a member's flags."""
 
@@ -108,8 +107,8 @@ def _refuse_unfit(files: Mapping[str, zipfile.ZipInfo], path: Path) -> None:
         if member.compress_type not in EXPANDED:
             method = OTHER_METHODS.get(member.compress_type, f"method {member.compress_type}")
             raise InputError(
-                f"{path}: {name} is compressed by {method}, which Python can't expand; unpack the "
-                f"archive and give its folder to image-folder, or pack it anew with plain Deflate"
+                f"{path}: {name} is compressed by {method}, which is not expanded here; unpack "
+                f"the archive and give its folder to image-folder, or pack it anew with plain Deflate"
             )
         if member.file_size > MAX_MEMBER_BYTES:
             raise InputError(

@@ -208,18 +208,18 @@ def _refuse_twice(records: Sequence[Record]) -> None:
 
 def _verify(record: Record, values: ItemValues) -> None:
     """RunError unless the record's figures are those of its per-item values."""
-    by_sigma = record.facts.by_sigma
-    shape = (record.items, len(record.sigmas)) if by_sigma else (record.items,)
     if RANKED_BY not in record.figures or set(values) != set(record.figures):
         raise RunError(
             f"{record.stem}.json has figures of {sorted(record.figures)} and per-item values of "
             f"{sorted(values)}; both need {RANKED_BY} and the same others"
         )
-    if by_sigma and tuple(level.sigma for level in record.per_sigma) != record.sigmas:
+    if record.facts.by_sigma and tuple(level.sigma for level in record.per_sigma) != record.sigmas:
         raise RunError(f"{record.stem}.json: per_sigma does not list the noise levels in sigmas")
     for metric, array in values.items():
-        if array.shape != shape:
-            raise RunError(f"{record.stem}.npz: {metric} has shape {array.shape}, expected {shape}")
+        if array.shape != record.shape:
+            raise RunError(
+                f"{record.stem}.npz: {metric} has shape {array.shape}, expected {record.shape}"
+            )
         _compare(f"{record.stem}.json: {metric}", record.figures[metric], item_means(array))
         for level, known in enumerate(record.per_sigma):
             where = f"{record.stem}.json: {metric} at sigma {known.sigma:g}"

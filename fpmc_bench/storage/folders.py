@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.storage.notations import parsed_json
 
 log = logging.getLogger(__name__)
 LONGEST_SHOWN = 60
@@ -76,7 +77,7 @@ def read_manifest(path: Path, **fields: type) -> dict[str, Any] | None:
     lies beside it is kept by names of its own.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = parsed_json(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("it is no JSON object")
         for name, kind in fields.items():
@@ -84,7 +85,7 @@ def read_manifest(path: Path, **fields: type) -> dict[str, Any] | None:
                 raise ValueError(f"it lacks {name}")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         log.warning(
             "%s is damaged (%s): it is written anew, what is beside it is kept", path, error
         )

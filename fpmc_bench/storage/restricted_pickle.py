@@ -15,8 +15,8 @@ from typing import IO, Any
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.pickled import SHOWN, Name, Node, Persistent, shown, text_of
 
-MOST_INSTRUCTIONS = 5_000_000
-"""A published file has about a tenth of that; the limit bounds time and memory."""
+MOST_INSTRUCTIONS = 2_000_000
+"""Of a published network; none has a quarter. Time and memory follow it, 200 bytes for a set."""
 LONGEST_KEY = 1000
 """Of a dict or set, in characters: every use of a key may read all of it."""
 
@@ -40,20 +40,30 @@ SETS = {"builtins.set", "__builtin__.set"}
 DICTS = {"collections.OrderedDict", "dnnlib.util.EasyDict", "dnnlib.EasyDict"}
 
 
-def read_pickle(stream: IO[bytes], known: Collection[str], origin: str, kind: str) -> Any:
+def read_pickle(
+    stream: IO[bytes],
+    known: Collection[str],
+    origin: str,
+    kind: str,
+    most_instructions: int = MOST_INSTRUCTIONS,
+) -> Any:
     """The value of the pickle that starts here, made of containers, numbers, text and Nodes.
 
     `stream` must clip a read that is longer than what is left (a BytesIO or an mmap does), and is
     left after the pickle. `known` are the names it may mention; `origin` says in errors where it
     comes from, `kind` what is expected there, as "file of CIFAR-10". Keys of dicts and sets are
-    text, whether they were written as text or bytes. Raises CheckpointError for a truncated or
-    malformed pickle, and naming any other name or instruction.
+    text, whether they were written as text or bytes. No length that the pickle states is believed
+    before its bytes are there. Raises CheckpointError for a truncated or malformed pickle, for one
+    of more than `most_instructions`, and naming any other name or instruction.
     """
     machine = _Machine(known, origin, kind)
     try:
         for count, (opcode, argument, position) in enumerate(pickletools.genops(stream)):
-            if count >= MOST_INSTRUCTIONS:
-                raise CheckpointError(f"{origin} has more than {MOST_INSTRUCTIONS} instructions")
+            if count >= most_instructions:
+                raise CheckpointError(
+                    f"{origin} has more than {most_instructions} instructions, which no {kind} "
+                    f"has; it is damaged or hostile"
+                )
             machine.step(opcode.name, argument, position or 0)
     # genops promises ValueError; the others are what its readers let through
     except (ValueError, OverflowError, struct.error, IndexError, KeyError) as error:

@@ -1,7 +1,6 @@
 """A safetensors file that stays open: a tensor is read when it is asked for, and not kept."""
 
 import hashlib
-import json
 import math
 import os
 import weakref
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError
+from fpmc_bench.storage.notations import parsed_json
 from fpmc_bench.storage.tensors import card_of, other_file, refuse_missing, unsealed
 
 DTYPES = {
@@ -60,7 +60,7 @@ class TensorFile(Mapping[str, Tensor]):
             header, start = self._header()
             metadata = _metadata(header)
             self._places = {name: self._place(entry, start) for name, entry in header.items()}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise other_file(path, error, written_by) from error
         self.path = path
         self.card = unsealed(path, card_of(path, metadata, written_by), self)
@@ -97,7 +97,7 @@ class TensorFile(Mapping[str, Tensor]):
         length = int.from_bytes(self._file.read(8), "little")
         if length > self._state[0] - 8:
             raise ValueError("its header is not whole")
-        header = json.loads(self._file.read(length))
+        header = parsed_json(self._file.read(length))
         if not isinstance(header, dict):
             raise ValueError("its header is no JSON object")
         return header, 8 + length

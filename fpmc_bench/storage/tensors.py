@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.notations import parsed_json
 
 CARD_KEY, DIGEST_KEY = "fpmc_bench", "sha256"
 NAMED_AT_MOST = 3
@@ -100,8 +101,8 @@ def card_of(path: Path, metadata: Mapping[str, str], written_by: str) -> dict[st
             f"what they are; expected a file written by '{written_by}'"
         )
     try:
-        card = json.loads(metadata[CARD_KEY])
-    except json.JSONDecodeError as error:
+        card = parsed_json(metadata[CARD_KEY])
+    except ValueError as error:
         raise CheckpointError(f"{path} has a card that is not JSON ({error})") from error
     if not isinstance(card, dict):
         raise CheckpointError(f"{path} has a card that is not a JSON object, but {card!r}")

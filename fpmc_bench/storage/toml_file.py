@@ -1,10 +1,10 @@
 """TOML files as editors and shells of all systems write them; what is none says what it is."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from fpmc_bench.errors import UsageError
+from fpmc_bench.storage.notations import parsed_toml
 
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 BACKSLASHES = (
@@ -21,12 +21,10 @@ def toml_content(path: Path, what: str) -> dict[str, Any]:
     """
     text = _text(path, what)
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return parsed_toml(text)
+    except ValueError as error:
         hint = f"; {BACKSLASHES}" if _in_backslashes(text, error) else ""
         raise UsageError(f"{path} is not valid TOML: {error}{hint}") from error
-    except RecursionError as error:
-        raise UsageError(f"{path} is not a {what}: its brackets are nested too deeply") from error
 
 
 def refuse_codes(path: Path, text: str) -> None:
@@ -61,7 +59,7 @@ def _text(path: Path, what: str) -> str:
         ) from error
 
 
-def _in_backslashes(text: str, error: tomllib.TOMLDecodeError) -> bool:
+def _in_backslashes(text: str, error: ValueError) -> bool:
     """Whether the fault is in a line that has a backslash; its number is in the error's text."""
     _, _, place = str(error).partition("(at line ")
     number = place.partition(",")[0]

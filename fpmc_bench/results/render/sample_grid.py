@@ -1,7 +1,6 @@
 """Samples side by side: a row an entry, a column a shared initial noise."""
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +12,15 @@ from fpmc_bench.documents.text import one_line
 from fpmc_bench.errors import InputError, RunError
 from fpmc_bench.storage.arrays import read_arrays
 from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.notations import parsed_json
 
+GRID_SAMPLES = 12
+"""How many samples a row are kept for the sample grid."""
+MOST_EXPANSION, SMALL_BYTES = 20, 2**24
+"""Samples that are kept take so many times their file at most (two is usual), or so little."""
+MOST_PIXELS = 2**27
+"""Of a grid: a hundred rows of images of 256 x 256 have fewer."""
+LONGEST_LABEL = 200
 CELL_PX = 64
 """Least side of a shown image: small ones are enlarged by a whole factor, pixel by pixel."""
 GAP_PX = 4
@@ -23,7 +30,8 @@ FONT_PX = 16
 def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> None:
     """Write a PNG of `rows`: label -> [n,C,H,W] in [-1, 1], the teacher first; C is 1 or 3.
 
-    Values beyond [-1, 1] are clamped for display. InputError where the shapes don't agree.
+    Values beyond [-1, 1] are clamped for display. InputError where the shapes don't agree, and for
+    a grid of more than MOST_PIXELS.
     """
     count, _, height, width = _common_shape(rows)
     factor = max(1, -(-CELL_PX // min(height, width)))
@@ -31,7 +39,10 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
     font = ImageFont.load_default(FONT_PX)
     labels = [one_line(label) for label in rows]
     labels_px = int(max(font.getlength(label) for label in labels)) + 5 * GAP_PX
-    grid = Image.new("RGB", (labels_px + count * step_x, GAP_PX + len(rows) * step_y), "white")
+    size = (labels_px + count * step_x, GAP_PX + len(rows) * step_y)
+    if size[0] * size[1] > MOST_PIXELS:
+        raise InputError(f"a sample grid of {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} fit")
+    grid = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(grid)
     for line, (label, images) in enumerate(zip(labels, rows.values(), strict=True)):
         top = GAP_PX + line * step_y
@@ -47,13 +58,24 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
 def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
     """label -> [n,C,H,W], in the file's own order (a JSON list in its array `order`).
 
-    RunError where the file is missing, damaged or of another kind.
+    At most GRID_SAMPLES of each, floats. RunError where the file is missing, damaged, of another
+    kind, or larger than samples can be.
     """
-    arrays = read_arrays(path)
+    size = path.stat().st_size if path.is_file() else 0
+    arrays = read_arrays(path, max(SMALL_BYTES, MOST_EXPANSION * size))
     try:
-        return {label: arrays[label] for label in json.loads(str(arrays["order"]))}
+        rows = {label: arrays[label] for label in parsed_json(str(arrays["order"]))}
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is not a file of samples: {error!r}") from error
+        raise RunError(f"{path} is not a file of samples: {error!r:.200}") from error
+    for label, images in rows.items():
+        if not label.isprintable() or len(label) > LONGEST_LABEL:
+            raise RunError(f"{path} is not a file of samples: no row is called {label[:40]!r}")
+        if images.dtype.kind != "f" or images.ndim != 4 or len(images) > GRID_SAMPLES:
+            raise RunError(
+                f"{path} is not a file of samples: '{label}' is {images.dtype} "
+                f"{list(images.shape)}; expected at most {GRID_SAMPLES} images [n,C,H,W], floats"
+            )
+    return rows
 
 
 def _enlarged(image: NDArray[np.floating], factor: int) -> Image.Image:
