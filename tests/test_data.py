@@ -1,5 +1,6 @@
 """`fpmc-bench data` and the datasets that a user keeps: good files, and every kind of bad one."""
 
+import io
 import json
 import os
 import pickle

@@ -172,8 +172,8 @@ def test_either_slash_in_names_and_labels(member: str, label: str, tmp_path: Pat
     is_read(path)
 
 
-@pytest.mark.parametrize(("method", "called"), [(9, "Deflate64"), (99, "method 99")])
-def test_a_compression_that_python_does_not_know(method: int, called: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("method", "called"), [(9, "Deflate64"), (14, "LZMA"), (99, "method 99")])
+def test_a_compression_that_is_not_expanded(method: int, called: str, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in PICTURES.items():
@@ -185,7 +185,9 @@ def test_a_compression_that_python_does_not_know(method: int, called: str, tmp_p
             content[at + offset : at + offset + 2] = struct.pack("<H", method)
     path = tmp_path / "own.zip"
     path.write_bytes(content)
-    complaint = f"img0.png is compressed by {called}, which Python can't expand; unpack the archive"
+    complaint = (
+        f"img0.png is compressed by {called}, which is not expanded here; unpack the archive"
+    )
     with pytest.raises(InputError, match=complaint):
         load("image-zip", path)
 

@@ -107,8 +107,9 @@ def _refuse_unfit(files: Mapping[str, zipfile.ZipInfo], path: Path) -> None:
         if member.compress_type not in EXPANDED:
             method = OTHER_METHODS.get(member.compress_type, f"method {member.compress_type}")
             raise InputError(
-                f"{path}: {name} is compressed by {method}, which is not expanded here; unpack "
-                f"the archive and give its folder to image-folder, or pack it anew with plain Deflate"
+                f"{path}: {name} is compressed by {method}, which is not expanded here; "
+                f"unpack the archive and give its folder to image-folder, or pack it anew with "
+                f"plain Deflate"
             )
         if member.file_size > MAX_MEMBER_BYTES:
             raise InputError(
