@@ -16,7 +16,7 @@ from random import Random
 
 Damage = Callable[[bytes, Random], bytes]
 
-DEEP = 20_000
+DEEP = 5_000
 """Levels of nesting: far beyond what any reader that calls itself can follow."""
 TOKEN = re.compile(rb"-?\d[\d.eE+-]*|\"[^\"\\\n]{0,60}\"|true|false|null")
 ODD_TOKENS = (

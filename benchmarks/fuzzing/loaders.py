@@ -49,7 +49,6 @@ from fpmc_bench.results.render.terminal import render_terminal
 from fpmc_bench.results.table import build_tables
 from fpmc_bench.storage.arrays import Arrays, write_arrays
 from fpmc_bench.storage.cache import ENVIRONMENT_VARIABLE, cached_tensors
-from fpmc_bench.teachers.diffusers import read_pipeline
 from fpmc_bench.teachers.files.teacher_file import (
     convert_edm,
     export_teacher,
@@ -373,7 +372,7 @@ def write_pipeline(folder: Path) -> list[Path]:
 
 def ask_pipeline(path: Path) -> Any:
     folder = path.parent if path.name == "model_index.json" else path.parent.parent
-    return read_pipeline(folder, "cpu").fingerprint
+    return load_teacher(folder).fingerprint
 
 
 # --- images -----------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """What becomes of reading a damaged file: it is read, or refused by name, or something is wrong."""
 
+import io
+import logging
 import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -86,11 +89,22 @@ def _read(loader: Loader, path: Path) -> tuple[Outcome, str, int]:
 
 def _outcome(loader: Loader, path: Path) -> tuple[Outcome, str]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # libraries may say what they think of a file
+        with _quiet():
             found = loader.read(path)
     except FpmcBenchError as error:
         return "refused", str(error)[:2000]
     except Exception as error:  # what this is here to find
         return "other error", f"{type(error).__name__}: {str(error)[:300]}"
     return ("refused", "not there") if found is None else ("read", "")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what is said of a file on the way: it is the outcome that counts."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
