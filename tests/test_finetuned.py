@@ -183,6 +183,20 @@ def test_damaged_tensors(damage: dict[str, object], complaint: str, path: Path) 
         load_finetuned(path)
 
 
+def test_a_shape_that_is_only_stated_takes_no_memory(path: Path) -> None:
+    """Of structures that are not in the file, and of kernels, which are a square root in size."""
+    _, card = load_tensors(path)
+    curve = {"sigma": 1.0, "curve": [[0, None, 1.0]]}
+    stated = {"q": "uniform", "r": "uniform"}
+    large = {**card, "shape": [3, 10**6, 10**6], "levels": [{**curve, "structures": stated}]}
+    save_tensors(path, {"q.0": torch.zeros(1)}, large)
+    assert load_finetuned(path).model(0).precision.estimators == 1
+    card = {**card, "shape": [1, 129, 128], "levels": [{**curve, "structures": {}}]}
+    save_tensors(path, {"q.0": torch.zeros(257, 255, dtype=torch.float16)}, card)
+    with pytest.raises(CheckpointError, match="a kernel for images of 1x129x128; expected at most"):
+        load_finetuned(path)
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [

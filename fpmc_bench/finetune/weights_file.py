@@ -23,6 +23,8 @@ from fpmc_bench.storage.tensor_file import TensorFile
 
 KIND = "finetuned"
 COMMAND = "fpmc-bench finetune"
+MOST_KERNEL_PIXELS = 2**14
+"""A kernel of 4 P numbers makes a filter of P^2: for images of 128 x 128 pixels a GiB."""
 
 
 def load_finetuned(path: str | Path) -> FinetunedWeights:
@@ -87,8 +89,9 @@ def _refuse_damaged(
             f"{path} is damaged: q and r of level {level} have "
             f"{' and '.join(map(str, estimators))} estimators"
         )
-    without = int((plain_values(found["r"]).sum(0) == 0).sum())
-    if without:
+    # what has a structure answers for every pixel, and says so without a matrix
+    whole = found["r"].partitions
+    if not whole and (without := int((plain_values(found["r"]).sum(0) == 0).sum())):
         raise CheckpointError(
             f"{path} is damaged: r.{level} leaves {without} pixels or dimensions without a response"
         )
@@ -118,6 +121,11 @@ def _filter(
         raise CheckpointError(
             f"{path}: {name} has shape {list(values.shape)}; expected [M,{shape.pixels}], "
             f"[M,{shape.dimensions}] or a kernel {list(kernel)}"
+        )
+    if not vectors and shape.pixels > MOST_KERNEL_PIXELS:
+        raise CheckpointError(
+            f"{path}: {name} is a kernel for images of {shape}; expected at most "
+            f"{MOST_KERNEL_PIXELS} pixels"
         )
     try:
         if values.is_floating_point():
