@@ -1,0 +1,105 @@
+"""What runs leave: records, samples, units and the manifest of a directory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from synthetic_records import ENVIRONMENT, write_synthetic
+
+from fpmc_bench.documents.environment import UnitNote
+from fpmc_bench.documents.record import read_records
+from fpmc_bench.documents.suite import Suite, validated_suite
+from fpmc_bench.engine import Arithmetic
+from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.results.render.csv import render_csv
+from fpmc_bench.results.render.json import render_json
+from fpmc_bench.results.render.latex import render_latex
+from fpmc_bench.results.render.markdown import render_markdown
+from fpmc_bench.results.render.sample_grid import read_samples, write_sample_grid
+from fpmc_bench.results.render.terminal import render_terminal
+from fpmc_bench.results.table import build_tables
+from fpmc_bench.storage.arrays import Arrays, write_arrays
+from fuzzing.trials import Loader
+
+
+def write_records(folder: Path) -> list[Path]:
+    levels, scales = np.array([1 / 64, 1 / 2, 1 / 8, 1 / 1024]), np.array([[1.0], [3.0], [2.0]])
+    for entry, size in (("optimal", 8), ("ls", 2)):
+        errors = size * scales * levels
+        write_synthetic(folder, entry, {"mse@1": errors, "r2@1": 1 - errors})
+    return sorted(folder.iterdir())
+
+
+def read_leaderboard(path: Path) -> Any:
+    tables = build_tables(read_records(path.parent))
+    each = (render_terminal, render_markdown, render_latex)
+    together = (render_csv, render_json)
+    return [
+        *(one(table) for one in each for table in tables),
+        *(all_(*tables) for all_ in together),
+    ]
+
+
+def write_samples(folder: Path) -> list[Path]:
+    rows = {"teacher": np.zeros((3, 1, 4, 4), np.float32), "ls": np.ones((3, 1, 4, 4), np.float32)}
+    order = {"order": np.array(json.dumps(list(rows)))}
+    write_arrays(folder / "sample-mse.npz", {**rows, **order}, compressed=True)
+    return [folder / "sample-mse.npz"]
+
+
+def draw_samples(path: Path) -> Path:
+    write_sample_grid(path.with_name("grid.png"), read_samples(path))
+    return path
+
+
+NOTE = UnitNote(
+    environment=ENVIRONMENT, seconds=1.0, date_utc="2026-01-01T00:00:00Z", command="", commit=None
+)
+
+UNIT: Arrays = {"mse@1": np.ones((3, 2)), "prediction": np.zeros((3, 2, 1, 4, 4), np.float32)}
+
+
+def write_unit(folder: Path) -> list[Path]:
+    Ledger(folder).write("key", UNIT, NOTE)
+    return [folder / "key.npz"]
+
+
+def read_unit(path: Path) -> Any:
+    """Never another's figures: the unit is not there, or it is what was written."""
+    found = Ledger(path.parent).read(path.stem)
+    assert found is None or found.arrays.keys() == UNIT.keys()
+    assert found is None or all(np.array_equal(found.arrays[name], UNIT[name]) for name in UNIT)
+    return found
+
+
+def a_suite() -> Suite:
+    content = {
+        "name": "small",
+        "items": 4,
+        "dataset": {"name": "digits"},
+        "teachers": {"tuning": "a", "evaluation": "b"},
+        "entries": [{"name": "ls", "denoiser": "ls", "params": {"patch_sizes": [3, 1]}}],
+    }
+    return validated_suite(content, "a suite")
+
+
+def write_run(folder: Path) -> list[Path]:
+    arithmetic = Arithmetic(addition=1.5, split_multiply_add=2.0)
+    (folder / "arithmetic.json").write_text(json.dumps(arithmetic.describe()))
+    open_run(folder / "run.json")
+    return [folder / "run.json"]
+
+
+def open_run(path: Path) -> Path:
+    RunDirectory(path.parent).open(a_suite(), "cpu", fresh=False)
+    return path
+
+
+LOADERS = (
+    Loader("records", write_records, read_leaderboard),
+    Loader("samples", write_samples, draw_samples),
+    Loader("ledger", write_unit, read_unit),
+    Loader("run.json", write_run, open_run),
+)
