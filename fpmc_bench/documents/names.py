@@ -22,7 +22,7 @@ LONGEST_SELECTION = 10_000
 """In characters: far more than any parameters, and read in no time."""
 SELECTION = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<params>.*)\])?", re.DOTALL)
 # a part that has matched is kept (++), or quotes could be read in exponentially many ways
-PARAMETER = re.compile(r"(\w+)=((?>\[[^\]]*\]|\"[^\"]*\"|[^,\[\]])++)(?:,|$)")
+PARAMETER = re.compile(r"\b(\w++)=((?>\[[^\]]*\]|\"[^\"]*\"|[^,\[\]])++)(?:,|$)")
 SIMPLE = r"(?:\"[A-Za-z0-9._]+\"|[A-Za-z0-9.]+)"
 NAMED_BY_ITSELF = re.compile(rf"{SIMPLE}|\[{SIMPLE}(?:, {SIMPLE})+\]")
 """Values as JSON that can be read off their letters and digits alone."""
