@@ -3,13 +3,13 @@
 A latent diffusion's network has the same class and the same scheduler, and never sees a pixel.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.fpmc.shapes import ImageShape
+from fpmc_bench.storage.notations import parsed_json
 
 SCHEDULERS = ("DDPMScheduler", "DDIMScheduler")
 OTHER_PARTS = {
@@ -112,7 +112,7 @@ def json_of(path: Path, folder: Path) -> dict[str, Any]:
             f"pipeline's save_pretrained wrote"
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{path} is not JSON ({error}); save the pipeline again") from error
     if not isinstance(content, dict):
