@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -190,6 +191,19 @@ def test_a_compression_that_is_not_expanded(method: int, called: str, tmp_path: 
     )
     with pytest.raises(InputError, match=complaint):
         load("image-zip", path)
+
+
+def test_a_member_that_states_more_than_the_archive_has(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "own.zip", PICTURES)
+    content = bytearray(path.read_bytes())
+    at = content.rfind(b"PK\1\2")
+    content[at + 20 : at + 24] = struct.pack("<I", 2**31)
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match="is cut short or damaged"):
+        load("image-zip", path)
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
 
 
 # labels

@@ -18,6 +18,7 @@ from fpmc_bench.teachers.training.checkpoint import read_training, write_trainin
 from fpmc_bench.teachers.training.log import HeldOutError, LogLine, append_line, read_log
 from fpmc_bench.teachers.unet.config import NetworkConfig
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
+from fuzzing.digests import without_digest
 from fuzzing.trials import Loader
 
 TINY = NetworkConfig(
@@ -36,7 +37,7 @@ def write_teacher(folder: Path) -> list[Path]:
     export_teacher(folder / "a.safetensors", network.state_dict(), TINY, None, "digits", "", 1)
     write_edm(folder / "b.pkl", edm_object(network))
     convert_edm(folder / "b.safetensors", folder / "b.pkl")
-    return [folder / "a.safetensors", folder / "b.safetensors"]
+    return [without_digest(folder / "a.safetensors"), folder / "b.safetensors"]
 
 
 def write_published(folder: Path) -> list[Path]:
@@ -59,7 +60,7 @@ ORIGIN = {"config": TINY.model_dump(mode="json"), "dataset": "digits"}
 
 def write_checkpoint(folder: Path) -> list[Path]:
     write_training(folder / "mine.checkpoint", *a_training(), {**ORIGIN, "step": 3, "notes": {}})
-    return [folder / "mine.checkpoint"]
+    return [without_digest(folder / "mine.checkpoint")]
 
 
 def go_on_training(path: Path) -> Any:

@@ -100,7 +100,7 @@ def _name(member: zipfile.ZipInfo, path: Path) -> str:
 
 def _refuse_unfit(files: Mapping[str, zipfile.ZipInfo], path: Path) -> None:
     """InputError for a file that is encrypted, compressed in another way, or large if expanded."""
-    total = 0
+    total, stored = 0, path.stat().st_size
     for name, member in files.items():
         if member.flag_bits & ENCRYPTED:
             raise InputError(f"{path}: {name} is encrypted; expected plain images")
@@ -116,8 +116,10 @@ def _refuse_unfit(files: Mapping[str, zipfile.ZipInfo], path: Path) -> None:
                 f"{path}: {name} would expand to {member.file_size} bytes; expected images of at "
                 f"most {MAX_MEMBER_BYTES}"
             )
+        if member.compress_size > stored:  # for so much zipfile would make room
+            raise InputError(f"{path}: {name} is cut short or damaged; download the archive again")
         total += member.file_size
-    if total > max(SMALL_BYTES, MAX_EXPANSION * path.stat().st_size):
+    if total > max(SMALL_BYTES, MAX_EXPANSION * stored):
         raise InputError(
             f"{path} would expand to {total} bytes, more than {MAX_EXPANSION} times its size: "
             f"images don't compress like that, so it is not to be trusted"
