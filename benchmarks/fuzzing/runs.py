@@ -10,7 +10,6 @@ from synthetic_records import ENVIRONMENT, write_synthetic
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.documents.suite import Suite, validated_suite
-from fpmc_bench.engine import Arithmetic
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.results.render.csv import render_csv
@@ -86,14 +85,13 @@ def a_suite() -> Suite:
 
 
 def write_run(folder: Path) -> list[Path]:
-    arithmetic = Arithmetic(addition=1.5, split_multiply_add=2.0)
-    (folder / "arithmetic.json").write_text(json.dumps(arithmetic.describe()))
     open_run(folder / "run.json")
     return [folder / "run.json"]
 
 
 def open_run(path: Path) -> Path:
-    RunDirectory(path.parent).open(a_suite(), "cpu", fresh=False)
+    identity = {"networks": ["a", "b"], "device": "cpu"}
+    RunDirectory(path.parent).open(a_suite(), identity, fresh=False)
     return path
 
 

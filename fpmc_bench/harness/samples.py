@@ -9,11 +9,8 @@ from fpmc_bench.errors import RunError
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import PREDICTION
-from fpmc_bench.results.render.sample_grid import read_samples
+from fpmc_bench.results.render.sample_grid import GRID_SAMPLES, read_samples
 from fpmc_bench.storage.arrays import write_arrays
-
-GRID_SAMPLES = 12
-"""How many samples per row are kept for the sample grid."""
 
 
 def keep_samples(

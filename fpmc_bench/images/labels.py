@@ -1,12 +1,12 @@
 """dataset.json of EDM's layout: the class of every image, by its name."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from posixpath import basename, dirname, join
 
 from fpmc_bench.errors import InputError
+from fpmc_bench.storage.notations import parsed_json
 from fpmc_bench.storage.walking import tidy_name
 
 LABELS_FILE = "dataset.json"
@@ -36,9 +36,9 @@ def read_labels(
     an image without a class or with two.
     """
     try:
-        listed = json.loads(text)["labels"]
+        listed = parsed_json(text)["labels"]
         pairs = None if listed is None else [(_name(name), label) for name, label in listed]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise _other(path, labels, f"{type(error).__name__}: {error}") from error
     if pairs is None:
         return None
