@@ -123,7 +123,8 @@ class RunDirectory:
 
 def _united(held: Mapping[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     """The suite asked for, with the entries and protocols of earlier runs."""
-    entries = {one.get("name"): one for one in (*_listed(held, "entries"), *asked["entries"])}
+    known = [one for one in _listed(held, "entries") if isinstance(one.get("name"), str)]
+    entries = {one["name"]: one for one in (*known, *asked["entries"])}
     protocols = [*_listed(held, "protocols", str), *asked["protocols"]]
     ordered = [name for name in PROTOCOLS if name in protocols]
     return {**asked, "protocols": ordered, "entries": list(entries.values())}
