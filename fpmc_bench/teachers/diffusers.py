@@ -35,7 +35,7 @@ class NoiseTimes:
     @classmethod
     def of(cls, kept: np.ndarray) -> "NoiseTimes":
         """Of abar [T] of a scheduler. InputError where noise levels don't ascend with time."""
-        kept = kept.astype(np.float64)
+        kept = np.atleast_1d(kept).astype(np.float64)  # a single level fails as any too few do
         times = np.flatnonzero((kept > 0) & (kept < 1))
         log_sigmas = 0.5 * np.log((1 - kept[times]) / kept[times])
         if not (kept >= 0).all() or len(times) < 2 or not (np.diff(log_sigmas) > 0).all():
