@@ -42,7 +42,7 @@ def test_utf8_is_read_with_a_mark_and_with_any_line_ends(
         (b"\xfe\xff" + TEXT.encode("utf-16-be"), "is UTF-16.*save it as UTF-8"),
         (TEXT.encode("utf-16-le"), "is UTF-16.*or no text"),
         (TEXT.encode("cp1252"), r"not UTF-8.*byte 0xfc in line 4\): save it as UTF-8"),
-        (b"x = " + b"[" * 10_000, "nested too deeply"),
+        (b"x = " + b"[" * 10_000, "nested too deep"),
     ],
 )
 def test_what_is_no_utf8_says_what_it_is(
