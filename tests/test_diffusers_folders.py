@@ -214,10 +214,16 @@ REFUSED = {
     another_part: "is a DDPMPipeline with mel; expected a pipeline of a unet and a scheduler alone",
     transformer: "holds a DiTTransformer2DModel; expected an unconditional UNet2DModel",
     super_resolution: "takes images of 2 channels and returns 1; .* super-resolution",
-    scheduler_of("PNDMScheduler"): "has a PNDMScheduler, .* expected a DDPMScheduler or DDIM",
-    scheduler_of("EulerDiscreteScheduler"): "has a EulerDiscreteScheduler, which does not say",
-    scheduler_of("EDMEulerScheduler"): "has a EDMEulerScheduler, which does not say",
-    scheduler_of("ScoreSdeVeScheduler"): "has a ScoreSdeVeScheduler, which does not say",
+    scheduler_of(
+        "PNDMScheduler"
+    ): "has the scheduler PNDMScheduler, .* expected a DDPMScheduler or DDIM",
+    scheduler_of(
+        "EulerDiscreteScheduler"
+    ): "has the scheduler EulerDiscreteScheduler, which does not say",
+    scheduler_of("EDMEulerScheduler"): "has the scheduler EDMEulerScheduler, which does not say",
+    scheduler_of(
+        "ScoreSdeVeScheduler"
+    ): "has the scheduler ScoreSdeVeScheduler, which does not say",
     no_size: "does not say the size of its images: in_channels is 1, sample_size None",
     other_weights: r"weights are not those of its config.json \(missing_keys: ",
     shards_elsewhere: r"names '\.\./other\.safetensors' as a file of weights",

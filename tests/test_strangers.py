@@ -47,6 +47,19 @@ def test_a_mode_that_was_left_entered_is_left() -> None:
     assert torch.zeros(1, requires_grad=True).exp().requires_grad
 
 
+def test_weights_that_were_cast_are_not_kept_for_ever() -> None:
+    """As they would be while a block of autocast is open: a later training would learn nothing."""
+    with pytest.raises(PluginError, match="blocks of torch's autocast"), strangers_code("x"):
+        torch.autocast("cpu", torch.bfloat16).__enter__()
+    layer, ones = torch.nn.Linear(2, 2, bias=False), torch.ones(1, 2)
+    answers = []
+    for value in (1.0, 2.0):
+        torch.nn.init.constant_(layer.weight, value)
+        with torch.autocast("cpu", torch.bfloat16):
+            answers.append(layer(ones)[0, 0].item())
+    assert answers == [2, 4]
+
+
 def test_what_libraries_add_as_they_are_loaded_is_nobodys_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -8,6 +8,7 @@ import torch
 from gpu_cases import denoiser_of, queries_of, rand, source_of, teacher_on
 from torch import Tensor
 
+from fpmc_bench.catalog.process_state import ProcessState
 from fpmc_bench.engine import evaluate
 from fpmc_bench.engine.gradient import Comparison, soft_posterior
 from fpmc_bench.engine.machine.tf32 import refuse_tf32, without_tf32
@@ -29,13 +30,12 @@ REFUSED = ("ieee", "ieee", "ieee", False)
 @pytest.fixture(params=["torch's own", "all allowed"])
 def before(request: pytest.FixtureRequest) -> Iterator[tuple[object, ...]]:
     """What a user has set, and afterwards what was there."""
-    own = settings()
+    own, process = settings(), ProcessState.now()
     if request.param == "all allowed":
         torch.set_float32_matmul_precision("high")
     yield settings()
     assert products.allow_tf32 == (request.param == "all allowed")
-    torch.set_float32_matmul_precision("highest")
-    products.fp32_precision = own[2]
+    process.put_back()
     assert settings() == own
 
 

@@ -125,7 +125,8 @@ def _watched() -> Mapping[str, Watched]:
             holder = getattr(holder, name, None)
         if hasattr(holder, attribute):
             found[f"torch.backends.{path}"] = _attribute(holder, attribute)
-    return found | {f"torch's autocast on {device}": _autocast(device) for device in DEVICES}
+    found |= {f"torch's autocast on {device}": _autocast(device) for device in DEVICES}
+    return found | {"blocks of torch's autocast": Watched(_autocast_blocks, _leave_autocast)}
 
 
 def _attribute(holder: object, name: str) -> Watched:
@@ -140,6 +141,18 @@ def _autocast(device: str) -> Watched:
     return Watched(
         lambda: (torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)), write
     )
+
+
+def _autocast_blocks() -> int:
+    """How many are open. Weights that were cast are kept until none is, however they change."""
+    torch.autocast_increment_nesting()
+    return torch.autocast_decrement_nesting()  # the only way to read it
+
+
+def _leave_autocast(was: int) -> None:
+    while _autocast_blocks() > was:
+        torch.autocast_decrement_nesting()
+        torch.clear_autocast_cache()
 
 
 def _set_default_device(was: torch.device) -> None:

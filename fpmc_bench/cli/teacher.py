@@ -83,8 +83,8 @@ def info(
     model = load_teacher(name_or_path, device, places=places, registry=registry)
     if not isinstance(model, NetworkTeacher):
         raise UsageError(
-            f"teacher '{name_or_path}' is a plugin's own {type(model).__name__}, not a network "
-            f"file: only its plugin knows its architecture and training"
+            f"teacher '{name_or_path}' is a {type(model).__name__}, which runs like any other but "
+            f"says nothing of its architecture and training; expected a network file"
         )
     errors = _held_out(model, places, registry, device)
     facts = _facts(model)
