@@ -41,6 +41,7 @@ def board(tmp_path: Path) -> Path:
         (f"ValueError: a\n\nDuring handling:\n\n{TRACEBACK}", FIRE),
         ("2 of 3 blocks are lost", "2 of 3 blocks are lost"),
         ("KeyError", "KeyError"),
+        ("fpmc_bench.errors.PluginError: 'mine' returned None", "'mine' returned None"),
         ("OSError: no '/home/me/my.npy', a/b/c", "OSError: no 'my.npy', a/b/c"),
         ("", "no reason was given"),
         ("x" * 500, "x" * 197 + "..."),

@@ -19,6 +19,9 @@ LONGEST_REASON = 200
 PLACES = re.compile(r"(?<![\w/.~-])(?:/[^\s/'\":,]+)+/(?=[^\s/'\"])")
 """Folders above a file, which are nobody's business in a table."""
 
+OWN_ERROR = re.compile(r"fpmc_bench\.errors\.\w+: ")
+"""Before what such an error says, which is meant for users as it is."""
+
 
 class Failure(Document):
     """A row without figures, and the reason in a line."""
@@ -72,5 +75,5 @@ def _reason(report: str) -> str:
     frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
     tail = lines[frames[-1] + 1 :] if frames else lines
     reason = next((line for line in tail if not line.startswith("  ")), tail[-1] if tail else "")
-    reason = PLACES.sub("", " ".join(reason.split()))
+    reason = PLACES.sub("", " ".join(OWN_ERROR.sub("", reason, count=1).split()))
     return reason if len(reason) <= LONGEST_REASON else f"{reason[: LONGEST_REASON - 3]}..."
