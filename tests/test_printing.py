@@ -112,12 +112,12 @@ def test_what_has_no_code_in_an_encoding_is_replaced(encoding: str) -> None:
 
 
 def test_ascii_a_notebook_s_backend_and_no_home(run_directory: Path) -> None:
-    """A backend that is not installed, and nowhere to keep matplotlib's settings."""
+    """A backend that may not be installed, and nowhere to keep matplotlib's settings."""
     done = started(
         ["leaderboard", "render", ".", "--write"],
         run_directory,
         PYTHONIOENCODING="ascii",
-        MPLBACKEND="module://no_such_notebook.backend_inline",
+        MPLBACKEND="module://matplotlib_inline.backend_inline",
         HOME="/nonexistent",
         XDG_CONFIG_HOME="/nonexistent",
         XDG_CACHE_HOME="/nonexistent",

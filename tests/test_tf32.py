@@ -1,6 +1,7 @@
 """No product of teachers or of the engine is rounded to TF32, whoever calls them."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def test_refused_from_now_on() -> None:
     with without_tf32():  # which puts back what is set here
         refuse_tf32()
         assert settings() == REFUSED
+
+
+def test_a_thread_that_leaves_first_leaves_it_refused_for_the_other(
+    before: tuple[object, ...],
+) -> None:
+    first, second = without_tf32(), without_tf32()
+    first.__enter__()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(second.__enter__).result()
+    first.__exit__(None, None, None)
+    assert settings() == REFUSED
+    second.__exit__(None, None, None)
+    assert settings() == before
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ output by about 1e-3; a user may have allowed it for products of matrices. It is
 process, so whoever computes asks for it around its own work.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 
@@ -19,15 +21,33 @@ def refuse_tf32() -> None:
     _set("ieee", "ieee", "ieee")
 
 
+@dataclass
+class _Blocks:
+    """Those that are open in all threads, and what was set before the first of them."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    opened: int = 0
+    before: tuple[str, ...] = ()
+
+
+_blocks = _Blocks()
+
+
 @contextmanager
 def without_tf32() -> Iterator[None]:
-    """Inside the block; afterwards all is as it was. Decorates functions too."""
-    before = [setting.fp32_precision for setting in _settings]
-    refuse_tf32()
+    """Inside the block; when no thread is in one any more, all is as it was. Decorates, too."""
+    with _blocks.lock:
+        if _blocks.opened == 0:
+            _blocks.before = tuple(setting.fp32_precision for setting in _settings)
+            refuse_tf32()
+        _blocks.opened += 1
     try:
         yield
     finally:
-        _set(*before)
+        with _blocks.lock:
+            _blocks.opened -= 1
+            if _blocks.opened == 0:
+                _set(*_blocks.before)
 
 
 def _set(*precisions: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from fpmc_bench.documents.text import one_line
@@ -14,7 +15,7 @@ def drew(path: Path, draw: Callable[[Path], None]) -> bool:
     `draw` itself imports what it draws with: no want of that is met elsewhere.
     """
     try:
-        _forget_missing_backend()
+        _load_matplotlib()
         draw(path)
     except Exception as error:  # fonts, settings, a damaged installation: whatever it is
         reason = one_line(" ".join(f"{type(error).__name__}: {error}".split()))
@@ -23,10 +24,20 @@ def drew(path: Path, draw: Callable[[Path], None]) -> bool:
     return True
 
 
-def _forget_missing_backend() -> None:
-    """Notebooks set MPLBACKEND for all they start; where matplotlib lacks that it is no import."""
-    if "MPLBACKEND" in os.environ:
-        try:
-            import matplotlib  # noqa: F401
-        except ValueError:
-            del os.environ["MPLBACKEND"]  # figures here are drawn without one
+def _load_matplotlib() -> None:
+    """Without the backend that notebooks ask for in the environment of all they start.
+
+    Figures here are drawn without one, and where matplotlib lacks it, it can't be imported at all.
+    Where it has it, the figures of whoever called are drawn by it as ever.
+    """
+    asked = os.environ.get("MPLBACKEND")
+    if asked is None or "matplotlib" in sys.modules:
+        return
+    del os.environ["MPLBACKEND"]
+    try:
+        import matplotlib
+
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = asked
+    finally:
+        os.environ["MPLBACKEND"] = asked

@@ -43,9 +43,9 @@ def refuse_other_pipelines(index: Mapping[str, Any], folder: Path) -> None:
         raise CheckpointError(f"{folder} holds a {unet}; expected an unconditional UNet2DModel")
     if scheduler not in SCHEDULERS:
         raise CheckpointError(
-            f"{folder} has the scheduler {scheduler}, which does not say for which noise the network was "
-            f"trained, or says it in another form; expected a {' or '.join(SCHEDULERS)}. Where it "
-            f"was trained as DDPMs are, save the pipeline again with "
+            f"{folder} has the scheduler {scheduler}, which does not say for which noise the "
+            f"network was trained, or says it in another form; expected a "
+            f"{' or '.join(SCHEDULERS)}. Where it was trained as DDPMs are, save the pipeline again with "
             f"DDPMScheduler.from_config(pipeline.scheduler.config)"
         )
 
