@@ -45,8 +45,8 @@ def refuse_other_pipelines(index: Mapping[str, Any], folder: Path) -> None:
         raise CheckpointError(
             f"{folder} has the scheduler {scheduler}, which does not say for which noise the "
             f"network was trained, or says it in another form; expected a "
-            f"{' or '.join(SCHEDULERS)}. Where it was trained as DDPMs are, save the pipeline again with "
-            f"DDPMScheduler.from_config(pipeline.scheduler.config)"
+            f"{' or '.join(SCHEDULERS)}. Where it was trained as DDPMs are, save the pipeline "
+            f"again with DDPMScheduler.from_config(pipeline.scheduler.config)"
         )
 
 
