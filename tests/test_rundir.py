@@ -102,6 +102,19 @@ def test_without_a_manifest_the_records_say_what_they_are_of(tmp_path: Path) -> 
     assert not (tmp_path / "run.json").exists()
 
 
+def test_a_damaged_record_stops_no_run_and_others_say_what_they_are_of(tmp_path: Path) -> None:
+    directory = opened(tmp_path)
+    write_exact_records(directory.records)
+    first, *_ = sorted(directory.records.glob("*.json"))
+    first.write_text("{")
+    opened(tmp_path)
+    held = json.loads(directory.manifest.read_text())
+    for identity in (5, None):
+        directory.manifest.write_text(json.dumps({**held, "identity": identity}))
+        with pytest.raises(RunError, match="holds a run of suite 'synthetic'"):
+            opened(tmp_path)
+
+
 def test_a_record_that_is_set_aside_is_kept_under_a_name_of_its_own(tmp_path: Path) -> None:
     write_exact_records(tmp_path / "records")
     directory = RunDirectory(tmp_path)

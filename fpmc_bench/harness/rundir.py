@@ -12,7 +12,7 @@ samples/          the first few predictions of every row, for protocols that kee
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,15 @@ class RunDirectory:
     def _held(self) -> dict[str, Any]:
         """What the directory is for: by its manifest, else by any of its records; {} by nothing."""
         manifest = read_manifest(self.manifest, fingerprint=str, suite=dict) or {}
-        return {"identity": self._identity_of_records(), **manifest}
+        if isinstance(manifest.get("identity"), dict):
+            return manifest
+        return {**manifest, "identity": self._identity_of_records()}
 
     def _identity_of_records(self) -> dict[str, Any]:
+        """That of the first that can be read; others are written anew."""
         for path in sorted(self.records.glob("*.json")):
-            return of_record(read_record(path)[0])
+            with suppress(RunError):
+                return of_record(read_record(path)[0])
         return {}
 
     def _discard(self) -> None:
