@@ -15,9 +15,10 @@ from runs import environment, write_plugin
 
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.harness import processes
-from fpmc_bench.harness.launched import is_main, launched
 from fpmc_bench.harness.launcher import _told
 from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.images.notices import notice
+from fpmc_bench.launched import is_main, launched
 
 WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
 
@@ -33,11 +34,14 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     "given", [{}, {"WORLD_SIZE": "1"}, {"WORLD_SIZE": "1", "RANK": "0"}, {"RANK": "3"}]
 )
 def test_without_others_a_process_is_alone_and_speaks(
-    variables: pytest.MonkeyPatch, given: dict[str, str]
+    variables: pytest.MonkeyPatch, given: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, value in given.items():
         variables.setenv(name, value)
     assert (launched(), is_main()) == ((0, 1), True)
+    notice.cache_clear()
+    notice("a line")
+    assert caplog.messages == ["a line"]
     assert join_processes("cpu") == Processes(0, 1, "cpu")
 
 

@@ -12,7 +12,7 @@ import click
 from fpmc_bench import __version__
 from fpmc_bench.cli.printing import echo, replace_what_has_no_code
 from fpmc_bench.errors import FpmcBenchError, UsageError
-from fpmc_bench.harness.launched import is_main
+from fpmc_bench.launched import is_main
 
 COMMANDS = {
     "run": "fpmc_bench.cli.run:run",

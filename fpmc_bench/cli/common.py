@@ -14,7 +14,7 @@ import click
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.cli.printing import echo
 from fpmc_bench.errors import UsageError
-from fpmc_bench.harness.launched import UNSET, follow_launcher, is_main, is_ours, launched
+from fpmc_bench.launched import UNSET, follow_launcher, is_main, is_ours, launched
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.registry import Registry

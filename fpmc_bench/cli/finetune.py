@@ -63,8 +63,8 @@ def finetune(
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.finetune.settings import FinetuneSettings
-    from fpmc_bench.harness.launched import is_main
     from fpmc_bench.jobs.finetune import default_weights_path, finetune_entry
+    from fpmc_bench.launched import is_main
 
     settings = FinetuneSettings(
         **{name: value for name, value in asked.items() if value is not None}

@@ -7,7 +7,7 @@ import sys
 import uuid
 from collections.abc import Sequence
 
-from fpmc_bench.harness.launched import OURS
+from fpmc_bench.launched import OURS
 
 GOES_ON = "finished work is kept, and the same command goes on from there"
 

@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import Store
 
 from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness.launched import UNSET, launched
+from fpmc_bench.launched import UNSET, launched
 
 MEETING_TIMEOUT = timedelta(minutes=10)
 """For all processes to be there, when they begin."""

@@ -1,6 +1,5 @@
 """Going through all images of a zip or folder, in order, by several threads."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -11,6 +10,7 @@ from tqdm import tqdm
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.decoding import opened
 from fpmc_bench.images.files import ImageFiles
+from fpmc_bench.launched import is_main
 
 AT_ONCE = 64
 """Images that are decoded together, unless that would take more than"""
@@ -37,7 +37,7 @@ def in_threads(
         except InputError as error:
             return error
 
-    hidden = True if os.environ.get("RANK", "0") != "0" else None
+    hidden = None if is_main() else True
     with (
         ThreadPoolExecutor() as threads,
         tqdm(total=len(files.names), desc=label, unit="image", disable=hidden, leave=False) as bar,

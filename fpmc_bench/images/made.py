@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from fpmc_bench.launched import is_main
 from fpmc_bench.storage.atomic import atomic_path
 from fpmc_bench.storage.cache import cached_path
 from fpmc_bench.storage.mapped import reserved_array, seal, sealed_array
@@ -82,7 +83,7 @@ def _make_blocks(
     paths = list(parts)
     # each process begins elsewhere, so that they seldom want the same block
     first = os.getpid() % len(paths)
-    hidden = True if os.environ.get("RANK", "0") != "0" else None
+    hidden = None if is_main() else True
     with tqdm(total=len(parts), desc=kind, unit="block", disable=hidden, leave=False) as bar:
         while _count(whole) == there:
             missing = [path for path in paths[first:] + paths[:first] if _images(path) is None]
