@@ -74,6 +74,10 @@ class Ledger:
         known, whole = self._looked_at.get(key, (None, False))
         return whole if known == state else self.read(key) is not None
 
+    def names(self) -> frozenset[str]:
+        """Keys of all units that have a file, whole or not: enough to count by."""
+        return frozenset(path.stem for path in self.directory.glob("*.npz"))
+
     def required(self, key: str, what: str) -> FinishedUnit:
         """A unit that others have computed; RunError where it is gone."""
         unit = self.read(key)

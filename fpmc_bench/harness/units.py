@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class WorkUnit:
     contestant: Contestant
     provenance: Provenance
 
-    @property
+    @cached_property
     def key(self) -> str:
         return self.provenance.key
 
