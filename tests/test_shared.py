@@ -1,6 +1,7 @@
 """Seals: whatever a source or a network computes with is seen, however it was written to."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import cast
 
 import pytest
@@ -73,6 +74,20 @@ def test_buffers_and_an_object_s_tensors_are_seen_and_new_ones_are_no_change() -
         assert not broken(seal, teacher)
         change()  # of the first: it counts its batches
         assert broken(seal, teacher)
+
+
+def test_a_function_that_wraps_an_object_is_looked_through() -> None:
+    net = nn.Linear(2, 2)
+
+    @wraps(net)
+    def wrapping(z: Tensor, sigma: float) -> Tensor:
+        return cast(Tensor, net(z))
+
+    teacher = FunctionTeacher("wrapped", wrapping, "cpu")
+    seal = sealed(teacher)
+    assert not broken(seal, teacher)
+    net.train(not net.training)
+    assert broken(seal, teacher)
 
 
 @pytest.mark.parametrize("name", ["images", "log_weights", "made_from"])

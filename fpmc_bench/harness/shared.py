@@ -102,8 +102,8 @@ def _held_by(value: object, name: str, depth: int) -> Iterator[tuple[str, object
     held = dict(getattr(value, "__dict__", {}))
     if inspect.ismethod(value):
         held["self"] = value.__self__
-    elif inspect.isfunction(value):
-        read = inspect.getclosurevars(inspect.unwrap(value))
+    elif inspect.isfunction(value) and inspect.isfunction(inner := inspect.unwrap(value)):
+        read = inspect.getclosurevars(inner)
         held |= {**read.globals, **read.nonlocals}
     for own, one in held.items():
         yield from _held_by(one, f"{name}.{own}", depth - 1)
