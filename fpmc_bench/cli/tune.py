@@ -1,6 +1,5 @@
 """`fpmc-bench tune`: find the schedules of a suite's denoisers."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ from fpmc_bench.cli.common import (
     toml_text,
 )
 from fpmc_bench.cli.printing import PrintingCommand, echo
+from fpmc_bench.storage.notations import parsed_json
 
 if TYPE_CHECKING:
     from fpmc_bench.jobs.tune import Tuning
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def _candidates(_: click.Context, option: click.Parameter, text: str | None) -> list[Any] | None:
     """Values as JSON has them; click's own error for others."""
     try:
-        return list(json.loads(f"[{text}]")) if text else None
-    except json.JSONDecodeError as error:
+        return list(parsed_json(f"[{text}]")) if text else None
+    except ValueError as error:
         raise click.BadParameter(
             f"'{text}' is no list of JSON values, as 1,2.5,Infinity or \"rows\"", param=option
         ) from error

@@ -16,11 +16,11 @@ from pydantic_core import to_json
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.notations import short_json
 
 APPEARS_SECONDS = 5
 """For a file of one process to be seen by others, on a slow file system."""
 MOST_TOLD = 4
-LONGEST_TOLD = 60
 
 
 def refuse_unshared(processes: Processes, folder: Path) -> None:
@@ -55,8 +55,8 @@ def refuse_unlike(processes: Processes, facts: Mapping[str, Any]) -> None:
     first, other = (dict(_leaves(everyone[rank])) for rank in (0, unlike[0]))
     fields = [name for name in {**first, **other} if first.get(name) != other.get(name)]
     told = [
-        f"{name} is {_short(first.get(name))} in process 0 and {_short(other.get(name))} in "
-        f"process {unlike[0]}"
+        f"{name} is {short_json(first.get(name))} in process 0 and "
+        f"{short_json(other.get(name))} in process {unlike[0]}"
         for name in fields[:MOST_TOLD]
     ]
     if more := len(fields) - len(told):
@@ -89,8 +89,3 @@ def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _named(ranks: list[int]) -> str:
     return f"process{'es' * (len(ranks) > 1)} {', '.join(map(str, ranks))}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= LONGEST_TOLD else f"{text[: LONGEST_TOLD - 3]}..."

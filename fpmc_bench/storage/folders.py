@@ -1,6 +1,5 @@
 """Folders that commands write into: made at the door, held by one of them at a time."""
 
-import json
 import logging
 import os
 import tempfile
@@ -12,10 +11,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.storage.notations import parsed_json
+from fpmc_bench.storage.notations import parsed_json, short_json
 
 log = logging.getLogger(__name__)
-LONGEST_SHOWN = 60
 BLOCK_BYTES = 4096
 """What is written as a trial: a full disk may still have room for the name of an empty file."""
 
@@ -96,9 +94,6 @@ def read_manifest(path: Path, **fields: type) -> dict[str, Any] | None:
 def differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """What of plain data is asked for otherwise than it is there; empty where nothing is."""
     changed = [key for key, value in asked.items() if there.get(key) != value]
-    return "; ".join(f"{key} {_short(there.get(key))}, now {_short(asked[key])}" for key in changed)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+    return "; ".join(
+        f"{key} {short_json(there.get(key))}, now {short_json(asked[key])}" for key in changed
+    )

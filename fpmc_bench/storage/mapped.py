@@ -18,6 +18,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fpmc_bench.storage.notations import parsed_json
+
 State = tuple[int, int, int]
 """Of a file: its size, its time of change in ns, and its inode."""
 Mapped = np.memmap[Any, np.dtype[Any]]
@@ -93,7 +95,7 @@ def _note(path: Path, state: State) -> tuple[Any] | None:
             file.seek(covered - LENGTH)
             length = int(file.read(LENGTH), 16)
             file.seek(covered - LENGTH - length)
-            name, note = json.loads(file.read(length))
+            name, note = parsed_json(file.read(length))
             if name != path.name:
                 raise ValueError(f"it was written as {name}")
             return (note,)

@@ -9,6 +9,7 @@ import tomllib
 from typing import Any
 
 TOO_DEEP = "its brackets are nested too deep"
+LONGEST_SHOWN = 60
 
 
 def parsed_json(text: str | bytes) -> Any:
@@ -25,3 +26,9 @@ def parsed_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except RecursionError as error:
         raise ValueError(TOO_DEEP) from error
+
+
+def short_json(value: Any) -> str:
+    """Plain data in a message: as JSON, cut where that is long."""
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
