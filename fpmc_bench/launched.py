@@ -11,6 +11,8 @@ VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 OURS = "FPMC_BENCH_LAUNCHER"
 """Set for the processes of `--processes`: the id of the process that has started them."""
 WATCH_SECONDS = 0.5
+OTHERS_SPEAK_SECONDS = 8
+"""For a process that failed, or its launcher, to say so and to end the others."""
 UNSET = "where a scheduler has left these variables, unset them (env -u RANK -u WORLD_SIZE ...)"
 
 

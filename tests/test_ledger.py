@@ -105,6 +105,8 @@ def test_a_unit_is_read_once_to_know_that_it_is_there(
     ledger.write("key", {"mse@1": np.ones(3)}, NOTE)
     assert all(ledger.has("key") for _ in range(9))
     assert read == [], "it wrote it itself"
+    assert other.names() == {"key"}
+    assert read == [], "a name is enough to count by"
     assert all(other.has("key") for _ in range(9))
     assert len(read) == 1
     ledger.write("key", {"mse@1": np.ones(4)}, NOTE)

@@ -11,7 +11,7 @@ from runs import fpmc_bench, write_suite
 from synthetic_records import ENVIRONMENT
 
 from fpmc_bench.documents.environment import UnitNote
-from fpmc_bench.documents.failure import read_failures
+from fpmc_bench.documents.failure import FAILURES, read_failures
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.engine import Arithmetic
@@ -292,3 +292,14 @@ def test_rows_of_another_run_keep_their_samples_and_their_failures(
     publish(workload, directory)
     assert "optimal.denoiser-mse" not in {one.stem for one in read_failures(tmp_path)}
     assert directory.samples("sample-mse").stat().st_mtime_ns == before
+
+
+def test_failures_that_are_damaged_are_said_and_written_anew(
+    workload: Workload, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = RunDirectory(tmp_path)
+    directory.ledger.fail("optimal.sample-mse", "no")
+    (tmp_path / FAILURES).write_text("{")
+    publish(workload, directory)
+    assert f"{tmp_path / FAILURES} is damaged" in caplog.text
+    assert {one.stem for one in read_failures(tmp_path)} >= {"optimal.sample-mse"}

@@ -12,7 +12,7 @@ import click
 from fpmc_bench import __version__
 from fpmc_bench.cli.printing import echo, replace_what_has_no_code
 from fpmc_bench.errors import FpmcBenchError, UsageError
-from fpmc_bench.launched import is_main
+from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_main
 
 COMMANDS = {
     "run": "fpmc_bench.cli.run:run",
@@ -27,8 +27,6 @@ COMMANDS = {
     "data": "fpmc_bench.cli.data:data",
     "doctor": "fpmc_bench.cli.doctor:doctor",
 }
-
-OTHERS_WAIT_SECONDS = 8
 
 
 class LazyGroup(click.Group):
@@ -60,12 +58,12 @@ class LazyGroup(click.Group):
             # All processes of a run meet most errors together, and a launcher ends the others when
             # one is gone: the main one speaks, the others only if they are still there afterwards.
             if not is_main():
-                time.sleep(OTHERS_WAIT_SECONDS)
+                time.sleep(OTHERS_SPEAK_SECONDS)
             echo(f"fpmc-bench: {error}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
         except click.ClickException:
             if not is_main():
-                time.sleep(OTHERS_WAIT_SECONDS)
+                time.sleep(OTHERS_SPEAK_SECONDS)
             raise
         except KeyboardInterrupt:
             if is_main():

@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import Store
 
 from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.launched import UNSET, launched
+from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, UNSET, launched
 
 MEETING_TIMEOUT = timedelta(minutes=10)
 """For all processes to be there, when they begin."""
@@ -28,8 +28,6 @@ GPU_BACKENDS = "cpu:gloo,cuda:nccl"
 """By where it is that what processes add up lies."""
 SILENT_SECONDS = 10
 """Of waiting for the others to begin, before that is said."""
-OTHERS_SPEAK_SECONDS = 8
-"""For a process that failed, or its launcher, to say so and to end this one."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """From a finished ledger to records: per-item values joined in order, figures computed once."""
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -16,6 +17,7 @@ from fpmc_bench.documents.record import (
     items_digest,
     write_record,
 )
+from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import FinishedUnit, Ledger
 from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.rundir import RunDirectory
@@ -24,6 +26,8 @@ from fpmc_bench.harness.standing import rows_of, standing_record
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.results.statistics import item_means, mean_and_error
+
+log = logging.getLogger(__name__)
 
 
 def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
@@ -81,7 +85,12 @@ def _note_failures(
     directory: RunDirectory, complete: Collection[str], failures: Mapping[str, str]
 ) -> None:
     """Those of this run, and of rows that were not in it."""
-    earlier = {one.stem: one for one in read_failures(directory.path) if one.stem not in complete}
+    try:
+        known = read_failures(directory.path)
+    except RunError as error:
+        log.warning("%s; it is written anew", error)
+        known = ()
+    earlier = {one.stem: one for one in known if one.stem not in complete}
     now = {stem: failure_of(stem, report) for stem, report in failures.items()}
     write_failures(directory.path, {**earlier, **now}.values())
 

@@ -62,10 +62,10 @@ def run_suite(
 
     Everything is found and checked before the first unit of work (UsageError and its kin; RunError
     for a directory that is in use or holds another run; a folder or a cache that can't be written
-    into is refused first). A denoiser or an augmentation that raises
-    fails its own rows; the others complete. In a process started by accelerate or torchrun this
-    computes one share; rank 0 writes the records. `memory_budget` is what the engine may use beside
-    the source, in bytes; `places` say where data, networks and weights are that the user keeps.
+    into is refused first). A denoiser or an augmentation that raises fails its own rows; the others
+    complete. In a process started by accelerate or torchrun this computes one share; rank 0 writes
+    the records. `memory_budget` is what the engine may use beside the source, in bytes; `places`
+    say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
     refuse_unwritable(Path(run_dir or RUNS), "--run-dir")

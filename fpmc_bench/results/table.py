@@ -1,4 +1,4 @@
-"""Leaderboard: records -> one neutral table per protocol, for the renderers in `reports`.
+"""Leaderboard: records -> one neutral table per protocol, for the renderers in `render`.
 
 Every figure is computed anew from the per-item values, and a record that says otherwise is refused.
 """
