@@ -23,7 +23,7 @@ import pytest
 import torch
 from damage import full_disk, turned
 from hostile_pickles import RAW, Calls
-from pictures import edm_zip, load, picture, png, write_zip
+from pictures import edm_zip, load, picture, png, python2_batch, write_zip
 from PIL import Image
 from runs import environment, fpmc_bench
 
@@ -44,26 +44,6 @@ def python_batches(folder: Path, images: int = 3) -> dict[str, np.ndarray]:
         (folder / name).write_bytes(pickle.dumps(batch, protocol=2))
         written[name] = data.reshape(-1, 3, 32, 32)
     return written
-
-
-def python2_batch(data: np.ndarray, labels: list[int]) -> bytes:
-    """As Python 2 wrote the official files (protocol 2): its strings are bytes, and its own."""
-
-    def string(value: bytes) -> bytes:
-        short = len(value) < 256
-        return (
-            b"U" + bytes([len(value)]) if short else b"T" + struct.pack("<i", len(value))
-        ) + value
-
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-    array += b"(K\x01K" + bytes([len(data)]) + b"M\x00\x0c\x86"
-    array += b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
-    array += b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    array += b"\x89" + string(data.tobytes()) + b"tb"
-    numbers = b"]q\x05(" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
-    items = [b"batch_label", string(b"training batch 1 of 5"), b"labels", numbers, b"data", array]
-    items[::2] = map(string, items[::2])
-    return b"\x80\x02}q\x01(" + b"".join(items) + b"u."
 
 
 @pytest.mark.parametrize("writer", ["python 2", 2, 3, 4])

@@ -1,13 +1,12 @@
 """One image file -> codes: as deep, as many and as upright as the file itself says, or refused."""
 
-import io
 import struct
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import load, picture, png, write_zip
+from pictures import encoded, load, picture, png, write_zip
 from PIL import Image
 
 from fpmc_bench.errors import InputError
@@ -34,12 +33,6 @@ def read(content: bytes) -> np.ndarray:
     """[C,H,W], as a dataset of this one image has it."""
     image = opened(content, "a.png")
     return codes(image, "a.png", kind_of(image))
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def deep_png(colour_type: int, channels: int) -> bytes:
@@ -107,7 +100,7 @@ DEEP = {
     "tiff colour": tiff(16),
     "tiff grey": tiff(16, channels=1),
     "tiff signed": tiff(8, channels=1, numbers=2),
-    "tiff floats": saved(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"),
+    "tiff floats": encoded(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"),
     **{
         f"{magic} up to {largest}": netpbm(magic, largest)
         for magic in ("P2", "P3", "P5", "P6")
@@ -138,7 +131,7 @@ def test_less_than_8_bits_are_spread_over_all_codes(magic: str, largest: int) ->
 
 
 def frames(kind: str, **options: object) -> bytes:
-    return saved(picture(0, 8), kind, save_all=True, append_images=[picture(1, 8)], **options)
+    return encoded(picture(0, 8), kind, save_all=True, append_images=[picture(1, 8)], **options)
 
 
 ODD = {
@@ -146,13 +139,13 @@ ODD = {
     "webp": (frames("WEBP", lossless=True), "holds 2 frames or pages; expected one"),
     "gif": (frames("GIF"), "holds 2 frames or pages; expected one"),
     "tiff": (frames("TIFF"), "holds 2 frames or pages; expected one"),
-    "cmyk": (saved(picture(0, 8, "CMYK"), "JPEG"), "has colours as CMYK; convert it to RGB"),
-    "lab": (saved(Image.new("LAB", (8, 8)), "TIFF"), "has colours as LAB; convert it to RGB"),
-    "ycc": (saved(picture(0, 8, "YCbCr"), "TIFF"), "has colours as YCbCr; convert it to RGB"),
+    "cmyk": (encoded(picture(0, 8, "CMYK"), "JPEG"), "has colours as CMYK; convert it to RGB"),
+    "lab": (encoded(Image.new("LAB", (8, 8)), "TIFF"), "has colours as LAB; convert it to RGB"),
+    "ycc": (encoded(picture(0, 8, "YCbCr"), "TIFF"), "has colours as YCbCr; convert it to RGB"),
     "a fourth channel": (tiff(8, extra=(0,)), "has channels that it does not explain; convert"),
-    "postscript": (saved(picture(0, 8), "EPS"), "is no image that can be read; remove or"),
+    "postscript": (encoded(picture(0, 8), "EPS"), "is no image that can be read; remove or"),
     "see-through": (
-        saved(Image.merge("LA", (picture(0, 8, "L"), Image.new("L", (8, 8), 254))), "PNG"),
+        encoded(Image.merge("LA", (picture(0, 8, "L"), Image.new("L", (8, 8), 254))), "PNG"),
         "has transparent pixels; put it on a background first",
     ),
 }
@@ -170,7 +163,7 @@ def test_opaque_grey_is_grey() -> None:
     both = Image.merge("LA", (grey, Image.new("L", (8, 8), 255)))
     for image in (grey, both):
         assert np.array_equal(read(png(image)), np.asarray(grey)[None])
-    assert np.array_equal(read(saved(both, "TIFF")), np.asarray(grey)[None])
+    assert np.array_equal(read(encoded(both, "TIFF")), np.asarray(grey)[None])
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
@@ -179,7 +172,9 @@ def test_one_frame_without_loss(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     if kind == "GIF":
         image = image.quantize(64).convert("RGB")
-    assert np.array_equal(read(saved(image, kind, **options)), np.asarray(image).transpose(2, 0, 1))
+    assert np.array_equal(
+        read(encoded(image, kind, **options)), np.asarray(image).transpose(2, 0, 1)
+    )
 
 
 # which way is up
@@ -191,7 +186,7 @@ def turned(image: Image.Image, orientation: int, kind: str = "PNG") -> bytes:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
-    return saved(image if method is None else image.transpose(method), kind, exif=exif, **options)
+    return encoded(image if method is None else image.transpose(method), kind, exif=exif, **options)
 
 
 def tall() -> Image.Image:

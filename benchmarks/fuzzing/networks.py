@@ -86,22 +86,15 @@ def write_log(folder: Path) -> list[Path]:
 
 
 def write_pipeline(folder: Path) -> list[Path]:
-    import diffusers
+    from pipelines import save_pipeline  # which needs diffusers
 
-    torch.manual_seed(0)
-    network = diffusers.UNet2DModel(
-        sample_size=8,
-        in_channels=1,
-        out_channels=1,
+    save_pipeline(
+        folder,
+        steps={"num_train_timesteps": 50},
         block_out_channels=(4, 4),
-        layers_per_block=1,
         norm_num_groups=2,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
         add_attention=False,
     )
-    pipeline: Any = diffusers.DDPMPipeline(network, diffusers.DDPMScheduler(num_train_timesteps=50))
-    pipeline.save_pretrained(folder)
     return [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
 

@@ -1,16 +1,14 @@
 """Archives and folders of images."""
 
-import io
 import json
 import pickle
-import struct
 import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from pictures import encoded, picture, python2_batch
 
 from fpmc_bench.images.cifar_archive import TEST_FILES, read_cifar_archive
 from fpmc_bench.images.store import decoded_images
@@ -22,35 +20,15 @@ FORMATS = {"png": "RGB", "jpg": "RGB", "bmp": "P", "webp": "RGB", "ppm": "RGB", 
 """Endings of image files, and a mode of Pillow that each can hold."""
 
 
-def picture(number: int, mode: str = "RGB", side_px: int = 16) -> Image.Image:
-    codes = np.random.default_rng(number).integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
-    return Image.fromarray(codes).convert(mode)
-
-
-def encoded(number: int, ending: str = "png", mode: str = "RGB") -> bytes:
-    output = io.BytesIO()
-    names = {"jpg": "jpeg", "tif": "tiff"}
-    picture(number, mode).save(output, names.get(ending, ending))
-    return output.getvalue()
-
-
-def python2_array(data: np.ndarray) -> bytes:
-    """A dict of images and labels, as Python 2 wrote the official files."""
-    content = data.tobytes()
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-    array += b"(K\x01K" + bytes([len(data)]) + b"M\x00\x0c\x86"
-    array += b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
-    array += b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    array += b"\x89T" + struct.pack("<i", len(content)) + content + b"tb"
-    labels = b"U\x06labels]q\x05(" + b"K\x07" * len(data) + b"e"
-    return b"\x80\x02}q\x01(" + labels + b"U\x04data" + array + b"u."
+def one_image(number: int, ending: str = "png", mode: str = "RGB") -> bytes:
+    return encoded(picture(number, 16, mode), {"jpg": "jpeg", "tif": "tiff"}.get(ending, ending))
 
 
 def write_cifar(folder: Path) -> list[Path]:
     inside = folder / "cifar-10-batches-py"
     inside.mkdir(exist_ok=True)
     data = np.random.default_rng(0).integers(0, 256, (2, 3072), dtype=np.uint8)
-    (inside / TEST_FILES[0]).write_bytes(python2_array(data))
+    (inside / TEST_FILES[0]).write_bytes(python2_batch(data, [7] * len(data)))
     for protocol in (2, 4):
         batch = {b"data": data, b"labels": [1, 2], b"filenames": [b"a", b"b"]}
         again = folder / str(protocol) / "cifar-10-batches-py"
@@ -73,7 +51,7 @@ def write_image_zip(folder: Path) -> list[Path]:
     (folder / "zip").mkdir(exist_ok=True)
     with zipfile.ZipFile(folder / "zip" / "images.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for number, name in enumerate(names):
-            archive.writestr(name, encoded(number))
+            archive.writestr(name, one_image(number))
         archive.writestr("dataset.json", json.dumps(listed))
     return [folder / "zip" / "images.zip"]
 
@@ -88,7 +66,7 @@ def write_image_files(folder: Path) -> list[Path]:
     (folder / "images").mkdir(exist_ok=True)
     paths = [folder / "images" / f"a.{ending}" for ending in FORMATS]
     for number, (path, mode) in enumerate(zip(paths, FORMATS.values(), strict=True)):
-        path.write_bytes(encoded(number, path.suffix[1:], mode))
+        path.write_bytes(one_image(number, path.suffix[1:], mode))
     index = folder / "images" / "dataset.json"
     index.write_text(json.dumps({"labels": [[path.name, 1] for path in paths]}))
     return [*paths, index]
