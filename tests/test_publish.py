@@ -194,8 +194,17 @@ def test_the_first_samples_of_every_row_are_kept(workload: Workload, tmp_path: P
     fill(directory, workload.rows("sample-mse")[3:], NOTES)
     publish(workload, directory)
     with np.load(directory.samples("sample-mse")) as file:
-        assert json.loads(str(file["order"])) == ["digits-ncsnpp", "optimal"]
+        assert json.loads(str(file[".order"])) == ["digits-ncsnpp", "optimal"]
         assert file["optimal"].shape == (3, 1, 8, 8)
+
+
+def test_samples_of_rows_called_like_anything_are_kept(tmp_path: Path) -> None:
+    names = ("order", "file")
+    workload = small_workload(entries=[{"name": name, "denoiser": "optimal"} for name in names])
+    directory = RunDirectory(tmp_path)
+    fill(directory, workload.rows("sample-mse")[3:], NOTES * 2)
+    publish(workload, directory)
+    assert list(read_samples(directory.samples("sample-mse"))) == [*names]
 
 
 def content(folder: Path) -> dict[str, bytes]:

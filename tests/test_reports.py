@@ -281,7 +281,7 @@ def save_samples(
     path = run_dir / "samples" / "sample-mse.npz"
     backwards = dict(reversed(rows.items()))
     write_arrays(
-        path, {"order": np.array(json.dumps(list(rows))), **backwards}, compressed=compressed
+        path, {".order": np.array(json.dumps(list(rows))), **backwards}, compressed=compressed
     )
 
 

@@ -252,7 +252,7 @@ def test_a_row_is_added_to_a_published_folder_and_nothing_is_lost(
     assert [one["name"] for one in entries] == ["optimal", "ls", "pspc-flex", "wiener"]
     old, new = (np.load(one / "samples" / "sample-mse.npz") for one in (finished, board))
     assert {*new.files} == {*old.files, "wiener"}
-    assert all(np.array_equal(new[name], old[name]) for name in {*old.files} - {"order"})
+    assert all(np.array_equal(new[name], old[name]) for name in {*old.files} - {".order"})
     assert not (board / "earlier").exists()
 
 

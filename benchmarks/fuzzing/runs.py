@@ -16,7 +16,7 @@ from fpmc_bench.results.render.csv import render_csv
 from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.render.latex import render_latex
 from fpmc_bench.results.render.markdown import render_markdown
-from fpmc_bench.results.render.sample_grid import read_samples, write_sample_grid
+from fpmc_bench.results.render.sample_grid import ORDER, read_samples, write_sample_grid
 from fpmc_bench.results.render.terminal import render_terminal
 from fpmc_bench.results.table import build_tables
 from fpmc_bench.storage.arrays import Arrays, write_arrays
@@ -43,7 +43,7 @@ def read_leaderboard(path: Path) -> Any:
 
 def write_samples(folder: Path) -> list[Path]:
     rows = {"teacher": np.zeros((3, 1, 4, 4), np.float32), "ls": np.ones((3, 1, 4, 4), np.float32)}
-    order = {"order": np.array(json.dumps(list(rows)))}
+    order = {ORDER: np.array(json.dumps(list(rows)))}
     write_arrays(folder / "sample-mse.npz", {**rows, **order}, compressed=True)
     return [folder / "sample-mse.npz"]
 

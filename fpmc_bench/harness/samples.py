@@ -9,7 +9,7 @@ from fpmc_bench.errors import RunError
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import PREDICTION
-from fpmc_bench.results.render.sample_grid import GRID_SAMPLES, read_samples
+from fpmc_bench.results.render.sample_grid import GRID_SAMPLES, ORDER, read_samples
 from fpmc_bench.storage.arrays import write_arrays
 
 
@@ -29,7 +29,7 @@ def keep_samples(
         if found := directory.ledger.read(unit.key):
             rows[unit.contestant.name] = found.arrays[PREDICTION][:GRID_SAMPLES]
     if not _same(rows, held):
-        order = {"order": np.array(json.dumps(list(rows)))}
+        order = {ORDER: np.array(json.dumps(list(rows)))}
         write_arrays(path, {**rows, **order}, compressed=True)
 
 

@@ -14,6 +14,8 @@ from fpmc_bench.storage.arrays import read_arrays
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.notations import parsed_json
 
+ORDER = ".order"
+"""The array of a file of samples that lists its rows (JSON): no row is called that."""
 GRID_SAMPLES = 12
 """How many samples a row are kept for the sample grid."""
 MOST_EXPANSION, SMALL_BYTES = 20, 2**24
@@ -56,7 +58,7 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
 
 
 def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
-    """label -> [n,C,H,W], in the file's own order (a JSON list in its array `order`).
+    """label -> [n,C,H,W], in the file's own order.
 
     At most GRID_SAMPLES of each, floats. RunError where the file is missing, damaged, of another
     kind, or larger than samples can be.
@@ -64,7 +66,7 @@ def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:
     size = path.stat().st_size if path.is_file() else 0
     arrays = read_arrays(path, max(SMALL_BYTES, MOST_EXPANSION * size))
     try:
-        rows = {label: arrays[label] for label in parsed_json(str(arrays["order"]))}
+        rows = {label: arrays[label] for label in parsed_json(str(arrays[ORDER]))}
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is not a file of samples: {error!r:.200}") from error
     for label, images in rows.items():
