@@ -89,6 +89,17 @@ def test_a_real_interrupt_ends_and_its_own_does_not() -> None:
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.parametrize("action", [signal.SIG_DFL, signal.SIG_IGN])
+def test_where_no_interrupt_is_raised_each_is_its_own(action: signal.Handlers) -> None:
+    """In a process of several, or one that a shell started with `&`."""
+    handler = signal.signal(signal.SIGINT, action)
+    try:
+        with pytest.raises(PluginError, match="raised KeyboardInterrupt"), strangers_code("x"):
+            raise KeyboardInterrupt
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # from Python 3.12 on
 def test_what_it_forks_may_exit() -> None:
     leave = os._exit

@@ -64,11 +64,12 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
 def _interrupts() -> Iterator[list[int]]:
     """Signals of Ctrl-C that come within the block, which raise KeyboardInterrupt as ever.
 
-    In a thread, or where somebody else handles them, every KeyboardInterrupt counts as one.
+    In a thread, or where somebody else handles them, every KeyboardInterrupt counts as one; where
+    none is raised, as in a process that another one launched, none does.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield [signal.SIGINT]
+        yield [] if before in (signal.SIG_DFL, signal.SIG_IGN) else [signal.SIGINT]
         return
     came: list[int] = []
 
