@@ -312,3 +312,14 @@ def test_failures_that_are_damaged_are_said_and_written_anew(
     publish(workload, directory)
     assert f"{tmp_path / FAILURES} is damaged" in caplog.text
     assert {one.stem for one in read_failures(tmp_path)} >= {"optimal.sample-mse"}
+
+
+def test_what_was_noticed_of_the_reference_stands_in_every_row(
+    workload: Workload, tmp_path: Path
+) -> None:
+    directory = RunDirectory(tmp_path)
+    doubtful = note(1.0, 0).model_copy(update={"remarks": ("answers depend on chance",)})
+    fill(directory, workload.references("denoiser-mse"), [doubtful, *NOTES[1:]])
+    fill(directory, workload.rows("denoiser-mse")[3:], NOTES)
+    (record, *_) = [one for one in publish(workload, directory) if one.entry == "optimal"]
+    assert record.remarks == ("the reference digits-ddpmpp: answers depend on chance",)

@@ -66,10 +66,18 @@ def _new_record(
     if len(known) < len(units):
         return None
     protocol = units[0].provenance.protocol
-    record, values = _record(workload, protocol, contestant, known)
+    against = _remarks_on_reference(workload, protocol, directory.ledger)
+    record, values = _record(workload, protocol, contestant, known, against)
     directory.set_aside(record.stem)
     write_record(directory.records, record, values)
     return record
+
+
+def _remarks_on_reference(workload: Workload, protocol: str, ledger: Ledger) -> tuple[str, ...]:
+    """What was noticed of the network that all rows are measured against; it has no row to say."""
+    name = workload.plan.context.teacher(protocol_facts(protocol).reference).name
+    first = ledger.read(workload.references(protocol)[0].key)
+    return tuple(f"the reference {name}: {one}" for one in (first.note.remarks if first else ()))
 
 
 def _incomplete(ledger: Ledger, units: Sequence[WorkUnit]) -> str:
@@ -96,7 +104,11 @@ def _note_failures(
 
 
 def _record(
-    workload: Workload, protocol: str, contestant: Contestant, units: Sequence[FinishedUnit]
+    workload: Workload,
+    protocol: str,
+    contestant: Contestant,
+    units: Sequence[FinishedUnit],
+    against: Sequence[str],
 ) -> tuple[Record, ItemValues]:
     plan = workload.plan
     facts, provenance = protocol_facts(protocol), workload.provenance(contestant, protocol)
@@ -124,7 +136,11 @@ def _record(
         seconds_per_query=_seconds_per_query(notes, queries),
         computed=_shares(notes, queries),
         publication=_publication(contestant, notes),
-        remarks=(*plan.context.remarks, *dict.fromkeys(r for one in notes for r in one.remarks)),
+        remarks=(
+            *plan.context.remarks,
+            *against,
+            *dict.fromkeys(r for one in notes for r in one.remarks),
+        ),
     )
     return record, values
 
