@@ -115,12 +115,15 @@ def test_a_damaged_record_stops_no_run_and_others_say_what_they_are_of(tmp_path:
             opened(tmp_path)
 
 
-def test_a_record_that_is_set_aside_is_kept_under_a_name_of_its_own(tmp_path: Path) -> None:
+def test_a_record_that_is_set_aside_is_kept_under_a_name_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     write_exact_records(tmp_path / "records")
     directory = RunDirectory(tmp_path)
     content = (directory.records / "ls.sample-mse.json").read_bytes()
     directory.set_aside("ls.sample-mse")
     assert not list(directory.records.glob("ls.sample-mse.*"))
+    assert "ls.sample-mse.json is of another run than this: it lies in" in caplog.text
     kept = sorted((tmp_path / "earlier").iterdir())
     assert [path.suffix for path in kept] == [".json", ".npz"]
     assert kept[0].read_bytes() == content

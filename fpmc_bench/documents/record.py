@@ -169,7 +169,10 @@ def read_record(path: Path) -> tuple[Record, ItemValues]:
     most = 8 * math.prod(record.shape) * len(record.figures)
     values = read_arrays(sidecar, min(MOST_BYTES, most))
     if items_digest(values) != record.items_sha256:
-        raise RunError(f"{sidecar} does not hold the values that {path.name} was made from")
+        raise RunError(
+            f"{sidecar} does not hold the values that {path.name} was made from; run this row "
+            f"again, which keeps them aside, or remove both"
+        )
     return record, values
 
 

@@ -10,6 +10,7 @@ samples/          the first few predictions of every row, for protocols that kee
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -33,6 +34,8 @@ CONTENTS = (
     *("samples", "ledger", "records", "earlier", "tables", "figures"),
 )
 KEY_SHOWN = 8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,10 @@ class RunDirectory:
         self.ledger.forget_failures()
 
     def set_aside(self, stem: str) -> None:
-        """Move the record of a row, where there is one, to a name of its own in `earlier`."""
+        """Move the record of a row, where there is one, to a name of its own in `earlier`.
+
+        A line of the log says so.
+        """
         record = self.records / f"{stem}.json"
         if not record.is_file():
             return
@@ -104,6 +110,7 @@ class RunDirectory:
                 target = self.path / "earlier" / f"{stem}.{key}{path.suffix}"
                 target.parent.mkdir(exist_ok=True)
                 path.replace(target)
+        log.warning("%s is of another run than this: it lies in %s now", record, target.parent)
 
     def _held(self) -> dict[str, Any]:
         """What the directory is for: by its manifest, else by any of its records; {} by nothing."""

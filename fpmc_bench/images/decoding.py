@@ -37,7 +37,7 @@ def opened(content: bytes, name: str) -> Image.Image:
     """
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
-        frames = getattr(image, "n_frames", 1)
+        frames = getattr(image, "n_frames", 1) + _has_another_behind(image, content)
         many_bits, unknown = _has_many_bits(image), _has_unknown_channels(image)
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise InputError(f"{name} is no image that can be read; remove or replace it") from error
@@ -105,6 +105,14 @@ def _has_many_bits(image: Image.Image) -> bool:
             bits, kinds = _tag(image, BITS_PER_SAMPLE), _tag(image, SAMPLE_FORMAT)
             return max(bits, default=1) > 8 or any(kind != 1 for kind in kinds)
     return False  # what else is read has no more
+
+
+def _has_another_behind(image: Image.Image, content: bytes) -> bool:
+    """Of PPM and PGM, which may be put one behind another; Pillow sees the first."""
+    if image.format != "PPM" or image.tile[0].codec_name == "ppm_plain":
+        return False
+    line = -(-image.width // 8) if image.mode == "1" else image.width * len(image.getbands())
+    return content[image.tile[0].offset + line * image.height :].lstrip()[:1] == b"P"
 
 
 def _has_unknown_channels(image: Image.Image) -> bool:
