@@ -72,6 +72,25 @@ def test_prints_of_a_plugin_are_not_in_the_document(tmp_path: Path) -> None:
     assert "--json" in fpmc_bench("run", "--help", cwd=tmp_path, paths=(site,)).stdout
 
 
+def test_what_a_program_of_a_plugin_prints_is_not_in_the_document(tmp_path: Path) -> None:
+    loud = LOUD.replace("from dataclasses", "import os\n    from dataclasses").replace(
+        'print("LOUD: imported")', 'os.system("echo LOUD: program"); os.write(1, b"LOUD: raw\\n")'
+    )
+    site = write_plugin(tmp_path / "site", "loud-plugin", loud)
+    script = "import sys; from fpmc_bench.cli import main; main(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "list", "--json"],
+        env=environment(site),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)
+    assert "LOUD: program" in done.stderr
+    assert "LOUD: raw" in done.stderr
+
+
 def test_only_echo_prints() -> None:
     """So that all of it goes where it belongs, and holds no control characters."""
     for path in Path("fpmc_bench/cli").resolve().glob("*.py"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.cli.printing import echo
+from fpmc_bench.cli.printing import echo, give_stdout_back
 from fpmc_bench.errors import UsageError
 from fpmc_bench.launched import UNSET, follow_launcher, is_main, is_ours, launched
 
@@ -147,6 +147,7 @@ def shared_by(processes: int) -> Iterator[None]:
     if processes > 1 and not is_ours():
         from fpmc_bench.harness.launcher import relaunch
 
+        give_stdout_back()
         click.get_current_context().exit(relaunch(processes, sys.argv[1:]))
     from fpmc_bench.harness.processes import leave_processes
 

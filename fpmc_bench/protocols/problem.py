@@ -36,8 +36,8 @@ def checked(denoise: DenoiseFunction, name: str) -> DenoiseFunction:
     """The same function z, sigma -> [B,C,H,W] in the dtype of z, with what is wrong refused.
 
     z and answer are copies: `name` may write into the one, and use the memory of the other again.
-    PluginError says that it returned no tensor, another type than float32 or float64, another shape
-    than that of z, or NaN or infinite values.
+    PluginError says that it returned no dense tensor, another type than float32 or float64, another
+    shape than that of z, or NaN or infinite values.
     """
 
     def guarded(z: Tensor, sigma: float) -> Tensor:
@@ -47,6 +47,11 @@ def checked(denoise: DenoiseFunction, name: str) -> DenoiseFunction:
             raise PluginError(
                 f"'{name}' returned {found} at sigma {sigma:g}; expected a tensor of float32 or "
                 f"float64"
+            )
+        if output.layout != torch.strided or output.is_meta:
+            found = "a meta tensor" if output.is_meta else f"a tensor of layout {output.layout}"
+            raise PluginError(
+                f"'{name}' returned {found} at sigma {sigma:g}; expected a dense one with values"
             )
         if tuple(output.shape) != tuple(z.shape):
             raise PluginError(
