@@ -100,7 +100,7 @@ def test_what_a_denoiser_returns_is_refused_by_name_where_it_is_no_image() -> No
         checked(lambda z, sigma: z[..., 0], "mine")(z, 0.3)
     with pytest.raises(PluginError, match="'mine' returned NaN or infinite values"):
         checked(lambda z, sigma: z / 0, "mine")(z, 0.3)
-    with pytest.raises(PluginError, match="layout torch.sparse_coo"):
+    with pytest.raises(PluginError, match=r"layout torch\.sparse_coo"):
         checked(lambda z, sigma: z.to_sparse(), "mine")(z, 0.3)
     with pytest.raises(PluginError, match="'mine' returned a meta tensor"):
         checked(lambda z, sigma: z.to("meta"), "mine")(z, 0.3)
