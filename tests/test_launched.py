@@ -87,6 +87,26 @@ def test_whoever_does_not_come_is_waited_for_so_long(
     assert "process 1 of 2 (RANK, WORLD_SIZE) waits for the others at" in capsys.readouterr().err
 
 
+WAITING = """
+import torch
+from fpmc_bench.harness import processes
+
+processes.SILENT_SECONDS = 0.2
+processes.join_processes("cpu")
+"""
+
+
+def test_ctrl_c_ends_the_waiting() -> None:
+    variables = {**environment(), **WHOLE, "RANK": "0", "MASTER_PORT": "0"}
+    with subprocess.Popen(
+        (sys.executable, "-c", WAITING), env=variables, stderr=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stderr is not None
+        assert "waits for the others" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(20) == -signal.SIGINT
+
+
 @pytest.mark.parametrize(
     ("status", "returned", "said"),
     [

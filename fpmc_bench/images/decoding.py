@@ -109,10 +109,13 @@ def _has_many_bits(image: Image.Image) -> bool:
 
 def _has_another_behind(image: Image.Image, content: bytes) -> bool:
     """Of PPM and PGM, which may be put one behind another; Pillow sees the first."""
-    if image.format != "PPM" or image.tile[0].codec_name == "ppm_plain":
+    if image.format != "PPM":
+        return False
+    codec, _, start, _ = getattr(image, "tile", [("ppm_plain", (), 0, ())])[0]
+    if codec == "ppm_plain":  # as text there is one
         return False
     line = -(-image.width // 8) if image.mode == "1" else image.width * len(image.getbands())
-    return content[image.tile[0].offset + line * image.height :].lstrip()[:1] == b"P"
+    return content[start + line * image.height :].lstrip()[:1] == b"P"
 
 
 def _has_unknown_channels(image: Image.Image) -> bool:
