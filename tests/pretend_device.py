@@ -180,7 +180,7 @@ def _check_devices(func: Any, args: tuple[Any, ...], leaves: list[Tensor], there
         leaves = list(_leaves(args[2:]))  # indices may lie on the CPU
     here = [one for one in leaves if not isinstance(one, PretendTensor)]
     if any(one.is_meta for one in here):
-        raise NotImplementedError(f"the pretending device lost what {func} was given")
+        raise RuntimeError(f"the pretending device lost what {func} was given")
     if any(one.ndim for one in here):
         raise RuntimeError(f"expected all tensors on one device, found cuda:0 and cpu in {func}")
 

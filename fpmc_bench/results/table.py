@@ -1,24 +1,19 @@
-"""Leaderboard: records -> one neutral table per protocol, for the renderers in `render`.
-
-Every figure is computed anew from the per-item values, and a record that says otherwise is refused.
-"""
+"""Leaderboard: records -> one neutral table per protocol, for the renderers in `render`."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import attrgetter
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fpmc_bench.documents.failure import Failure
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Figure, ItemValues, Record
-from fpmc_bench.errors import RunError
+from fpmc_bench.results.checks import (
+    refuse_altered,
+    refuse_of_different_rows,
+    refuse_of_different_suites,
+)
 from fpmc_bench.results.remarks import as_sentences, remarks_on
-from fpmc_bench.results.statistics import SIGNIFICANCE, item_means, mean_and_error, tied_with_best
+from fpmc_bench.results.statistics import SIGNIFICANCE, item_means, tied_with_best
 
 RANKED_BY = "mse@1"
 DEFINITIONS = {
@@ -71,27 +66,6 @@ class Table:
     rows failed."""
 
 
-# the most telling first: another item count also changes the suite's fingerprint
-_SHARED: dict[str, Callable[[Record], Any]] = {
-    field: attrgetter(field)
-    for field in (
-        "items",
-        "provenance.seed",
-        "provenance.sigmas",
-        "provenance.test",
-        "provenance.source.images",
-        "provenance.teachers.tuning",
-        "provenance.teachers.evaluation",
-        "suite_fingerprint",
-    )
-}
-_SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
-    "metric versions": lambda record: sorted(record.figures),
-    "reference": attrgetter("reference"),
-    "levels": attrgetter("provenance.levels"),
-}
-
-
 def build_tables(
     records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Failure] = ()
 ) -> tuple[Table, ...]:
@@ -104,13 +78,12 @@ def build_tables(
     mixed (naming two files and the field), where an entry stands twice, or where a record's
     figures are not those of its per-item values.
     """
-    _refuse_mixed([record for record, _ in records], _SHARED)
+    refuse_of_different_suites([record for record, _ in records])
     tables = []
     for protocol in PROTOCOLS:
         mine = [(record, values) for record, values in records if record.protocol == protocol]
         if mine:
-            _refuse_mixed([record for record, _ in mine], _SHARED_BY_PROTOCOL)
-            _refuse_twice([record for record, _ in mine])
+            refuse_of_different_rows([record for record, _ in mine])
             failed = [one for one in failures if one.protocol == protocol]
             tables.append(_table(mine, failed))
     return tuple(tables)
@@ -121,7 +94,7 @@ def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Fail
     there = {record.entry for record, _ in records}
     failed = tuple(FailedRow(one.entry, one.reason) for one in failures if one.entry not in there)
     for record, values in records:
-        _verify(record, values)
+        refuse_altered(record, values, RANKED_BY)
     entries = {
         record.entry: item_means(values[RANKED_BY])
         for record, values in records
@@ -186,65 +159,3 @@ def _caption(record: Record, *, has_ceiling: bool) -> tuple[str, ...]:
     if has_ceiling:
         sentences.append("The ceiling is the other teacher network; it is not ranked.")
     return tuple(sentences)
-
-
-def _refuse_mixed(records: Sequence[Record], fields: Mapping[str, Callable[[Record], Any]]) -> None:
-    for name, value in fields.items():
-        for a, b in pairwise(records):
-            if value(a) != value(b):
-                raise RunError(
-                    f"{a.stem}.json and {b.stem}.json can't stand on one leaderboard: "
-                    f"their {name} differ, {value(a)} and {value(b)}; "
-                    f"keep the records of one suite, on one set of data and teachers, in a folder"
-                )
-
-
-def _refuse_twice(records: Sequence[Record]) -> None:
-    stems = [record.stem for record in records]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise RunError(f"two records are {stem}; remove the file that is not {stem}.json")
-
-
-def _verify(record: Record, values: ItemValues) -> None:
-    """RunError unless the record's figures are those of its per-item values."""
-    if RANKED_BY not in record.figures or set(values) != set(record.figures):
-        raise RunError(
-            f"{record.stem}.json has figures of {sorted(record.figures)} and per-item values of "
-            f"{sorted(values)}; both need {RANKED_BY} and the same others"
-        )
-    if record.facts.by_sigma and tuple(level.sigma for level in record.per_sigma) != record.sigmas:
-        raise RunError(f"{record.stem}.json: per_sigma does not list the noise levels in sigmas")
-    for metric, array in values.items():
-        if array.shape != record.shape:
-            raise RunError(
-                f"{record.stem}.npz: {metric} has shape {array.shape}, expected {record.shape}"
-            )
-        _compare(f"{record.stem}.json: {metric}", record.figures[metric], item_means(array))
-        for level, known in enumerate(record.per_sigma):
-            where = f"{record.stem}.json: {metric} at sigma {known.sigma:g}"
-            _compare(where, known.figures.get(metric), array[:, level])
-
-
-def _compare(where: str, stated: Figure | None, values: NDArray[np.float64]) -> None:
-    computed = mean_and_error(values)
-    rounding = 1e-12 * abs(computed.mean)  # of a standard error that should be 0
-    if stated is None or not (
-        stated.n == computed.n
-        and _agree(stated.mean, computed.mean, rounding)
-        and _agree(stated.standard_error, computed.standard_error, rounding)
-    ):
-        said = (
-            f"{stated.mean:g} ± {stated.standard_error:g} over {stated.n}" if stated else "nothing"
-        )
-        raise RunError(
-            f"{where} is stated as {said}, but the per-item values give {computed.mean:g} ± "
-            f"{computed.standard_error:g} over {computed.n}: the record was altered, or made by "
-            f"another version"
-        )
-
-
-def _agree(stated: float, computed: float, rounding: float) -> bool:
-    if math.isnan(computed):
-        return math.isnan(stated)
-    return math.isclose(stated, computed, rel_tol=1e-9, abs_tol=rounding)

@@ -1,0 +1,113 @@
+"""Records that are to stand in one table: of one suite, each once, with the figures they state.
+
+Every figure is computed anew from the per-item values, and a record that says otherwise is refused.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpmc_bench.documents.record import Figure, ItemValues, Record
+from fpmc_bench.errors import RunError
+from fpmc_bench.results.statistics import item_means, mean_and_error
+
+# the most telling first: another item count also changes the suite's fingerprint
+_SHARED: dict[str, Callable[[Record], Any]] = {
+    field: attrgetter(field)
+    for field in (
+        "items",
+        "provenance.seed",
+        "provenance.sigmas",
+        "provenance.test",
+        "provenance.source.images",
+        "provenance.teachers.tuning",
+        "provenance.teachers.evaluation",
+        "suite_fingerprint",
+    )
+}
+_SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
+    "metric versions": lambda record: sorted(record.figures),
+    "reference": attrgetter("reference"),
+    "levels": attrgetter("provenance.levels"),
+}
+
+
+def refuse_of_different_suites(records: Sequence[Record]) -> None:
+    """RunError, naming two files and the field, unless all were measured on the same."""
+    _refuse_mixed(records, _SHARED)
+
+
+def refuse_of_different_rows(records: Sequence[Record]) -> None:
+    """The same of one protocol's records; RunError, too, where an entry stands twice."""
+    _refuse_mixed(records, _SHARED_BY_PROTOCOL)
+    _refuse_twice(records)
+
+
+def _refuse_mixed(records: Sequence[Record], fields: Mapping[str, Callable[[Record], Any]]) -> None:
+    for name, value in fields.items():
+        for a, b in pairwise(records):
+            if value(a) != value(b):
+                raise RunError(
+                    f"{a.stem}.json and {b.stem}.json can't stand on one leaderboard: "
+                    f"their {name} differ, {value(a)} and {value(b)}; "
+                    f"keep the records of one suite, on one set of data and teachers, in a folder"
+                )
+
+
+def _refuse_twice(records: Sequence[Record]) -> None:
+    stems = [record.stem for record in records]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise RunError(f"two records are {stem}; remove the file that is not {stem}.json")
+
+
+def refuse_altered(record: Record, values: ItemValues, ranked_by: str) -> None:
+    """RunError unless the record's figures are those of its per-item values.
+
+    `ranked_by`: the metric that has to be among them; values are [items,S] or [items], by metric.
+    """
+    if ranked_by not in record.figures or set(values) != set(record.figures):
+        raise RunError(
+            f"{record.stem}.json has figures of {sorted(record.figures)} and per-item values of "
+            f"{sorted(values)}; both need {ranked_by} and the same others"
+        )
+    if record.facts.by_sigma and tuple(level.sigma for level in record.per_sigma) != record.sigmas:
+        raise RunError(f"{record.stem}.json: per_sigma does not list the noise levels in sigmas")
+    for metric, array in values.items():
+        if array.shape != record.shape:
+            raise RunError(
+                f"{record.stem}.npz: {metric} has shape {array.shape}, expected {record.shape}"
+            )
+        _compare(f"{record.stem}.json: {metric}", record.figures[metric], item_means(array))
+        for level, known in enumerate(record.per_sigma):
+            where = f"{record.stem}.json: {metric} at sigma {known.sigma:g}"
+            _compare(where, known.figures.get(metric), array[:, level])
+
+
+def _compare(where: str, stated: Figure | None, values: NDArray[np.float64]) -> None:
+    computed = mean_and_error(values)
+    rounding = 1e-12 * abs(computed.mean)  # of a standard error that should be 0
+    if stated is None or not (
+        stated.n == computed.n
+        and _agree(stated.mean, computed.mean, rounding)
+        and _agree(stated.standard_error, computed.standard_error, rounding)
+    ):
+        said = (
+            f"{stated.mean:g} ± {stated.standard_error:g} over {stated.n}" if stated else "nothing"
+        )
+        raise RunError(
+            f"{where} is stated as {said}, but the per-item values give {computed.mean:g} ± "
+            f"{computed.standard_error:g} over {computed.n}: the record was altered, or made by "
+            f"another version"
+        )
+
+
+def _agree(stated: float, computed: float, rounding: float) -> bool:
+    if math.isnan(computed):
+        return math.isnan(stated)
+    return math.isclose(stated, computed, rel_tol=1e-9, abs_tol=rounding)
