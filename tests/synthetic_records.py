@@ -146,12 +146,12 @@ def write_exact_records(folder: Path) -> None:
 
 
 def _write_both(folder: Path, entry: str, errors: np.ndarray, sample: np.ndarray) -> None:
-    ceiling = entry.startswith("teacher")
-    role: RowRole = "ceiling" if ceiling else "entry"
+    other = entry.startswith("teacher")
+    role: RowRole = "other network" if other else "entry"
     write_synthetic(folder, entry, {"mse@1": errors, "r2@1": 1 - errors}, role=role)
     write_synthetic(
         folder,
-        "teacher-a" if ceiling else entry,
+        "teacher-a" if other else entry,
         {"mse@1": sample, "r2@1": 1 - 4 * sample},
         protocol="sample-mse",
         role=role,
@@ -167,8 +167,8 @@ def write_realistic_records(folder: Path, entries: int = 7, items: int = 64) -> 
     names = ["optimal", "wiener", "ls", "els", "pspc-square", "pspc-flex", "lukoianov"]
     names += [f"mine-{number}" for number in range(entries - len(names))]
     for strength, name in enumerate([*names[:entries], "digits-ncsnpp"]):
-        ceiling = name == "digits-ncsnpp"
-        height = 4e-4 if ceiling else 0.09 * 0.72**strength
+        other = name == "digits-ncsnpp"
+        height = 4e-4 if other else 0.09 * 0.72**strength
         centre = np.log(0.5 + 0.12 * strength)
         curve = height * np.exp(-((np.log(sigmas) - centre) ** 2) / 5) + 2e-6 * sigmas**0.7
         errors = curve * np.exp(0.8 * random.standard_normal((items, 18)))
@@ -179,5 +179,5 @@ def write_realistic_records(folder: Path, entries: int = 7, items: int = 64) -> 
             sigmas=tuple(map(float, sigmas)),
             suite="digits",
             reference="digits-ddpmpp",
-            role="ceiling" if ceiling else "entry",
+            role="other network" if other else "entry",
         )

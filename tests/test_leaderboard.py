@@ -1,4 +1,4 @@
-"""Tables from records: ranking, ties, the ceiling, and what must not be mixed or believed."""
+"""Tables from records: ranking, ties, the other network, and what must not be mixed or believed."""
 
 import json
 import subprocess
@@ -46,11 +46,11 @@ def table(folder: Path) -> Table:
     return only
 
 
-def test_entries_are_ranked_and_the_ceiling_stands_above(tmp_path: Path) -> None:
+def test_entries_are_ranked_and_the_other_network_stands_above(tmp_path: Path) -> None:
     write(tmp_path, "a-worst", 3.0)
     write(tmp_path, "b-best", 1.0)
     write(tmp_path, "c-middle", 2.0)
-    write(tmp_path, "teacher", 5.0, role="ceiling")
+    write(tmp_path, "teacher", 5.0, role="other network")
     built = table(tmp_path)
     assert [(row.rank, row.entry) for row in built.rows] == [
         (None, "teacher"),
@@ -67,9 +67,9 @@ def test_entries_are_ranked_and_the_ceiling_stands_above(tmp_path: Path) -> None
     assert best.by_sigma[2].n == 8
 
 
-def test_the_ceiling_never_takes_the_mark_from_the_best_entry(tmp_path: Path) -> None:
+def test_the_other_network_never_takes_the_mark_from_the_best_entry(tmp_path: Path) -> None:
     write(tmp_path, "only", 3.0)
-    write(tmp_path, "teacher", 0.1, role="ceiling")
+    write(tmp_path, "teacher", 0.1, role="other network")
     assert [(row.entry, row.best) for row in table(tmp_path).rows] == [
         ("teacher", False),
         ("only", True),
@@ -90,7 +90,7 @@ def test_one_entry_alone(tmp_path: Path) -> None:
     write(tmp_path, "only", 1.0)
     built = table(tmp_path)
     assert [(row.rank, row.best) for row in built.rows] == [(1, True)]
-    assert "ceiling" not in " ".join(built.caption)
+    assert "other network" not in " ".join(built.caption)
 
 
 def test_an_entry_that_is_not_a_number_comes_last_and_is_not_tied(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """All that computes, on a GPU that is not there: what the CPU finds, with no more waits and copies.
 
-The ceilings below are what was found when they were written. A change that needs more is to be
+The bounds below are what was found when they were written. A change that needs more is to be
 looked at: every wait stops a real GPU, and what is copied at each call could stay there.
 """
 

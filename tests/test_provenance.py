@@ -22,7 +22,7 @@ OTHERS: dict[str, list[Any]] = {
     "numerics": [2],
     "protocol": ["sample-mse"],
     "metrics": [("mse@2", "r2@1"), ("mse@1",)],
-    "role": ["ceiling", "reference"],
+    "role": ["other network", "reference"],
     "denoiser": ["ls"],
     "params": [{"threshold": 0.1}, {"threshold": 0.10000000000000002}],
     "plugin": [PLUGIN],

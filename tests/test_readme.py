@@ -21,7 +21,7 @@ def test_the_python_of_the_readme_runs() -> None:
 def test_the_table_of_the_readme_is_that_of_the_records() -> None:
     table = (ROOT / "leaderboards" / "digits" / "tables" / "sample-mse.md").read_text()
     rows = [line for line in table.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + 13, "a header, twelve entries and the ceiling"
+    assert len(rows) == 2 + 13, "a header, twelve entries and the other network"
     assert "\n".join(rows) in README
 
 

@@ -45,7 +45,7 @@ def remarks(table: Table) -> dict[str, tuple[str, ...]]:
 
 
 def test_honest_rows_have_none(tmp_path: Path) -> None:
-    write(tmp_path, "teacher_b", 0.125, role="ceiling")
+    write(tmp_path, "teacher_b", 0.125, role="other network")
     write(tmp_path, "ls", 0.25)
     write(tmp_path, "tied", 0.125)
     table = table_of(tmp_path)
@@ -54,8 +54,8 @@ def test_honest_rows_have_none(tmp_path: Path) -> None:
 
 
 def test_an_error_of_zero_is_said_to_be_the_reference_s_own(tmp_path: Path) -> None:
-    """And is nearer than the ceiling, of course."""
-    write(tmp_path, "teacher_b", 0.125, role="ceiling")
+    """And is nearer than the other network, of course."""
+    write(tmp_path, "teacher_b", 0.125, role="other network")
     write(tmp_path, "itself", 0.0)
     write(tmp_path, "at-two", 1.0, exact_at=(1, 3))
     table = table_of(tmp_path)
@@ -67,7 +67,7 @@ def test_an_error_of_zero_is_said_to_be_the_reference_s_own(tmp_path: Path) -> N
     assert at_two.startswith("an error of exactly 0 at 2 of 4 noise levels, as sigma 8, is that of")
 
 
-def test_without_a_ceiling_nothing_is_nearer_than_it(tmp_path: Path) -> None:
+def test_without_another_network_nothing_is_nearer_than_it(tmp_path: Path) -> None:
     write(tmp_path, "ls", 0.25)
     write(tmp_path, "els", 0.125)
     assert remarks(table_of(tmp_path)) == {}
@@ -75,7 +75,7 @@ def test_without_a_ceiling_nothing_is_nearer_than_it(tmp_path: Path) -> None:
 
 def test_every_form_of_a_table_has_them(tmp_path: Path) -> None:
     everyone = "the tuning teacher x was trained on other images"
-    write(tmp_path, "teacher_b", 0.125, role="ceiling", remarks=(everyone,))
+    write(tmp_path, "teacher_b", 0.125, role="other network", remarks=(everyone,))
     write(tmp_path, "near", 0.0625, remarks=(everyone,))
     write(tmp_path, "ls", 0.25, remarks=(everyone, "its answers depend on chance"))
     table = table_of(tmp_path)

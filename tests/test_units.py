@@ -26,7 +26,7 @@ def test_blocks_hold_every_item_once_in_order(items: int, block: int) -> None:
     assert all(len(one) == block for one in blocks[:-1])
 
 
-def test_rows_come_ceiling_first_and_units_in_the_order_of_their_items() -> None:
+def test_rows_come_the_other_network_first_and_units_in_the_order_of_their_items() -> None:
     units = small_workload(entries=[{"name": "z", "denoiser": "optimal"}, PSPC]).rows("sample-mse")
     assert [unit.contestant.name for unit in units] == [
         *["digits-ddpmpp"] * 3,
@@ -34,7 +34,7 @@ def test_rows_come_ceiling_first_and_units_in_the_order_of_their_items() -> None
         *["pspc"] * 3,
     ]
     assert [unit.items for unit in units[:3]] == [range(3), range(3, 6), range(6, 7)]
-    assert {unit.provenance.role for unit in units[:3]} == {"ceiling"}
+    assert {unit.provenance.role for unit in units[:3]} == {"other network"}
     assert len(set(keys(units))) == 9
     assert units[4].row == "z.sample-mse"
 

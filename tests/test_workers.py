@@ -101,7 +101,7 @@ def test_what_is_there_is_not_computed_again(tmp_path: Path) -> None:
 def test_damaged_units_are_computed_anew_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Cut, emptied, turned, two swapped: of the reference, of the ceiling and of a row."""
+    """Cut, emptied, turned, two swapped: of the reference, of the other network and of a row."""
     workload = small_workload()
     run_all(Ledger(tmp_path), workload)
     whole = {path: Ledger(tmp_path).required(path.stem, "it") for path in tmp_path.glob("*.npz")}

@@ -19,7 +19,7 @@ ROLES: tuple[Role, Role] = ("tuning", "evaluation")
 class ProtocolFacts:
     """One protocol.
 
-    `reference`: the network that it measures against; the other one is its ceiling. `by_sigma`: it
+    `reference`: the network that it measures against; `other` is the other one. `by_sigma`: it
     measures an item at every noise level that the suite chose; else an item is one thing, made with
     all of them. `evaluations`: how often an item asks the denoiser, from the number of noise levels
     that are looked at. `keeps_predictions`: what was predicted is worth looking at.
@@ -32,7 +32,7 @@ class ProtocolFacts:
     keeps_predictions: bool
 
     @property
-    def ceiling(self) -> Role:
+    def other(self) -> Role:
         return "evaluation" if self.reference == "tuning" else "tuning"
 
 

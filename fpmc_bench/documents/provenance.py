@@ -13,7 +13,7 @@ from pydantic import FiniteFloat, model_validator
 from fpmc_bench.documents.reading import AnyFloat, Document, Protocol
 from fpmc_bench.storage.keys import KEY_LETTERS
 
-RowRole = Literal["entry", "ceiling", "reference"]
+RowRole = Literal["entry", "other network", "reference"]
 
 
 class PluginOrigin(Document):

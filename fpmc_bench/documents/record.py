@@ -104,9 +104,9 @@ class Record(Document):
         return protocol_facts(self.provenance.protocol)
 
     @property
-    def is_ceiling(self) -> bool:
+    def is_other_network(self) -> bool:
         """Whether this is the other network's row, which has no rank."""
-        return self.provenance.role == "ceiling"
+        return self.provenance.role == "other network"
 
     @property
     def items(self) -> int:

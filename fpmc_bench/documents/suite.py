@@ -31,7 +31,7 @@ class SigmaGrid(FiniteDocument):
 
 class Teachers(FiniteDocument):
     """`tuning` sets schedules and is the reference of denoiser-mse; `evaluation`, a different
-    network, is the reference of sample-mse, where the tuning teacher is the ceiling."""
+    network, is the reference of sample-mse, where the tuning teacher is the other network."""
 
     tuning: str
     evaluation: str

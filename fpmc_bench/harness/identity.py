@@ -23,7 +23,7 @@ UNKNOWN = Arithmetic(addition=1, split_multiply_add=1)
 def of_plan(plan: Plan) -> dict[str, Any]:
     """Before anything is computed; with the networks' names, which tables show."""
     context, protocol = plan.context, plan.suite.protocols[0]
-    whole = Workload(plan, UNKNOWN).provenance(plan.network(protocol, "ceiling"), protocol)
+    whole = Workload(plan, UNKNOWN).provenance(plan.network(protocol, "other network"), protocol)
     return {"networks": [context.tuning.name, context.evaluation.name], **_shared(whole)}
 
 
@@ -50,7 +50,7 @@ def facts_of_rows(workload: Workload) -> dict[str, Any]:
     return {
         f"{row.name}.{protocol}": workload.provenance(row, protocol)
         for protocol in plan.suite.protocols
-        for row in (plan.network(protocol, "ceiling"), *plan.contestants)
+        for row in (plan.network(protocol, "other network"), *plan.contestants)
     }
 
 

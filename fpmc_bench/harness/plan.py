@@ -109,13 +109,13 @@ class Plan:
         context = self.context
         return Problem(test, context.sigmas, self.suite.seed, context.device, self.levels(protocol))
 
-    def network(self, protocol: str, role: Literal["reference", "ceiling"]) -> Contestant:
+    def network(self, protocol: str, role: Literal["reference", "other network"]) -> Contestant:
         """The network that a protocol measures against, or the other one, as a row.
 
         How well two networks agree bounds what imitation can mean.
         """
         context, facts = self.context, protocol_facts(protocol)
-        part = facts.reference if role == "reference" else facts.ceiling
+        part = facts.reference if role == "reference" else facts.other
         model, plugin = context.teacher(part), context.teacher_plugins.get(part)
         return Contestant(
             role,

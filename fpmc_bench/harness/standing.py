@@ -11,7 +11,7 @@ from fpmc_bench.harness.units import Workload, WorkUnit
 
 
 def rows_of(workload: Workload, protocol: str) -> dict[Contestant, list[WorkUnit]]:
-    """The units of each row, ceiling first."""
+    """The units of each row, the other network first."""
     rows: dict[Contestant, list[WorkUnit]] = {}
     for unit in workload.rows(protocol):
         rows.setdefault(unit.contestant, []).append(unit)
@@ -30,7 +30,7 @@ def standing_record(
     except RunError:
         return None
     now = workload.provenance(contestant, protocol)
-    if record.is_ceiling:
+    if record.is_other_network:
         now = now.model_copy(update={"arithmetic": record.provenance.arithmetic})
     same = record.provenance.key == now.key
     return record if same and record.suite_fingerprint == workload.plan.suite.fingerprint else None

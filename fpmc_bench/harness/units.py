@@ -61,9 +61,9 @@ class Workload:
         return self._units(protocol, [self.plan.network(protocol, "reference")])
 
     def rows(self, protocol: str) -> list[WorkUnit]:
-        """Ceiling first, then the entries in the order of the suite."""
+        """The other network first, then the entries in the order of the suite."""
         return self._units(
-            protocol, [self.plan.network(protocol, "ceiling"), *self.plan.contestants]
+            protocol, [self.plan.network(protocol, "other network"), *self.plan.contestants]
         )
 
     @property

@@ -13,10 +13,10 @@ Remarks = Mapping[str, tuple[str, ...]]
 
 
 def remarks_on(records: Sequence[Record], metric: str) -> Remarks:
-    """Of one protocol's records, by their error `metric`; of the ceiling, what it says itself."""
-    ceilings = [record for record in records if record.is_ceiling]
+    """Of one protocol's records, by their error `metric`; the other network has its own alone."""
+    others = [record for record in records if record.is_other_network]
     found = {
-        record.entry: (*_flattery(record, ceilings, metric), *record.remarks) for record in records
+        record.entry: (*_flattery(record, others, metric), *record.remarks) for record in records
     }
     return {entry: sentences for entry, sentences in found.items() if sentences}
 
@@ -33,8 +33,8 @@ def as_sentences(remarks: Remarks, rows: int) -> tuple[str, ...]:
     )
 
 
-def _flattery(record: Record, ceilings: Sequence[Record], metric: str) -> list[str]:
-    if record.is_ceiling:
+def _flattery(record: Record, others: Sequence[Record], metric: str) -> list[str]:
+    if record.is_other_network:
         return []
     sentences = []
     error, levels = record.figures[metric].mean, record.per_sigma
@@ -49,10 +49,10 @@ def _flattery(record: Record, ceilings: Sequence[Record], metric: str) -> list[s
             f"an error of exactly 0 at {len(exact)} of {len(levels)} noise levels, as sigma "
             f"{exact[0]:.3g}, is that of {record.reference} itself"
         )
-    for ceiling in ceilings:
-        if error < ceiling.figures[metric].mean:
+    for other in others:
+        if error < other.figures[metric].mean:
             sentences.append(
-                f"nearer to {record.reference} than {ceiling.entry} is, another network trained "
+                f"nearer to {record.reference} than {other.entry} is, another network trained "
                 f"for the same task; it may know more of {record.reference} than its answers to "
                 f"noisy images"
             )

@@ -24,7 +24,7 @@ DEFINITIONS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One entry, or the ceiling (the other teacher network), which has no rank."""
+    """One entry, or the other network (the teacher nothing is measured against), without a rank."""
 
     entry: str
     rank: int | None
@@ -48,7 +48,7 @@ class FailedRow:
 
 @dataclass(frozen=True)
 class Table:
-    """One protocol's leaderboard: the ceiling's row, then the entries by `mse@1`."""
+    """One protocol's leaderboard: the other network's row, then the entries by `mse@1`."""
 
     suite: str
     suite_fingerprint: str
@@ -98,11 +98,11 @@ def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Fail
     entries = {
         record.entry: item_means(values[RANKED_BY])
         for record, values in records
-        if not record.is_ceiling
+        if not record.is_other_network
     }
     best = tied_with_best(entries)
     ranked = sorted(records, key=lambda pair: _place(pair[0]))
-    ceilings = len(records) - len(entries)
+    others = len(records) - len(entries)
     remarks = remarks_on([record for record, _ in ranked], RANKED_BY)
     return Table(
         suite=first.suite,
@@ -115,8 +115,8 @@ def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Fail
         rows=tuple(
             Row(
                 entry=record.entry,
-                rank=None if record.is_ceiling else position - ceilings,
-                best=record.entry in best and not record.is_ceiling,
+                rank=None if record.is_other_network else position - others,
+                best=record.entry in best and not record.is_other_network,
                 figures=record.figures,
                 by_sigma=tuple(level.figures[RANKED_BY] for level in record.per_sigma),
                 seconds_per_query=record.seconds_per_query,
@@ -126,7 +126,7 @@ def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Fail
         ),
         failed=failed,
         caption=(
-            *_caption(first, has_ceiling=ceilings > 0),
+            *_caption(first, has_other=others > 0),
             *as_sentences(remarks, len(records)),
             *(f"{row.entry} failed: {row.reason}" for row in failed),
         ),
@@ -134,12 +134,12 @@ def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Fail
 
 
 def _place(record: Record) -> tuple[bool, bool, float, str]:
-    """Sort key: the ceiling, then entries by mean, those that are not a number last."""
+    """Sort key: the other network, then entries by mean, those that are not a number last."""
     mean = record.figures[RANKED_BY].mean
-    return not record.is_ceiling, math.isnan(mean), mean, record.entry
+    return not record.is_other_network, math.isnan(mean), mean, record.entry
 
 
-def _caption(record: Record, *, has_ceiling: bool) -> tuple[str, ...]:
+def _caption(record: Record, *, has_other: bool) -> tuple[str, ...]:
     by_sigma = record.facts.by_sigma
     levels = f"{len(record.sigmas)} noise levels from {max(record.sigmas):g} to "
     levels += f"{min(record.sigmas):g}"
@@ -156,6 +156,6 @@ def _caption(record: Record, *, has_ceiling: bool) -> tuple[str, ...]:
         f"* marks the best entry and those not distinguishable from it: paired t-test of "
         f"{RANKED_BY} item by item, Holm-corrected, significance {SIGNIFICANCE:g}.",
     ]
-    if has_ceiling:
-        sentences.append("The ceiling is the other teacher network; it is not ranked.")
+    if has_other:
+        sentences.append("The other network is the suite's second teacher; it is not ranked.")
     return tuple(sentences)

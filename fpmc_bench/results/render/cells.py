@@ -66,13 +66,13 @@ def _texts(figure: Figure, needed: int | None, decimals: int) -> tuple[str, str]
 
 
 def rank_text(row: Row) -> str:
-    """The rank; a dash for the ceiling, which has none."""
+    """The rank; a dash for the other network, which has none."""
     return NO_RANK if row.rank is None else str(row.rank)
 
 
 def entry_text(row: Row) -> str:
-    """The entry's name, with a word beside that of the ceiling."""
-    return f"{row.entry} (ceiling)" if row.rank is None else row.entry
+    """The entry's name, with a word beside that of the other network."""
+    return f"{row.entry} (other network)" if row.rank is None else row.entry
 
 
 def failed_text(row: FailedRow) -> str:

@@ -37,7 +37,7 @@ def _figures(table: Table) -> list[dict[str, Any]]:
             **_shared(table),
             "rank": row.rank,
             "entry": row.entry,
-            "role": "ceiling" if row.rank is None else "entry",
+            "role": "other network" if row.rank is None else "entry",
             "best": row.best,
             **{
                 column: number

@@ -35,7 +35,7 @@ class LineStyle:
 def draw_sigma_figure(table: Table, kind: Picture = "png") -> bytes:
     """MSE against sigma, both logarithmic, with bands of ±2 standard errors; the same bytes always.
 
-    The entries come in the order of the leaderboard, the ceiling in dashed black.
+    The entries come in the order of the leaderboard, the other network in dashed black.
     """
 
     def draw(canvas: Canvas) -> None:

@@ -32,7 +32,7 @@ def _table(table: Table) -> dict[str, Any]:
             {
                 "rank": row.rank,
                 "entry": row.entry,
-                "role": "ceiling" if row.rank is None else "entry",
+                "role": "other network" if row.rank is None else "entry",
                 "best": row.best,
                 "figures": {name: _figure(figure) for name, figure in row.figures.items()},
                 "by_sigma": [_figure(figure) for figure in row.by_sigma],
