@@ -135,6 +135,7 @@ def test_every_machine_stands_for_what_it_computed(workload: Workload, tmp_path:
     assert record.publication.command == "command 9"
     assert record.publication.commits == ("c0", "c1")
     assert "Karras" in record.publication.citation
+    assert record.publication.formula.startswith("D = sum_n w_n x_n")
 
 
 def test_a_row_has_the_remarks_of_all_its_units(workload: Workload, tmp_path: Path) -> None:

@@ -203,6 +203,7 @@ def test_a_wrong_hook_argument_is_named(site: Site) -> None:
         ("@dataclass(frozen=True)", "", "Plain must be decorated with @dataclass(frozen=True)"),
         ('name: ClassVar[str] = "plain"', "", "Plain needs a class attribute 'name'"),
         ('citation: ClassVar[str] = "a test"', "", "Plain needs a class attribute 'citation'"),
+        ('"a test"', '"a test"; formula = ("D",)', "attribute 'formula' must be a string"),
         ("def fpmc(", "def fmpc(", "Plain lacks fpmc"),
         ("return [Plain]", "return [int]", "must list subclasses of Denoiser, got <class 'int'>"),
         ("return [Plain]", "return [Plain()]", "must list subclasses of Denoiser, got Plain()"),

@@ -179,4 +179,6 @@ def _stated_name(kind: str, item: Any) -> str:
     for attribute in ("name", "citation"):
         if not isinstance(getattr(item, attribute, None), str):
             raise PluginError(f"{item.__name__} needs a class attribute '{attribute}' (a string)")
+    if not isinstance(getattr(item, "formula", ""), str):
+        raise PluginError(f"{item.__name__}: its class attribute 'formula' must be a string")
     return str(getattr(item, "name"))  # noqa: B009

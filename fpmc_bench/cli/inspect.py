@@ -107,6 +107,8 @@ def _details(kind: str, item: "Registered") -> dict[str, Any]:
     details["description"] = (item.item.__doc__ or "").strip()
     details["citation"] = item.item.citation
     details["url"] = item.item.url
+    if getattr(item.item, "formula", ""):
+        details["formula"] = item.item.formula
     details["parameters"] = [
         {
             "name": field.name,
@@ -145,6 +147,8 @@ def _as_text(details: dict[str, Any]) -> str:
     lines += ["", details["description"], "", f"citation: {details['citation']}"]
     if details["url"]:
         lines.append(f"url: {details['url']}")
+    if details.get("formula"):
+        lines += ["formula:", *(f"    {line}" for line in details["formula"].splitlines())]
     if details.get("needs"):
         lines.append(f"needs: {', '.join(details['needs'])}")
     if "max_rate" in details:

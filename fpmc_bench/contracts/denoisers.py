@@ -64,6 +64,8 @@ class Denoiser(Plugin):
 
     needs: ClassVar[frozenset[Need]] = frozenset()
     """What its setting must have."""
+    formula: ClassVar[str] = ""
+    """What it computes, as plain text for pages about its rows; lines are kept."""
 
     def check(self, shape: ImageShape, sigmas: tuple[float, ...]) -> None:
         """Refuse parameters that don't fit the dataset or the grid, before any work starts.

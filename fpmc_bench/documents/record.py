@@ -61,12 +61,14 @@ class Share(Document):
 class Publication(Document):
     """Who and when: nothing that a figure depends on.
 
-    `citation` and `url` are the plugin's. `command`, `commits` and `date_utc` are those of the
-    units: the command and the date of the last one, and every commit of the code that computed any.
+    `citation`, `url` and `formula` (plain text) are the plugin's. `command`, `commits` and
+    `date_utc` are those of the units: the command and the date of the last one, and every commit of
+    the code that computed any.
     """
 
     citation: str
     url: str
+    formula: str = ""
     command: str
     date_utc: str
     commits: tuple[str, ...]

@@ -44,6 +44,7 @@ class Contestant:
     """Fingerprint of whatever the denoiser reads beside source and teachers."""
     citation: str = ""
     url: str = ""
+    formula: str = ""
     needs: frozenset[str] = frozenset()
 
     @property
@@ -186,5 +187,6 @@ def _contestant(entry: Entry, context: Context) -> Contestant:
         denoiser.fingerprint,
         denoiser.citation,
         denoiser.url or registered.url,
+        denoiser.formula,
         frozenset(denoiser.needs),
     )

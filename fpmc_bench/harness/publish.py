@@ -177,6 +177,7 @@ def _publication(contestant: Contestant, notes: Sequence[UnitNote]) -> Publicati
     return Publication(
         citation=contestant.citation,
         url=contestant.url,
+        formula=contestant.formula,
         command=last.command,
         date_utc=last.date_utc,
         commits=tuple(sorted({note.commit for note in notes if note.commit})),

@@ -18,7 +18,15 @@ class EquivariantLocalScore(LocalScore):
     """
 
     name: ClassVar[str] = "els"
-    citation: ClassVar[str] = "Kamb & Ganguli 2025, 'An analytic theory of creativity'"
+    citation: ClassVar[str] = (
+        "Kamb & Ganguli, 'An analytic theory of creativity in convolutional diffusion models', "
+        "ICML 2025"
+    )
+    formula: ClassVar[str] = (
+        "D_i = sum_nt w_int t(x_n)_i,  w_i = softmax_nt(-sum_d q_id (z - t(x_n))_d^2 / 2 sigma^2)\n"
+        "q_i = 1 on the square of side p(sigma) centred at pixel i, clipped at the border, else 0\n"
+        "t: along each axis none where the square is clipped, else all that keep it whole"
+    )
 
     def fpmc(self, setting: Setting, sigma: float) -> FPMC:
         local = super().fpmc(setting, sigma)

@@ -34,7 +34,16 @@ class Finetuned(FPMCDenoiser):
     """
 
     name: ClassVar[str] = "finetuned"
-    citation: ClassVar[str] = "Filtered Posterior Mean Collections, sections 4 and 5"
+    citation: ClassVar[str] = (
+        "'Filtered Posterior Mean Collections: A unified framework for analytical models of "
+        "diffusion generalization', arXiv 2605.24192, sections 4 and 5"
+    )
+    url: ClassVar[str] = "https://arxiv.org/abs/2605.24192"
+    formula: ClassVar[str] = (
+        "D = sum_i r_i mu_i / sum_i r_i\n"
+        "mu_i = sum_n w_in x_n,  w_i = softmax_n(-sum_d q_id (z_d - x_nd)^2 / 2 sigma^2)\n"
+        "log q and log r learned at each sigma: least mean |D(z, sigma) - T(z, sigma)|^2"
+    )
 
     weights: Annotated[str, Place("weights")]
 

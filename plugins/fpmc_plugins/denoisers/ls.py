@@ -22,8 +22,15 @@ class LocalScore(FPMCDenoiser):
     """Each pixel by its own square neighbourhood: `patch_sizes`, one odd side (px) per sigma."""
 
     name: ClassVar[str] = "ls"
-    citation: ClassVar[str] = "Kamb & Ganguli 2025, 'An analytic theory of creativity'"
+    citation: ClassVar[str] = (
+        "Kamb & Ganguli, 'An analytic theory of creativity in convolutional diffusion models', "
+        "ICML 2025"
+    )
     url: ClassVar[str] = "https://github.com/Kambm/convolutional_diffusion"
+    formula: ClassVar[str] = (
+        "D_i = sum_n w_in x_ni,  w_i = softmax_n(-sum_d q_id (z_d - x_nd)^2 / 2 sigma^2)\n"
+        "q_i = 1 on the square of side p(sigma) centred at pixel i, clipped at the border, else 0"
+    )
 
     patch_sizes: tuple[int, ...]
 

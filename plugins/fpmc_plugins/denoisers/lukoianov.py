@@ -46,8 +46,16 @@ class Lukoianov(FPMCDenoiser):
     """
 
     name: ClassVar[str] = "lukoianov"
-    citation: ClassVar[str] = "Lukoianov et al. 2025, 'Locality in image diffusion models'"
+    citation: ClassVar[str] = (
+        "Lukoianov, Yuan, Solomon & Sitzmann, 'Locality in image diffusion models emerges from "
+        "data statistics', NeurIPS 2025"
+    )
     url: ClassVar[str] = "https://github.com/ottogin/locality-in-diffusion-models"
+    formula: ClassVar[str] = (
+        "D_i = sum_n w_in x_ni,  w_i = softmax_n(-sum_d q_id (z_d - x_nd)^2 / 2 sigma^2)\n"
+        "q_id = 1 where |W_id / W_ii| >= threshold * max_jk |W_jk / W_jj|, else 0\n"
+        "W = Sigma (Sigma + sigma^2 I)^-1"
+    )
 
     threshold: float = 0.02
     orientation: Literal["rows", "columns"] = "rows"

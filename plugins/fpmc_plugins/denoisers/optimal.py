@@ -13,8 +13,12 @@ class Optimal(FPMCDenoiser):
     """Posterior mean over whole training images: one estimator, q = r = 1."""
 
     name: ClassVar[str] = "optimal"
-    citation: ClassVar[str] = "Karras et al. 2022, 'Elucidating the Design Space', eq. 57"
+    citation: ClassVar[str] = (
+        "Karras, Aittala, Aila & Laine, 'Elucidating the design space of diffusion-based "
+        "generative models', NeurIPS 2022, eq. 57"
+    )
     url: ClassVar[str] = "https://arxiv.org/abs/2206.00364"
+    formula: ClassVar[str] = "D = sum_n w_n x_n,  w = softmax_n(-|z - x_n|^2 / 2 sigma^2)"
 
     def fpmc(self, setting: Setting, sigma: float) -> FPMC:
         return FPMC(Uniform(setting.shape), Uniform(setting.shape))

@@ -48,9 +48,16 @@ class PspcFlex(FPMCDenoiser):
 
     name: ClassVar[str] = "pspc-flex"
     citation: ClassVar[str] = (
-        "Niedoba et al. 2025, 'Towards a mechanistic explanation of diffusion generalization'"
+        "Niedoba, Zwartsenberg, Murphy & Wood, 'Towards a mechanistic explanation of diffusion "
+        "model generalization', ICML 2025"
     )
     url: ClassVar[str] = "https://github.com/plai-group/pspc"
+    formula: ClassVar[str] = (
+        "D = sum_i r_i mu_i / sum_i r_i\n"
+        "mu_i = sum_n w_in x_n,  w_i = softmax_n(-sum_d q_id (z_d - x_nd)^2 / 2 sigma^2)\n"
+        "q_i = r_i = 1 on the fewest pixels j that carry a share tau(sigma) of G_i[j], else 0\n"
+        "G_i[j] = mean |d T(z, sigma)_i / d z_j|, the teacher's sensitivity at pixel i"
+    )
     needs: ClassVar[frozenset[Need]] = frozenset({"sensitivity"})
 
     thresholds: tuple[float, ...]

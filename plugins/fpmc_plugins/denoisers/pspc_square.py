@@ -19,9 +19,15 @@ class PspcSquare(FPMCDenoiser):
 
     name: ClassVar[str] = "pspc-square"
     citation: ClassVar[str] = (
-        "Niedoba et al. 2025, 'Towards a mechanistic explanation of diffusion generalization'"
+        "Niedoba, Zwartsenberg, Murphy & Wood, 'Towards a mechanistic explanation of diffusion "
+        "model generalization', ICML 2025"
     )
     url: ClassVar[str] = "https://github.com/plai-group/pspc"
+    formula: ClassVar[str] = (
+        "D = sum_i r_i mu_i / sum_i r_i\n"
+        "mu_i = sum_n w_in x_n,  w_i = softmax_n(-sum_d q_id (z_d - x_nd)^2 / 2 sigma^2)\n"
+        "q_i = r_i = 1 on a square of side p(sigma), one for each place inside the image"
+    )
 
     patch_sizes: tuple[int, ...]
 

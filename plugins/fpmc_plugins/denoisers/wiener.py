@@ -14,7 +14,11 @@ class Wiener(FunctionDenoiser):
     """D = m + Sigma (Sigma + sigma^2 I)^-1 (z - m), Sigma with divisor N. Not an FPMC."""
 
     name: ClassVar[str] = "wiener"
-    citation: ClassVar[str] = "Wiener 1949, 'Extrapolation, Interpolation and Smoothing'"
+    citation: ClassVar[str] = (
+        "Wiener, 'Extrapolation, interpolation, and smoothing of stationary time series', "
+        "MIT Press 1949"
+    )
+    formula: ClassVar[str] = "D = m + Sigma (Sigma + sigma^2 I)^-1 (z - m)"
 
     def build(self, setting: Setting) -> DenoiseFunction:
         fitted = spectrum(setting.source, ddof=0)

@@ -21,6 +21,11 @@ class Windows(FPMCDenoiser):
 
     name: ClassVar[str] = "windows"
     citation: ClassVar[str] = "fpmc_bench"
+    formula: ClassVar[str] = (
+        "D = sum_i r_i mu_i / sum_i r_i\n"
+        "mu_i = sum_n w_in x_n,  w_i = softmax_n(-sum_d q_id (z_d - x_nd)^2 / 2 sigma^2)\n"
+        "q_i[u] = exp(-|u - i|^2 / 2 a(sigma)^2),  r_i[u] = exp(-|u - i|^2 / 2 b(sigma)^2)"
+    )
 
     query_widths: tuple[float, ...]
     response_widths: tuple[float, ...]
