@@ -52,19 +52,9 @@ def render(
     Every figure is computed anew from the per-item values beside the records; records that were
     altered, or that can't be compared with each other, are refused.
     """
-    from fpmc_bench.documents.failure import read_failures
-    from fpmc_bench.documents.record import read_records
-    from fpmc_bench.errors import RunError
-    from fpmc_bench.results.table import build_tables
+    from fpmc_bench.results.reading import read_tables
 
-    inside = directory / "records"
-    folder = inside if inside.is_dir() else directory
-    records = read_records(folder)
-    if protocol is not None:
-        records = [pair for pair in records if pair[0].protocol == protocol]
-        if not records:
-            raise RunError(f"no records of {protocol} in {folder}")
-    tables = build_tables(records, read_failures(directory))
+    tables = read_tables(directory, protocol)
     echo(_rendered("json" if as_json else form, tables), nl=False)
     if write:
         from fpmc_bench.results.render import write_figures, write_tables

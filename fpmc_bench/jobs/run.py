@@ -11,8 +11,7 @@ from tqdm import tqdm
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry, installed_registry
-from fpmc_bench.documents.failure import read_failures
-from fpmc_bench.documents.record import Record, read_records
+from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
@@ -31,8 +30,9 @@ from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Progress, Workbench
+from fpmc_bench.results.reading import read_tables
 from fpmc_bench.results.render import write_tables
-from fpmc_bench.results.table import Table, build_tables
+from fpmc_bench.results.table import Table
 from fpmc_bench.storage.folders import refuse_unwritable
 
 
@@ -120,7 +120,7 @@ def run_plan(
 
 def written_tables(directory: Path) -> tuple[tuple[Table, ...], list[Path]]:
     """The tables of a run directory, from its records, and the files that they were written to."""
-    tables = build_tables(read_records(directory / "records"), read_failures(directory))
+    tables = read_tables(directory)
     return tables, write_tables(directory, tables)
 
 

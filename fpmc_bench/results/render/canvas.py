@@ -4,22 +4,32 @@ import io
 from collections.abc import Callable
 from typing import Literal
 
+import matplotlib
 from matplotlib import style
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fpmc_bench.documents.text import one_line
+from fpmc_bench.results.render.origin import SOFTWARE, SOURCE
 
 DOTS_PER_INCH = 150
 Picture = Literal["png", "svg"]
 
 
 def drawn(
-    size_inches: tuple[float, float], draw: Callable[[Canvas], None], kind: Picture = "png"
+    size_inches: tuple[float, float],
+    draw: Callable[[Canvas], None],
+    kind: Picture = "png",
+    key: str | None = None,
 ) -> bytes:
-    """What `draw` puts on an empty canvas, as a PNG or SVG; equal input, equal bytes."""
-    undated = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
+    """What `draw` puts on an empty canvas, as a PNG or SVG; equal input, equal bytes.
+
+    With the `key` of what is drawn (`origin.py`) it says that of itself, and by what it was drawn.
+    """
+    software = f"matplotlib {matplotlib.__version__}" if key else None
+    said = {SOURCE: key} if key else {}
+    metadata = {SOFTWARE: software} if kind == "png" else {"Date": None, "Creator": software}
     with style.context(["default", {"svg.hashsalt": "fpmc_bench"}]):
         canvas = Canvas(figsize=size_inches, dpi=DOTS_PER_INCH, layout="constrained")
         draw(canvas)
@@ -27,7 +37,7 @@ def drawn(
             panel.set_axisbelow(True)
             panel.spines[["top", "right"]].set_visible(False)
         output = io.BytesIO()
-        canvas.savefig(output, format=kind, metadata=undated)
+        canvas.savefig(output, format=kind, metadata={**metadata, **said})
     return output.getvalue()
 
 

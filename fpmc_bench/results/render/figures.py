@@ -8,6 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from fpmc_bench.results.render.canvas import Picture, drawn, plain
 from fpmc_bench.results.render.cells import entry_text
+from fpmc_bench.results.render.origin import key_of_table
 from fpmc_bench.results.table import Row, Table
 
 # Okabe & Ito, "Color universal design" (2008), less the yellow, which white paper swallows
@@ -44,7 +45,7 @@ def draw_sigma_figure(table: Table, kind: Picture = "png") -> bytes:
         _label(axes, table)
         canvas.legend(loc="outside right upper", frameon=False, handlelength=3.2)
 
-    return drawn(SIZE_INCHES, draw, kind)
+    return drawn(SIZE_INCHES, draw, kind, key_of_table(table))
 
 
 def _draw_lines(axes: Axes, table: Table) -> None:

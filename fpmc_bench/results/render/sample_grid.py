@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from fpmc_bench.documents.text import one_line
 from fpmc_bench.errors import InputError, RunError
+from fpmc_bench.results.render.origin import SOFTWARE, SOURCE, key_of_images
 from fpmc_bench.storage.arrays import read_arrays
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.notations import parsed_json
@@ -30,7 +33,12 @@ FONT_PX = 16
 
 
 def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> None:
-    """Write a PNG of `rows`: label -> [n,C,H,W] in [-1, 1], the teacher first; C is 1 or 3.
+    """Write the PNG that `draw_sample_grid` draws of `rows`: label -> [n,C,H,W] in [-1, 1]."""
+    write_atomically(path, draw_sample_grid(rows))
+
+
+def draw_sample_grid(rows: Mapping[str, NDArray[np.floating]]) -> bytes:
+    """A PNG of `rows`: label -> [n,C,H,W] in [-1, 1], the teacher first; C is 1 or 3.
 
     Values beyond [-1, 1] are clamped for display. InputError where the shapes don't agree, and for
     a grid of more than MOST_PIXELS.
@@ -53,8 +61,11 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
         for column, image in enumerate(images):
             grid.paste(_enlarged(image, factor), (labels_px + column * step_x, top))
     output = io.BytesIO()
-    grid.save(output, format="PNG")
-    write_atomically(path, output.getvalue())
+    said = PngInfo()
+    said.add_text(SOFTWARE, f"Pillow {PIL.__version__}")
+    said.add_text(SOURCE, key_of_images(rows))
+    grid.save(output, format="PNG", pnginfo=said)
+    return output.getvalue()
 
 
 def read_samples(path: Path) -> dict[str, NDArray[np.floating]]:

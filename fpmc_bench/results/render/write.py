@@ -1,55 +1,87 @@
 """Everything that is rendered from a run's records, written beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.results.render.optional import drew
 from fpmc_bench.results.table import Table
 from fpmc_bench.storage.atomic import write_atomically
 
 
-def write_tables(run_dir: Path, tables: Sequence[Table]) -> list[Path]:
-    """Write tables/ under `run_dir`; returns the paths written. Again gives the same bytes."""
+def rendered_tables(tables: Sequence[Table]) -> dict[str, str]:
+    """What is in tables/ of a run directory: a file's name below it -> its text."""
     from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
     from fpmc_bench.results.render.latex import render_latex
     from fpmc_bench.results.render.markdown import render_markdown
 
-    contents: dict[Path, str] = {}
+    contents: dict[str, str] = {}
     for table in tables:
-        name = run_dir / "tables" / table.protocol
-        contents[Path(f"{name}.md")] = render_markdown(table)
-        contents[Path(f"{name}.csv")] = render_csv(table)
-        contents[Path(f"{name}.tex")] = render_latex(table)
+        name = f"tables/{table.protocol}"
+        contents[f"{name}.md"] = render_markdown(table)
+        contents[f"{name}.csv"] = render_csv(table)
+        contents[f"{name}.tex"] = render_latex(table)
         if table.sigmas:
-            contents[Path(f"{name}-by-sigma.csv")] = render_sigma_csv(table)
-    for path, content in contents.items():
-        write_atomically(path, content.encode())
+            contents[f"{name}-by-sigma.csv"] = render_sigma_csv(table)
+    return contents
+
+
+def figures_of(run_dir: Path, tables: Sequence[Table]) -> dict[str, Callable[[], bytes]]:
+    """What is in figures/ of a run directory: a file's name below it -> what draws its bytes.
+
+    Among them a grid of the samples that lie beside the records (samples/PROTOCOL.npz), where there
+    are any; RunError for a damaged file of these.
+    """
+    from fpmc_bench.results.render.sample_grid import read_samples
+
+    figures: dict[str, Callable[[], bytes]] = {}
+    for table in tables:
+        if table.sigmas:
+            figures[f"figures/{table.protocol}.png"] = partial(_sigma_figure, table, "png")
+            figures[f"figures/{table.protocol}.svg"] = partial(_sigma_figure, table, "svg")
+    for protocol in PROTOCOLS:
+        samples = run_dir / "samples" / f"{protocol}.npz"
+        if samples.is_file():
+            rows = read_samples(samples)
+            figures[f"figures/{protocol}-samples.png"] = partial(_sample_grid, rows)
+    return figures
+
+
+def write_tables(run_dir: Path, tables: Sequence[Table]) -> list[Path]:
+    """Write tables/ under `run_dir`; returns the paths written. Again gives the same bytes."""
+    contents = {run_dir / name: text for name, text in rendered_tables(tables).items()}
+    for path, text in contents.items():
+        write_atomically(path, text.encode())
     return list(contents)
 
 
 def write_figures(run_dir: Path, tables: Sequence[Table]) -> dict[Path, bool]:
     """Write figures/ under `run_dir`: each with whether it could be drawn, see `drew`.
 
-    Among them a grid of the samples that lie beside the records (samples/PROTOCOL.npz), where there
-    are any. Again gives the same bytes. RunError for a damaged file of samples.
+    Again gives the same bytes. RunError for a damaged file of samples.
     """
-    from fpmc_bench.results.render.sample_grid import read_samples, write_sample_grid
-
-    figures = run_dir / "figures"
-    drawn = {
-        path: drew(path, partial(_sigma_figure, table))
-        for table in tables
-        if table.sigmas
-        for path in (figures / f"{table.protocol}.png", figures / f"{table.protocol}.svg")
+    return {
+        run_dir / name: drew(run_dir / name, partial(_write, draw=draw))
+        for name, draw in figures_of(run_dir, tables).items()
     }
-    for samples in sorted(run_dir.glob("samples/*.npz")):
-        path, rows = figures / f"{samples.stem}-samples.png", read_samples(samples)
-        drawn[path] = drew(path, partial(write_sample_grid, rows=rows))
-    return drawn
 
 
-def _sigma_figure(table: Table, path: Path) -> None:
+def _write(path: Path, draw: Callable[[], bytes]) -> None:
+    write_atomically(path, draw())
+
+
+def _sigma_figure(table: Table, kind: Literal["png", "svg"]) -> bytes:
     from fpmc_bench.results.render.figures import draw_sigma_figure
 
-    write_atomically(path, draw_sigma_figure(table, "svg" if path.suffix == ".svg" else "png"))
+    return draw_sigma_figure(table, kind)
+
+
+def _sample_grid(rows: Mapping[str, NDArray[np.floating]]) -> bytes:
+    from fpmc_bench.results.render.sample_grid import draw_sample_grid
+
+    return draw_sample_grid(rows)
