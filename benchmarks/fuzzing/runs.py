@@ -19,6 +19,11 @@ from fpmc_bench.results.render.markdown import render_markdown
 from fpmc_bench.results.render.sample_grid import ORDER, read_samples, write_sample_grid
 from fpmc_bench.results.render.terminal import render_terminal
 from fpmc_bench.results.table import build_tables
+from fpmc_bench.results.trajectories import (
+    Trajectories,
+    read_trajectories,
+    write_trajectories,
+)
 from fpmc_bench.storage.arrays import Arrays, write_arrays
 from fuzzing.trials import Loader
 
@@ -51,6 +56,12 @@ def write_samples(folder: Path) -> list[Path]:
 def draw_samples(path: Path) -> Path:
     write_sample_grid(path.with_name("grid.png"), read_samples(path))
     return path
+
+
+def write_some_trajectories(folder: Path) -> list[Path]:
+    rows = {name: np.zeros((2, 3, 2, 1, 4, 4), np.uint8) for name in ("teacher", "ls")}
+    write_trajectories(folder / "trajectories.npz", Trajectories((80.0, 0.002), rows))
+    return [folder / "trajectories.npz"]
 
 
 NOTE = UnitNote(
@@ -98,6 +109,7 @@ def open_run(path: Path) -> Path:
 LOADERS = (
     Loader("records", write_records, read_leaderboard),
     Loader("samples", write_samples, draw_samples),
+    Loader("trajectories", write_some_trajectories, read_trajectories),
     Loader("ledger", write_unit, read_unit),
     Loader("run.json", write_run, open_run),
 )

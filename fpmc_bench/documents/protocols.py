@@ -22,7 +22,9 @@ class ProtocolFacts:
     `reference`: the network that it measures against; `other` is the other one. `by_sigma`: it
     measures an item at every noise level that the suite chose; else an item is one thing, made with
     all of them. `evaluations`: how often an item asks the denoiser, from the number of noise levels
-    that are looked at. `keeps_predictions`: what was predicted is worth looking at.
+    that are looked at. `keeps_predictions`: what was predicted is worth looking at, and so is
+    `keeps_trajectories`, of one protocol at most, what leads there: every call is of all items, in
+    order, and the last one at each noise level is on the way.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ProtocolFacts:
     by_sigma: bool
     evaluations: Callable[[int], int]
     keeps_predictions: bool
+    keeps_trajectories: bool = False
 
     @property
     def other(self) -> Role:
@@ -41,7 +44,7 @@ PROTOCOLS: dict[str, ProtocolFacts] = {
     for facts in (
         ProtocolFacts("denoiser-mse", "tuning", True, lambda levels: levels, False),
         # Heun's steps, of which the last is Euler's
-        ProtocolFacts("sample-mse", "evaluation", False, lambda levels: 2 * levels - 1, True),
+        ProtocolFacts("sample-mse", "evaluation", False, lambda levels: 2 * levels - 1, True, True),
     )
 }
 """By name, in the order of tables."""

@@ -21,7 +21,7 @@ from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import FinishedUnit, Ledger
 from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.rundir import RunDirectory
-from fpmc_bench.harness.samples import keep_samples
+from fpmc_bench.harness.samples import keep_samples, keep_trajectories
 from fpmc_bench.harness.standing import rows_of, standing_record
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.protocols.metrics import METRICS
@@ -55,6 +55,8 @@ def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
     for protocol in protocols:
         if protocol_facts(protocol).keeps_predictions:
             keep_samples(workload, protocol, directory, failures)
+        if protocol_facts(protocol).keeps_trajectories:
+            keep_trajectories(workload, protocol, directory, failures)
     return records
 
 

@@ -6,7 +6,8 @@ records/          one JSON and one npz per entry and protocol
 earlier/          records that a later run has replaced, or whose row has failed since
 failures.json     rows that have no record, and why
 tables/ figures/  rendered from the records
-samples/          the first few predictions of every row, for protocols that keep them
+samples/          the first few predictions of every row, for protocols that keep them, and
+                  trajectories.npz: how the first of them came to be
 """
 
 import json
@@ -55,6 +56,11 @@ class RunDirectory:
     def samples(self, protocol: str) -> Path:
         """Of a protocol that keeps predictions."""
         return self.path / "samples" / f"{protocol}.npz"
+
+    @property
+    def trajectories(self) -> Path:
+        """Of the protocol that keeps them."""
+        return self.path / "samples" / "trajectories.npz"
 
     @property
     def manifest(self) -> Path:

@@ -1,16 +1,20 @@
-"""The first few predictions of every row, beside the records, for the grid of samples."""
+"""The first few predictions of every row, and how the first came to be, beside the records."""
 
 import json
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload
-from fpmc_bench.harness.workers import PREDICTION
+from fpmc_bench.harness.workers import PREDICTION, TRAJECTORY
 from fpmc_bench.results.render.sample_grid import GRID_SAMPLES, ORDER, read_samples
-from fpmc_bench.storage.arrays import write_arrays
+from fpmc_bench.results.trajectories import Trajectories, read_trajectories, write_trajectories
+from fpmc_bench.storage.arrays import Arrays, write_arrays
+
+log = logging.getLogger(__name__)
 
 
 def keep_samples(
@@ -23,14 +27,51 @@ def keep_samples(
     except RunError:  # none yet, or damaged
         held = {}
     rows = {name: images for name, images in held.items() if f"{name}.{protocol}" not in failures}
+    for name, arrays in _first_blocks(workload, protocol, directory, failures):
+        rows[name] = arrays[PREDICTION][:GRID_SAMPLES]
+    if not _same(rows, held):
+        order = {ORDER: np.array(json.dumps(list(rows)))}
+        write_arrays(path, {**rows, **order}, compressed=True)
+
+
+def keep_trajectories(
+    workload: Workload, protocol: str, directory: RunDirectory, failures: Collection[str]
+) -> None:
+    """The same of trajectories. A line of the log names rows whose units have none."""
+    path, sigmas = directory.trajectories, workload.plan.context.sigmas
+    try:
+        held = read_trajectories(path)
+    except RunError:
+        held = Trajectories(sigmas, {})
+    rows = {
+        name: codes for name, codes in held.rows.items() if f"{name}.{protocol}" not in failures
+    }
+    without = []
+    for name, arrays in _first_blocks(workload, protocol, directory, failures):
+        if TRAJECTORY in arrays:
+            rows[name] = arrays[TRAJECTORY]
+        else:
+            rows.pop(name, None)  # of units that have been computed otherwise
+            without.append(name)
+    if without:
+        log.warning(
+            "no trajectories of %s: units of an earlier version of fpmc_bench have none; "
+            "--fresh computes them anew",
+            ", ".join(without),
+        )
+    if not _same(rows, held.rows):
+        write_trajectories(path, Trajectories(sigmas, rows))
+
+
+def _first_blocks(
+    workload: Workload, protocol: str, directory: RunDirectory, failures: Collection[str]
+) -> Iterator[tuple[str, Arrays]]:
+    """What the ledger has of every row's first items, by the row's name, the reference first."""
     for unit in [*workload.references(protocol), *workload.rows(protocol)]:
         if unit.items.start > 0 or unit.row in failures:
             continue
         if found := directory.ledger.read(unit.key):
-            rows[unit.contestant.name] = found.arrays[PREDICTION][:GRID_SAMPLES]
-    if not _same(rows, held):
-        order = {ORDER: np.array(json.dumps(list(rows)))}
-        write_arrays(path, {**rows, **order}, compressed=True)
+            yield unit.contestant.name, found.arrays
 
 
 def _same(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
-from torch import Tensor
 
 from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.catalog.process_state import own_randomness
@@ -31,12 +30,13 @@ from fpmc_bench.protocols import prediction_of
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import checked
 from fpmc_bench.protocols.sampled_images import sampled_images
+from fpmc_bench.protocols.trajectory import Observed
 from fpmc_bench.protocols.witness import Witness
 from fpmc_bench.storage.arrays import Arrays
 
 Progress = Callable[[int], None]
 """Told how many units of a stage are finished, by all processes together."""
-PREDICTION = "prediction"
+PREDICTION, TRAJECTORY = "prediction", "trajectory"
 
 
 @dataclass
@@ -81,8 +81,8 @@ class Workbench:
         """
         for unit in self._mine(units):
             if not self.ledger.has(unit.key):
-                prediction, note = self._predict(unit)
-                self.ledger.write(unit.key, {PREDICTION: prediction.numpy()}, note)
+                arrays, note = self._predict(unit)
+                self.ledger.write(unit.key, arrays, note)
             progress(self._finished(units))
 
     def run_sensitivity(self, progress: Progress) -> None:
@@ -116,24 +116,27 @@ class Workbench:
             progress(self._finished(units))
 
     def _run_row(self, unit: WorkUnit, reference_key: str) -> None:
-        prediction, note = self._predict(unit)
+        arrays, note = self._predict(unit)
         stored = self.ledger.required(reference_key, "the reference's unit")
         reference = torch.from_numpy(stored.arrays[PREDICTION])
-        arrays: Arrays = {
-            name: metric(prediction, reference).numpy() for name, metric in METRICS.items()
-        }
-        if protocol_facts(unit.provenance.protocol).keeps_predictions:
-            arrays[PREDICTION] = prediction.numpy()
+        prediction = torch.from_numpy(arrays[PREDICTION])
+        for name, metric in METRICS.items():
+            arrays[name] = metric(prediction, reference).numpy()
+        if not protocol_facts(unit.provenance.protocol).keeps_predictions:
+            del arrays[PREDICTION]
         self.ledger.write(unit.key, arrays, note)
 
-    def _predict(self, unit: WorkUnit) -> tuple[Tensor, UnitNote]:
+    def _predict(self, unit: WorkUnit) -> tuple[Arrays, UnitNote]:
         """Predictions for a block, and a note of the seconds they took, without fitting.
+
+        Of the first block of a row the trajectories too, where its protocol keeps them.
 
         What draws from the generators that all share draws the same for equal units, wherever they
         are computed. PluginError where the process or what rows share was changed.
         """
         protocol, name = unit.provenance.protocol, unit.contestant.name
         problem = self.workload.plan.problem(protocol, self._test_images())
+        first = unit.items.start == 0
         draws = generator(problem.seed, "plugins", unit.items.start).initial_seed()
         self._shared.hold(self._things())
         with torch.no_grad(), strangers_code(f"'{name}'"):
@@ -141,14 +144,20 @@ class Workbench:
                 denoise = checked(self._denoiser(unit), name)
             self._shared.hold(self._things())
             witness = Witness(denoise, problem.sigmas[problem.levels[len(problem.levels) // 2]])
+            observed = Observed(witness)
+            observes = first and protocol_facts(protocol).keeps_trajectories
             with own_randomness(draws):
                 started = time.perf_counter()
-                prediction = prediction_of(protocol)(witness, problem, unit.items)
+                asked = observed if observes else witness
+                prediction = prediction_of(protocol)(asked, problem, unit.items)
                 seconds = time.perf_counter() - started
-                remarks = witness.remarks() if unit.items.start == 0 else ()
+                remarks = witness.remarks() if first else ()
         if changed := self._shared.changed():
             raise PluginError(f"'{name}' changed {' and '.join(changed)}, which rows share")
-        return prediction, self.notary.note(seconds, remarks)
+        arrays: Arrays = {PREDICTION: prediction.numpy()}
+        if observes:
+            arrays[TRAJECTORY] = observed.codes(problem.sigmas)
+        return arrays, self.notary.note(seconds, remarks)
 
     def _things(self) -> dict[str, Thing]:
         """What units compute on and may not change, by what a user would call it."""
