@@ -15,7 +15,7 @@ values of x in [-1, 1], and the result is like z. Tensors are torch's, sigma is 
 Measure
     load_dataset          a registered dataset: its training and test images
     load_teacher          a trained network as a denoiser: by name, path or module:function
-    build_denoiser        a registered method over images of your own, as a denoiser
+    build_denoiser        a method, by name or as a class, over images of your own, as a denoiser
     load_suite            what is to be compared: a registered suite or a TOML file
     run_suite             carry it out: a record for every entry and protocol
     Places                where data, networks and weights are that you keep yourself

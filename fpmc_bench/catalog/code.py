@@ -16,7 +16,8 @@ def origin_of(registered: Registered) -> PluginOrigin:
     return PluginOrigin(
         distribution=registered.distribution,
         version=registered.version,
-        code=code_fingerprint(sys.modules[registered.item.__module__.partition(".")[0]]),
+        code=registered.code
+        or code_fingerprint(sys.modules[registered.item.__module__.partition(".")[0]]),
     )
 
 

@@ -1,31 +1,80 @@
-"""What `-d` means: an entry of the suite, or any registered denoiser with parameters.
+"""What `-d` means: an entry of the suite, or any denoiser with parameters.
 
 -d ls                        the suite's entry of that name
 -d optimal                   a registered denoiser with its default parameters
 -d 'lukoianov[threshold=0.02,orientation="columns"]'    values are JSON
+-d './mine.py:Laplace[width=2]'    a class of a file, which needs no registering
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fpmc_bench.catalog.own_class import registered_class
 from fpmc_bench.catalog.parameters import place_parameters
 from fpmc_bench.catalog.places import Places
+from fpmc_bench.catalog.plugin_file import denoiser_of_file, is_plugin_file
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.teachers import is_path, name_of
+from fpmc_bench.contracts import Denoiser
 from fpmc_bench.documents.names import parse_selection, selection_name, selection_text
 from fpmc_bench.documents.protocols import ROLES
 from fpmc_bench.documents.suite import Entry, Suite, Teachers
 from fpmc_bench.errors import UnknownNameError, UsageError
 
+Selection = str | type[Denoiser]
+"""Text as `-d` has it, or a class, which stands for itself with its default parameters."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A suite of the chosen entries, and the registry and places that know all their names."""
+
+    suite: Suite
+    registry: Registry
+    places: Places
+
 
 def chosen_entries(
-    suite: Suite, selections: Sequence[str], registry: Registry, places: Places
-) -> tuple[Suite, Places]:
-    """`select_entries` with names where the selections have paths, and `places` that know these."""
-    named, places = named_selections(suite, selections, registry, places)
-    return select_entries(suite, named, registry), places
+    suite: Suite, selections: Sequence[Selection], registry: Registry, places: Places
+) -> Chosen:
+    """`select_entries` with names where the selections have classes, files of code or paths.
+
+    As `with_own_denoisers`, `named_selections` and `select_entries` raise.
+    """
+    texts, registry = with_own_denoisers(suite, selections, registry)
+    named, places = named_selections(suite, texts, registry, places)
+    return Chosen(select_entries(suite, named, registry), registry, places)
+
+
+def with_own_denoisers(
+    suite: Suite, selections: Sequence[Selection], registry: Registry
+) -> tuple[tuple[str, ...], Registry]:
+    """Selections by name alone, and the registry with the classes that they bring.
+
+    As `denoiser_of_file` and `registered_class` raise; UsageError for a class whose name another
+    denoiser or an entry of the suite has.
+    """
+    taken = {entry.name for entry in suite.entries} - set(registry.items["denoisers"])
+    texts = []
+    for one in selections:
+        if isinstance(one, str):
+            name, params = parse_selection(one)
+            if not is_plugin_file(name):
+                texts.append(one)
+                continue
+            own = denoiser_of_file(name)
+        else:
+            own, params = registered_class("denoisers", one, registry), {}
+        if own.name in taken:
+            raise UsageError(
+                f"suite '{suite.name}' has an entry '{own.name}', which is also the name of "
+                f"{own.item.__name__} of {own.origin}; give the class another `name`"
+            )
+        registry = registry.including("denoisers", own)
+        texts.append(selection_text(own.name, params))
+    return tuple(texts), registry
 
 
 def select_entries(suite: Suite, selections: Sequence[str], registry: Registry) -> Suite:

@@ -4,7 +4,7 @@ import importlib.metadata
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
 from fpmc_bench.documents.names import ROW_NAME
-from fpmc_bench.errors import PluginError, UnknownNameError
+from fpmc_bench.errors import PluginError, UnknownNameError, UsageError
 
 KINDS: Mapping[str, type] = {
     "denoisers": Denoiser,
@@ -39,7 +39,8 @@ def singular(kind: str) -> str:
 class Registered:
     """One offered thing (a class, or a suite's path) and the distribution that offers it.
 
-    `url` is the first that the distribution gives for itself; "" where it gives none.
+    `url` is the first that the distribution gives for itself; "" where it gives none. `code` is a
+    sha256 of its code where no distribution has it, as of a file or of a notebook's class.
     """
 
     name: str
@@ -47,6 +48,12 @@ class Registered:
     distribution: str
     version: str
     url: str = ""
+    code: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Distribution and version, for a reader."""
+        return f"{self.distribution} {self.version}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,17 @@ class Registry:
             raise UnknownNameError(singular(kind), name, known)
         return known[name]
 
+    def including(self, kind: str, one: Registered) -> "Registry":
+        """The same and one thing more; UsageError where something else has its name."""
+        other = self.items[kind].get(one.name)
+        if other is not None and other.item is not one.item:
+            raise UsageError(
+                f"the {singular(kind)} '{one.name}' of {one.origin} has the name of another one, "
+                f"of {other.origin}; give the class another `name`"
+            )
+        named = MappingProxyType({**self.items[kind], one.name: other or one})
+        return replace(self, items=MappingProxyType({**self.items, kind: named}))
+
 
 @cache
 def installed_registry() -> Registry:
@@ -113,7 +131,7 @@ def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:
             if other is not None:
                 raise PluginError(
                     f"two plugins offer the {singular(kind)} '{name}': "
-                    f"{other.distribution} {other.version} and {distribution} {version}; "
+                    f"{other.origin} and {distribution} {version}; "
                     f"uninstall one of them"
                 )
             items[kind][name] = Registered(name, item, distribution, version, url)
@@ -137,7 +155,7 @@ def _offers(plugin: object) -> list[tuple[str, str, Any]]:
         if caller.name not in known:
             raise PluginError(str(UnknownNameError("hook", caller.name, known)))
     return [
-        (kind, _name_of(kind, item), item)
+        (kind, name_of_offer(kind, item), item)
         for kind in KINDS
         for listed in getattr(manager.hook, f"fpmc_{kind}")()
         for item in _as_list(kind, listed)
@@ -150,7 +168,7 @@ def _as_list(kind: str, listed: Any) -> list[Any]:
     return listed
 
 
-def _name_of(kind: str, item: Any) -> str:
+def name_of_offer(kind: str, item: Any) -> str:
     """The name by which it is called; PluginError for what is none, and for what is no plugin."""
     name = _stated_name(kind, item)
     if not re.fullmatch(ROW_NAME, name):

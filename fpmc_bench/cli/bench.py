@@ -70,9 +70,9 @@ def bench(
 
     registry = registry_with_warnings()
     whole = load_suite(suite, registry=registry)
-    chosen, places = chosen_entries(whole, denoisers, registry, given.places)
+    chosen = chosen_entries(whole, denoisers, registry, given.places)
     device = join_processes(given.device).device
-    plan = make_plan(chosen, registry, device, places).whole()
+    plan = make_plan(chosen.suite, chosen.registry, device, chosen.places).whole()
     settings = EngineSettings(given.memory_budget)
     yardsticks = measure_yardsticks(device)
     total = len(plan.contestants) * min(levels, len(plan.context.sigmas))

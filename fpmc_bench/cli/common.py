@@ -78,7 +78,8 @@ denoiser_option = click.option(
     "denoisers",
     multiple=True,
     metavar="ENTRY",
-    help="Only this entry of the suite, or any denoiser: NAME[param=value,...].",
+    help="Only this entry of the suite, or any denoiser: NAME[param=value,...], or a class of a "
+    "file: ./FILE.py:Class.",
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."

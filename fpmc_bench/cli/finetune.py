@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @click.command(cls=PrintingCommand)
 @click.argument("suite", default="digits")
 @click.option("--base", default="pspc-flex", show_default=True, metavar="ENTRY",
-              help="An entry of the suite, or any denoiser: NAME[param=value,...].")  # fmt: skip
+              help="An entry of the suite, or any denoiser: NAME[param=value,...] or "
+              "./FILE.py:Class.")  # fmt: skip
 @finetune_options
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
               help="Where the weights go [default: SUITE-BASE-AXES.safetensors]; what other "
@@ -72,20 +73,20 @@ def finetune(
     with shared_by(processes):
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
-        chosen, places = chosen_entries(whole, (base,), registry, given.places)
-        target = out or default_weights_path(chosen, settings)
+        chosen = chosen_entries(whole, (base,), registry, given.places)
+        target = out or default_weights_path(chosen.suite, settings)
         if target.suffix != ".safetensors":
             raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
         hidden = quiet or not is_main()
         with tqdm(unit="level", disable=hidden, leave=False) as bar:
             outcome = finetune_entry(
-                chosen,
+                chosen.suite,
                 settings,
                 target,
-                registry,
+                chosen.registry,
                 device=given.device,
                 memory_budget=given.memory_budget,
-                places=places,
+                places=chosen.places,
                 watch=lambda job, joined: _watch(job, joined, bar),
             )
     if outcome is None:

@@ -41,7 +41,7 @@ def list_(kind: str | None, name: str | None, as_json: bool) -> None:
             "kind": singular(one),
             "name": item.name,
             "summary": _summary(one, item),
-            "from": f"{item.distribution} {item.version}",
+            "from": item.origin,
         }
         for one, named in listed.items()
         for item in named.values()
@@ -57,11 +57,19 @@ def list_(kind: str | None, name: str | None, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def info(name: str, as_json: bool) -> None:
-    """Show what NAME is: its description, citation and parameters."""
+    """Show what NAME is: its description, citation and parameters.
+
+    Or a class of a file, ./FILE.py:Class, or all plugins of a file.
+    """
+    from fpmc_bench.catalog.plugin_file import is_plugin_file, plugins_of_file
     from fpmc_bench.errors import UnknownNameError
 
     registry = registry_with_warnings()
-    found = [_details(kind, named[name]) for kind, named in registry.items.items() if name in named]
+    if is_plugin_file(name):
+        items = plugins_of_file(name)
+    else:
+        items = [(kind, named[name]) for kind, named in registry.items.items() if name in named]
+    found = [_details(kind, item) for kind, item in items]
     if not found:
         known = {known for named in registry.items.values() for known in named}
         raise UnknownNameError("name", name, known)
@@ -94,7 +102,7 @@ def _details(kind: str, item: "Registered") -> dict[str, Any]:
     from fpmc_bench.catalog.registry import singular
 
     details: dict[str, Any] = {"kind": singular(kind), "name": item.name}
-    details["from"] = f"{item.distribution} {item.version}"
+    details["from"] = item.origin
     if kind == "studies":
         from fpmc_bench.documents.study import read_study
 

@@ -73,17 +73,17 @@ def run(
     with shared_by(processes):
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
-        chosen, places = chosen_entries(whole, denoisers, registry, given.places)
-        chosen = _changed(chosen, items, seed, protocols)
+        chosen = chosen_entries(whole, denoisers, registry, given.places)
+        changed = _changed(chosen.suite, items, seed, protocols)
         outcome = run_suite(
-            chosen,
+            changed,
             run_dir=run_dir,
             device=given.device,
             fresh=fresh,
             progress=not quiet,
             memory_budget=given.memory_budget,
-            places=places,
-            registry=registry,
+            places=chosen.places,
+            registry=chosen.registry,
         )
     if outcome.is_main:
         _report(outcome, as_json)

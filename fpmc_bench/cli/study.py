@@ -54,6 +54,7 @@ def study(
     Writes its data as CSV and a figure with standard errors. When the same command is given again
     an interrupted study goes on.
     """
+    from fpmc_bench.catalog.entries import with_own_denoisers
     from fpmc_bench.catalog.finding import load_study, load_suite
     from fpmc_bench.jobs.study import StudyJob
 
@@ -65,6 +66,7 @@ def study(
         chosen = load_suite(suite, registry=registry)
         if items is not None:
             chosen = chosen.replaced(items=items)
+        bases, registry = with_own_denoisers(chosen, bases, registry)
         job = StudyJob(
             question,
             chosen,

@@ -83,9 +83,10 @@ def tune(
     whole = load_suite(suite, registry=registry)
     if seed is not None:
         whole = whole.replaced(seed=seed)
-    chosen, places = chosen_entries(whole, denoisers, registry, given.places)
-    check_entries(chosen, registry, places, complete=False)
-    context = load_context(chosen, registry, join_processes(given.device).device, places)
+    chosen = chosen_entries(whole, denoisers, registry, given.places)
+    check_entries(chosen.suite, chosen.registry, chosen.places, complete=False)
+    device = join_processes(given.device).device
+    context = load_context(chosen.suite, chosen.registry, device, chosen.places)
     entries = context.suite.entries if denoisers else tunable(context)
     results = []
     for plan in [plan_tuning(context, entry, values) for entry in entries]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fpmc_bench.catalog.entries import Selection, chosen_entries
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry, installed_registry
@@ -50,6 +51,7 @@ class RunOutcome:
 def run_suite(
     suite: Suite | str | Path,
     *,
+    denoisers: Sequence[Selection] = (),
     run_dir: str | Path | None = None,
     device: str = "auto",
     fresh: bool = False,
@@ -64,14 +66,18 @@ def run_suite(
     for a directory that is in use or holds another run; a folder or a cache that can't be written
     into is refused first). A denoiser or an augmentation that raises fails its own rows; the others
     complete. In a process started by accelerate or torchrun this computes one share; rank 0 writes
-    the records. `memory_budget` is what the engine may use beside the source, in bytes; `places`
-    say where data, networks and weights are that the user keeps.
+    the records. `denoisers` are run in place of the suite's entries: names of entries, denoisers
+    with parameters ("ls[patch_sizes=[3,1]]"), files ("./mine.py:Laplace"), or classes; a class is
+    known by its code, and by its name in what follows. `memory_budget` is what the engine may use
+    beside the source, in bytes; `places` say where data, networks and weights are that the
+    user keeps.
     """
     registry = registry or installed_registry()
     refuse_unwritable(Path(run_dir or RUNS), "--run-dir")
-    chosen = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
+    whole = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
+    chosen = chosen_entries(whole, denoisers, registry, places or Places())
     processes = join_processes(device)
-    plan = make_plan(chosen, registry, processes.device, places)
+    plan = make_plan(chosen.suite, chosen.registry, processes.device, chosen.places)
     directory = RunDirectory(Path(run_dir or default_run_directory(plan)))
     return run_plan(
         plan,
