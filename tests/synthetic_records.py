@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fpmc_bench.documents.attestation import Attestation, record_digest, write_attestation
 from fpmc_bench.documents.environment import Environment
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.provenance import (
@@ -129,6 +130,22 @@ def write_synthetic(
         publication=PUBLICATION,
     )
     return write_record(folder, record.model_copy(update=changes), known)
+
+
+def attest(record: Path, **changes: Any) -> Path:
+    """Write what attests two items of a record; `changes` replace its fields."""
+    attestation = Attestation(
+        row=record.stem,
+        record_sha256=record_digest(record),
+        date_utc="2026-01-02T00:00:00Z",
+        environment=ENVIRONMENT,
+        commit=None,
+        seed=0,
+        items=((0, 2),),
+        largest_difference=2e-5,
+        tolerance=1e-4,
+    )
+    return write_attestation(record, attestation.model_copy(update=changes))
 
 
 def write_exact_records(folder: Path) -> None:

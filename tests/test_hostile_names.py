@@ -97,7 +97,7 @@ def test_markdown(hostile: Table) -> None:
     assert "://" not in text
     for line in text.splitlines():
         if line.startswith("|") and "---" not in line:
-            assert len(re.findall(r"(?<!\\)\|", line)) in (6 + 1, 6), line
+            assert len(re.findall(r"(?<!\\)\|", line)) in (7 + 1, 6 + 1), line
     assert r"=HYPERLINK(A1)\|pipe" in text
     assert r"two\\nlines" in text
 

@@ -33,10 +33,9 @@ def test_the_files_that_the_readme_shows_are_there() -> None:
 
 @pytest.mark.parametrize("suite", ["digits", "photos"])
 def test_leaderboards_are_what_their_records_say(suite: str) -> None:
-    from fpmc_bench.documents.record import read_records
+    from fpmc_bench.results.reading import read_tables
     from fpmc_bench.results.render.markdown import render_markdown
-    from fpmc_bench.results.table import build_tables
 
     board = ROOT / "leaderboards" / suite
-    for table in build_tables(read_records(board / "records")):
+    for table in read_tables(board):
         assert render_markdown(table) == (board / "tables" / f"{table.protocol}.md").read_text()

@@ -43,6 +43,6 @@ def test_every_suite_and_study_is_one_by_the_schema(path: Path) -> None:
     validator(kind).validate(tomllib.loads(path.read_text()))
 
 
-@pytest.mark.parametrize("kind", ["suite", "study", "record"])
+@pytest.mark.parametrize("kind", ["suite", "study", "record", "attestation"])
 def test_the_schema_forbids_what_it_does_not_name(kind: str) -> None:
     assert not validator(kind).is_valid({"schema_version": 1, "unheard_of": 1})

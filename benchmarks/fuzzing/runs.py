@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from synthetic_records import ENVIRONMENT, write_synthetic
+from synthetic_records import ENVIRONMENT, attest, write_synthetic
 
+from fpmc_bench.documents.attestation import read_attestations
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.documents.suite import Suite, validated_suite
@@ -32,12 +33,12 @@ def write_records(folder: Path) -> list[Path]:
     levels, scales = np.array([1 / 64, 1 / 2, 1 / 8, 1 / 1024]), np.array([[1.0], [3.0], [2.0]])
     for entry, size in (("optimal", 8), ("ls", 2)):
         errors = size * scales * levels
-        write_synthetic(folder, entry, {"mse@1": errors, "r2@1": 1 - errors})
+        attest(write_synthetic(folder, entry, {"mse@1": errors, "r2@1": 1 - errors}))
     return sorted(folder.iterdir())
 
 
 def read_leaderboard(path: Path) -> Any:
-    tables = build_tables(read_records(path.parent))
+    tables = build_tables(read_records(path.parent), attestations=read_attestations(path.parent))
     each = (render_terminal, render_markdown, render_latex)
     together = (render_csv, render_json)
     return [

@@ -1,4 +1,4 @@
-"""JSON Schemas of what is written and read: suite, study and record.
+"""JSON Schemas of what is written and read: suite, study, record and attestation.
 
     python -m fpmc_bench.documents.schemas docs/schema
 
@@ -9,12 +9,18 @@ import json
 import sys
 from pathlib import Path
 
+from fpmc_bench.documents.attestation import Attestation
 from fpmc_bench.documents.reading import Document
 from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.study import Study
 from fpmc_bench.documents.suite import Suite
 
-DOCUMENTS: dict[str, type[Document]] = {"suite": Suite, "study": Study, "record": Record}
+DOCUMENTS: dict[str, type[Document]] = {
+    "suite": Suite,
+    "study": Study,
+    "record": Record,
+    "attestation": Attestation,
+}
 
 
 def schema_texts() -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 run.json          what all its records share, and the suite with every entry that was run here
 ledger/           finished work units and failures
-records/          one JSON and one npz per entry and protocol
+records/          one JSON and one npz per entry and protocol, and what attests them
 earlier/          records that a later run has replaced, or whose row has failed since
 failures.json     rows that have no record, and why
 tables/ figures/  rendered from the records
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fpmc_bench.documents.attestation import SUFFIX
 from fpmc_bench.documents.failure import FAILURES
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import read_record
@@ -111,7 +112,7 @@ class RunDirectory:
         if not record.is_file():
             return
         key = content_key(record.read_text(errors="replace"), letters=KEY_SHOWN)
-        for path in (record.with_suffix(".npz"), record):
+        for path in (record.with_suffix(SUFFIX), record.with_suffix(".npz"), record):
             if path.is_file():
                 target = self.path / "earlier" / f"{stem}.{key}{path.suffix}"
                 target.parent.mkdir(exist_ok=True)

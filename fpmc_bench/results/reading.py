@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fpmc_bench.documents.attestation import read_attestations
 from fpmc_bench.documents.failure import read_failures
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.errors import RunError
@@ -20,4 +21,4 @@ def read_tables(directory: Path, protocol: str | None = None) -> tuple[Table, ..
         records = [pair for pair in records if pair[0].protocol == protocol]
         if not records:
             raise RunError(f"no records of {protocol} in {folder}")
-    return build_tables(records, read_failures(directory))
+    return build_tables(records, read_failures(directory), read_attestations(folder))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fpmc_bench.documents.attestation import Attestation, verification
 from fpmc_bench.documents.failure import Failure
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Figure, ItemValues, Record
@@ -34,6 +35,8 @@ class Row:
     by_sigma: tuple[Figure, ...]
     """mse@1 at every noise level of the table; empty where the protocol has none of its own."""
     seconds_per_query: float
+    verification: str
+    """claimed, verified (n items) or reproduced, by the attestation beside its record."""
     remarks: tuple[str, ...]
     """What a reader of its figures should know, a sentence each."""
 
@@ -67,11 +70,14 @@ class Table:
 
 
 def build_tables(
-    records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Failure] = ()
+    records: Sequence[tuple[Record, ItemValues]],
+    failures: Sequence[Failure] = (),
+    attestations: Mapping[str, Attestation] | None = None,
 ) -> tuple[Table, ...]:
     """One table per protocol that has records, in the order of `PROTOCOLS`.
 
-    `failures` are rows without records, which stand last in their table.
+    `failures` are rows without records, which stand last in their table; `attestations` are those
+    that lie beside the records, as `read_attestations` gives them.
 
     Each record comes with its per-item values, [items,S] or [items] as `ItemValues` says.
     RunError where records of different suites, items, datasets, teachers or metric versions are
@@ -85,11 +91,15 @@ def build_tables(
         if mine:
             refuse_of_different_rows([record for record, _ in mine])
             failed = [one for one in failures if one.protocol == protocol]
-            tables.append(_table(mine, failed))
+            tables.append(_table(mine, failed, attestations or {}))
     return tuple(tables)
 
 
-def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Failure]) -> Table:
+def _table(
+    records: Sequence[tuple[Record, ItemValues]],
+    failures: Sequence[Failure],
+    attestations: Mapping[str, Attestation],
+) -> Table:
     first = records[0][0]
     there = {record.entry for record, _ in records}
     failed = tuple(FailedRow(one.entry, one.reason) for one in failures if one.entry not in there)
@@ -120,6 +130,7 @@ def _table(records: Sequence[tuple[Record, ItemValues]], failures: Sequence[Fail
                 figures=record.figures,
                 by_sigma=tuple(level.figures[RANKED_BY] for level in record.per_sigma),
                 seconds_per_query=record.seconds_per_query,
+                verification=verification(record, attestations.get(record.stem)),
                 remarks=remarks.get(record.entry, ()),
             )
             for position, (record, _) in enumerate(ranked, start=1)
@@ -155,6 +166,8 @@ def _caption(record: Record, *, has_other: bool) -> tuple[str, ...]:
         + (", an item's value being its mean over noise levels." if by_sigma else "."),
         f"* marks the best entry and those not distinguishable from it: paired t-test of "
         f"{RANKED_BY} item by item, Holm-corrected, significance {SIGNIFICANCE:g}.",
+        "checked is how far the figures were computed anew: claimed, not at all; verified, n items "
+        "of them, which agree; reproduced, all of them.",
     ]
     if has_other:
         sentences.append("The other network is the suite's second teacher; it is not ranked.")

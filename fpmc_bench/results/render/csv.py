@@ -48,6 +48,7 @@ def _figures(table: Table) -> list[dict[str, Any]]:
                 )
             },
             "seconds_per_query": row.seconds_per_query,
+            "verification": row.verification,
             **({"remarks": "; ".join(row.remarks)} if row.remarks else {}),
         }
         for row in table.rows

@@ -37,6 +37,7 @@ def _table(table: Table) -> dict[str, Any]:
                 "figures": {name: _figure(figure) for name, figure in row.figures.items()},
                 "by_sigma": [_figure(figure) for figure in row.by_sigma],
                 "seconds_per_query": row.seconds_per_query,
+                "verification": row.verification,
                 "remarks": list(row.remarks),
             }
             for row in table.rows

@@ -35,21 +35,23 @@ def render_latex(table: Table) -> str:
 
     These take several tables where there are many entries.
     """
-    headers = ["", "", "entry", *(f"{metric} ± s.e." for metric in table.metrics), "s/query"]
+    metrics = (f"{metric} ± s.e." for metric in table.metrics)
+    headers = ["", "", "entry", "checked", *metrics, "s/query"]
     rows = [
         [
             rank_text(row),
             "*" if row.best else "",
             _stacked(entry_text(row)),
+            row.verification,
             *map("±".join, figures),
             seconds_text(row),
         ]
         for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
     ]
-    none = [""] * (len(table.metrics) + 1)
+    none = [""] * (len(table.metrics) + 2)
     failed = [[NO_RANK, "", _stacked(failed_text(row)), *none] for row in table.failed]
     lines = [headers, *rows, *failed]
-    parts = [_table(lines, "rll", " ".join(table.caption), *fitting(lines))]
+    parts = [_table(lines, "rlll", " ".join(table.caption), *fitting(lines))]
     if table.sigmas:
         caption = f"Suite {table.suite}: {RANKED_BY} against {table.reference} by noise level"
         blocks = _blocks(sigma_columns(table))

@@ -22,6 +22,7 @@ ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]
 def render_markdown(table: Table) -> str:
     """The leaderboard, its caption, and the errors by noise level where there are any."""
     headers = ["rank", "", "entry", *(f"{metric} ± s.e." for metric in table.metrics), "s/query"]
+    headers.append("checked")
     rows = [
         [
             rank_text(row),
@@ -29,17 +30,18 @@ def render_markdown(table: Table) -> str:
             entry_text(row),
             *map(" ± ".join, figures),
             seconds_text(row),
+            row.verification,
         ]
         for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
     ]
     rows += [
-        [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 1)] for row in table.failed
+        [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 2)] for row in table.failed
     ]
     numbers = ["right"] * (len(table.metrics) + 1)
     caption = "\n".join(f"- {_escaped(sentence)}" for sentence in table.caption)
     parts = [
         f"## {_escaped(table.suite)}: {table.protocol}",
-        _pipes([headers, *rows], ["right", "left", "left", *numbers]),
+        _pipes([headers, *rows], ["right", "left", "left", *numbers, "left"]),
         caption,
     ]
     if table.sigmas:

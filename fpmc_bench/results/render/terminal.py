@@ -45,6 +45,7 @@ def _ranking(table: Table) -> str:
         columns.append(_on_the_point([metric, *(mean for mean, _ in texts), *none]))
         columns.append(_on_the_point(["± s.e.", *(error for _, error in texts), *none]))
     columns.append(_on_the_point(["s/query", *map(seconds_text, rows), *none]))
+    columns.append(_left(["checked", *(row.verification for row in rows), *none]))
     return _lines(columns)
 
 
