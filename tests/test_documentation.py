@@ -1,0 +1,156 @@
+"""The documents are whole: the site builds, and whatever has a name is written about.
+
+A name is written about where it stands as code (`so`, in a block or a heading) in a page of docs/.
+Help of commands, parameters of plugins and docstrings come from the code when the site is built.
+"""
+
+import importlib
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from fpmc_bench import hookspecs
+from fpmc_bench.catalog.registry import KINDS, installed_registry
+from fpmc_bench.cli import main
+
+ROOT = Path(__file__).parents[1]
+CODE = re.compile(r"^```.*?^```|^(?: {4,}|#).*?$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+MODULES = ("", ".contracts", ".fpmc", ".testing", ".hookspecs")
+
+
+@cache
+def written_as_code() -> str:
+    pages = sorted((ROOT / "docs").rglob("*.md"))
+    return "\n".join(
+        found[0] for page in pages for found in CODE.finditer(page.read_text(encoding="utf-8"))
+    )
+
+
+def unwritten(names: Iterable[str]) -> list[str]:
+    """Those of the names that no page has as code."""
+    text = re.sub(r"\s+", " ", written_as_code())
+    return [
+        name for name in names if not re.search(rf"(?<![\w.+-]){re.escape(name)}(?![\w+-])", text)
+    ]
+
+
+class _Page(HTMLParser):
+    """What a page would fetch, and where one can be led to in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.ids: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {key: value or "" for key, value in attrs}
+        self.ids.add(found.get("id", ""))
+        if tag in ("script", "img", "iframe"):
+            self.fetched.append(found.get("src", ""))
+        if tag == "link" and found.get("rel") != "canonical":
+            self.fetched.append(found.get("href", ""))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The site as `python -m mkdocs build --strict` makes it: path -> its text."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NO_MKDOCS_2_WARNING", "1")
+        patch.chdir(ROOT)
+        sys.path.append(str(ROOT / "documentation"))
+        from mkdocs.commands.build import build
+        from mkdocs.config import load_config
+
+        folder = tmp_path_factory.mktemp("site")
+        config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True)
+        config.plugins.on_startup(command="build", dirty=False)
+        build(config)
+    files = [*folder.rglob("*.html"), *folder.rglob("*.css")]
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+@cache
+def read(page: str) -> _Page:
+    parser = _Page()
+    parser.feed(page)
+    return parser
+
+
+def test_every_page_is_made_and_fetches_nothing_from_elsewhere(site: Mapping[str, str]) -> None:
+    pages = {
+        path.relative_to(ROOT / "docs").with_suffix(".html").as_posix()
+        for path in (ROOT / "docs").rglob("*.md")
+    }
+    assert pages | {"index.html", "contributing.html", "leaderboards/index.html"} <= set(site)
+    for path, text in site.items():
+        if path.endswith(".html"):
+            away = [link for link in read(text).fetched if re.match(r"(\w+:)?//", link)]
+        else:
+            away = re.findall(r"url\([\"']?((?:https?:)?//[^)]*)", text)
+        assert not away, path
+
+
+def test_formulas_are_mathml(site: Mapping[str, str]) -> None:
+    assert not [path for path, text in site.items() if 'class="arithmatex"' in text]
+
+
+def test_no_mark_is_left(site: Mapping[str, str]) -> None:
+    marks = re.compile(r"<!-- (commands|help|plugin)\b")
+    assert not [path for path, text in site.items() if marks.search(text)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_public_names_have_their_docstring_on_the_site(
+    site: Mapping[str, str], module: str
+) -> None:
+    path = f"fpmc_bench{module}"
+    names = importlib.import_module(path).__all__
+    missing = [name for name in names if f"{path}.{name}" not in read(site["api.html"]).ids]
+    assert not missing, "docs/api.md shows the __all__ of its modules; what hides these?"
+
+
+def test_commands_are_written_about_and_their_help_is_on_the_site(site: Mapping[str, str]) -> None:
+    from reference import leaves  # of documentation/, where mkdocs.yml has the site's hooks
+
+    ids = read(site["commands.html"]).ids
+    commands = dict(leaves(main, ("fpmc-bench",)))
+    assert len(commands) > 10
+    assert not [words for words in commands if words.replace(" ", "-") not in ids]
+    assert not unwritten(commands), "write of them in a page of docs/, as `fpmc-bench COMMAND`"
+    silent = [words for words, command in commands.items() if not command.help]
+    assert not silent, "a command's docstring is its help"
+
+
+def test_hooks_have_a_section_each() -> None:
+    text = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+    hooks = [name for name in hookspecs.__all__ if name.startswith("fpmc_")]
+    assert hooks
+    missing = [name for name in hooks if f"\n## `{name}`\n" not in text]
+    assert not missing, "docs/plugins.md has a section '## `fpmc_...`' for every hook"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_registered_names_are_written_about(kind: str) -> None:
+    named = installed_registry().items[kind]
+    ours = [name for name, one in named.items() if one.distribution == "fpmc-bench"]
+    assert ours
+    assert not unwritten(ours), "write of them in a page of docs/, as `NAME`"
+
+
+def test_environment_variables_are_written_about() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "fpmc_bench").rglob("*.py"))
+    names = set(re.findall(r"\bFPMC_BENCH_[A-Z][A-Z0-9_]*[A-Z0-9]", code))
+    assert "FPMC_BENCH_CACHE" in names
+    assert not unwritten(sorted(names)), "docs/commands.md lists environment variables"
+
+
+def test_what_is_not_written_is_seen() -> None:
+    assert unwritten(["ls", "fpmc-bench run", "fpmc-bench dance", "unheard-of"]) == [
+        "fpmc-bench dance",
+        "unheard-of",
+    ]
