@@ -1,6 +1,6 @@
 """Records without a run: made from per-item values, and written as any record is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from fpmc_bench.documents.attestation import Attestation, record_digest, write_attestation
 from fpmc_bench.documents.environment import Environment
+from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.provenance import (
     ArithmeticFacts,
@@ -22,10 +23,9 @@ from fpmc_bench.documents.record import (
     Record,
     Share,
     SigmaFigures,
-    items_digest,
     write_record,
 )
-from fpmc_bench.results.statistics import item_means, mean_and_error
+from fpmc_bench.results.summaries import figure_of
 
 EXACT_SIGMAS = (80.0, 8.0, 0.5, 0.002)
 ENVIRONMENT = Environment(
@@ -88,20 +88,25 @@ def write_synthetic(
     sigmas: tuple[float, ...] = EXACT_SIGMAS,
     seconds_per_query: float = 0.00125,
     role: RowRole = "entry",
+    groups: Sequence[int] | None = None,
     provenance: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
     """Write the record whose figures are those of `values`.
 
-    `provenance` replaces fields of its provenance, `changes` those of the record.
+    `groups` are of its items. `provenance` replaces fields of its provenance, `changes` those
+    of the record.
     """
-    known = {metric: np.asarray(array, dtype=np.float64) for metric, array in values.items()}
+    known = ItemValues(
+        {metric: np.asarray(array, dtype=np.float64) for metric, array in values.items()},
+        None if groups is None else np.asarray(groups, dtype=np.int64),
+    )
     per_sigma: tuple[SigmaFigures, ...] = ()
     if protocol_facts(protocol).by_sigma:
         per_sigma = tuple(
             SigmaFigures(
                 sigma=sigma,
-                figures={name: mean_and_error(array[:, level]) for name, array in known.items()},
+                figures={name: figure_of(known, name, level) for name in known},
             )
             for level, sigma in enumerate(sigmas)
         )
@@ -112,9 +117,10 @@ def write_synthetic(
         suite_fingerprint="5" * 64,
         entry=entry,
         reference="teacher-a" if protocol == "denoiser-mse" else "teacher_b",
-        figures={name: mean_and_error(item_means(array)) for name, array in known.items()},
+        figures={name: figure_of(known, name) for name in known},
         per_sigma=per_sigma,
-        items_sha256=items_digest(known),
+        groups=known.group_count,
+        items_sha256=known.digest,
         provenance=synthetic_provenance(protocol, sigmas, items, role, denoiser=entry).model_copy(
             update=dict(provenance or {})
         ),
@@ -165,11 +171,12 @@ def write_exact_records(folder: Path) -> None:
 def _write_both(folder: Path, entry: str, errors: np.ndarray, sample: np.ndarray) -> None:
     other = entry.startswith("teacher")
     role: RowRole = "other network" if other else "entry"
-    write_synthetic(folder, entry, {"mse@1": errors, "r2@1": 1 - errors}, role=role)
+    pooled = {"r2-pooled@1": np.full_like(errors, 4)}
+    write_synthetic(folder, entry, {"mse@1": errors, **pooled, "r2@1": 1 - errors}, role=role)
     write_synthetic(
         folder,
         "teacher-a" if other else entry,
-        {"mse@1": sample, "r2@1": 1 - 4 * sample},
+        {"mse@1": sample, "r2-pooled@1": np.full_like(sample, 2), "r2@1": 1 - 4 * sample},
         protocol="sample-mse",
         role=role,
         seconds_per_query=0.5,

@@ -7,7 +7,8 @@ import pytest
 import scipy.stats
 from synthetic_records import EXACT_SIGMAS, write_synthetic
 
-from fpmc_bench.documents.record import ItemValues, Record, read_record
+from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.documents.study import StudyRow
 from fpmc_bench.documents.suite import SourceAugmentation
 from fpmc_bench.results.compare import augmentation_points, finetune_points

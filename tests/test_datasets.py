@@ -101,6 +101,19 @@ def test_photos_are_the_same_at_every_load() -> None:
     assert first == second
 
 
+def test_photos_say_which_picture_each_crop_is_of() -> None:
+    pictures = [picture.reshape(-1, 3) for picture in load_sample_images().images]
+    source = Photos(16).load("test")
+    images = source.images.permute(0, 2, 3, 1).contiguous().numpy()
+    assert source.groups is not None
+    for number, picture in enumerate(pictures):
+        own = {picture[crop].tobytes() for crop in crops("test", 16)}
+        mine = images[(source.groups == number).numpy()]
+        assert len(mine) > 200
+        assert {image.tobytes() for image in mine} <= own
+    assert source.mapped(lambda images: images).groups is source.groups
+
+
 def test_other_sides_are_refused_by_name() -> None:
     with pytest.raises(ParameterError, match="side_px must be 16, 32 or 64, got 24"):
         Photos(24)

@@ -51,7 +51,12 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Table:
         reference="".join(HOSTILE),
         metrics=("mse@1", metric),
         rows=tuple(
-            replace(row, entry=name, figures={**row.figures, metric: row.figures["r2@1"]})
+            replace(
+                row,
+                entry=name,
+                figures={**row.figures, metric: row.figures["r2@1"]},
+                item_errors={**row.item_errors, metric: row.item_errors["r2@1"]},
+            )
             for row, name in zip(table.rows, (LINES, ESCAPES, FORMULA, MARKUP, MATHS), strict=True)
         ),
         failed=(FailedRow(f"{FORMULA}-failed", LINES), FailedRow(BACKWARDS, FORMULA)),

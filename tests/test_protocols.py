@@ -86,7 +86,11 @@ def test_metrics_are_those_of_their_definitions() -> None:
     axes = (-3, -2, -1)
     residual = ((d - t) ** 2).sum(axes)
     spread = ((t - t.mean(axes, keepdims=True)) ** 2).sum(axes)
-    expected = {"mse@1": residual / 24, "r2@1": 1 - residual / spread}
+    expected = {
+        "mse@1": residual / 24,
+        "r2-pooled@1": spread / 24,  # by which the sum of all errors is divided
+        "r2@1": 1 - residual / spread,
+    }
     assert METRICS.keys() == expected.keys()
     for name, metric in METRICS.items():
         found = metric(prediction, reference).numpy()
@@ -124,7 +128,7 @@ def test_a_third_protocol_is_a_file_and_a_line_of_facts(
     module = ModuleType("fpmc_bench.protocols.one_step")
     module.predict = predict  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    facts = ProtocolFacts("one-step", "tuning", False, lambda levels: 1, True)
+    facts = ProtocolFacts("one-step", "tuning", False, lambda levels: 1, True, True)
     monkeypatch.setitem(PROTOCOLS, "one-step", facts)
 
     entries = [{"name": name, "denoiser": name} for name in ("optimal", "wiener")]

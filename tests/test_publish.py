@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from plans import ALONE, small_workload
 from runs import fpmc_bench, write_suite
 from synthetic_records import ENVIRONMENT
@@ -44,13 +46,17 @@ def item_errors(shape: tuple[int, ...]) -> np.ndarray:
     return np.arange(np.prod(shape), dtype=np.float64).reshape(shape) ** 2 / 64
 
 
+def metrics(errors: np.ndarray) -> dict[str, np.ndarray]:
+    return {"mse@1": errors, "r2-pooled@1": 2 + errors, "r2@1": 1 - errors}
+
+
 def fill(directory: RunDirectory, units: list[WorkUnit], notes: list[UnitNote]) -> None:
     """Errors of item k are those of row k, whatever the block."""
     by_sigma = units[0].provenance.protocol == "denoiser-mse"
     errors = item_errors((ITEMS, SIGMAS) if by_sigma else (ITEMS,))
     for unit, its_note in zip(units, notes, strict=True):
         part = slice(unit.items.start, unit.items.stop)
-        arrays = {"mse@1": errors[part], "r2@1": 1 - errors[part]}
+        arrays = metrics(errors[part])
         if not by_sigma:
             arrays["prediction"] = np.full((len(unit.items), 1, 8, 8), unit.items.start, np.float32)
         directory.ledger.write(unit.key, arrays, its_note)
@@ -89,12 +95,44 @@ def test_a_row_s_figures_are_those_of_all_its_items(workload: Workload, tmp_path
     assert record.reference == "digits-ddpmpp"
 
 
+def test_r2_is_pooled_over_all_items_and_levels(workload: Workload, tmp_path: Path) -> None:
+    record = published(workload, tmp_path, NOTES, "denoiser-mse")
+    errors = item_errors((ITEMS, SIGMAS))
+    expected = 1 - errors.sum() / (2 + errors).sum()
+    assert record.figures["r2-pooled@1"].mean == pytest.approx(expected, rel=1e-12)
+    for level, one in enumerate(record.per_sigma):
+        expected = 1 - errors[:, level].sum() / (2 + errors[:, level]).sum()
+        assert one.figures["r2-pooled@1"].mean == pytest.approx(expected, rel=1e-12)
+
+
+def test_items_are_of_the_groups_that_the_dataset_says_and_samples_of_none(
+    workload: Workload, tmp_path: Path
+) -> None:
+    groups = torch.arange(500) // 3
+    plan = workload.plan
+    test = replace(plan.context.dataset.test, groups=groups)
+    dataset = replace(plan.context.dataset, test=test)
+    grouped = replace(workload, plan=replace(plan, context=replace(plan.context, dataset=dataset)))
+    assert grouped.test_fingerprint == workload.test_fingerprint
+    for protocol, expected in (("denoiser-mse", [0, 0, 0, 1, 1, 1, 2]), ("sample-mse", None)):
+        directory = RunDirectory(tmp_path / protocol)
+        fill(directory, workload.rows(protocol)[3:], NOTES)
+        (before,) = publish(workload, directory)
+        (record,) = publish(grouped, directory)
+        _, values = read_record(directory.records / f"{record.stem}.json")
+        assert values.groups is None if expected is None else values.groups.tolist() == expected
+        assert (before.groups, record.groups) == (None, None if expected is None else 3)
+        assert record.figures["mse@1"].mean == before.figures["mse@1"].mean
+        wider = record.figures["mse@1"].standard_error > before.figures["mse@1"].standard_error
+        assert wider == (expected is not None)
+
+
 def test_figures_of_chosen_levels_stand_at_their_own_noise(tmp_path: Path) -> None:
     workload, directory = small_workload(levels=[1, 3]), RunDirectory(tmp_path)
     errors = item_errors((ITEMS, 2))
     for unit, its_note in zip(workload.rows("denoiser-mse")[3:], NOTES, strict=True):
         part = errors[unit.items.start : unit.items.stop]
-        directory.ledger.write(unit.key, {"mse@1": part, "r2@1": 1 - part}, its_note)
+        directory.ledger.write(unit.key, metrics(part), its_note)
     (record,) = publish(workload, directory)
     grid = record.provenance.sigmas
     assert [one.sigma for one in record.per_sigma] == [grid[1], grid[3]] == list(record.sigmas)

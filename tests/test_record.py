@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from synthetic_records import ENVIRONMENT, PUBLICATION, synthetic_provenance
 
+from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import (
     MOST_BYTES,
     Figure,
-    ItemValues,
     Record,
     Share,
     SigmaFigures,
-    items_digest,
     read_record,
     read_records,
     write_record,
@@ -34,7 +33,7 @@ from fpmc_bench.storage.atomic import write_atomically
 
 @pytest.fixture
 def values() -> ItemValues:
-    return {"mse@1": np.arange(6.0).reshape(3, 2), "r2@1": np.ones((3, 2))}
+    return ItemValues({"mse@1": np.arange(6.0).reshape(3, 2), "r2@1": np.ones((3, 2))})
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def record(values: ItemValues) -> Record:
         reference="digits-ddpmpp",
         figures={"mse@1": figure},
         per_sigma=tuple(SigmaFigures(sigma=s, figures={"mse@1": figure}) for s in sigmas),
-        items_sha256=items_digest(values),
+        items_sha256=values.digest,
         provenance=synthetic_provenance(
             sigmas=sigmas, items=3, params={"patch_sizes": [3, 5], "width": math.inf}
         ),
@@ -99,9 +98,51 @@ def test_altered_items_are_detected(tmp_path: Path, record: Record, values: Item
 def test_the_digest_tells_names_shapes_and_values_apart(values: ItemValues) -> None:
     flat = {metric: array.reshape(-1) for metric, array in values.items()}
     renamed = {"mse@2": values["mse@1"], "r2@1": values["r2@1"]}
-    reordered = dict(reversed(values.items()))
-    assert items_digest(reordered) == items_digest(values)
-    assert len({items_digest(case) for case in (values, flat, renamed)}) == 3
+    reordered = dict(reversed(list(values.items())))
+    assert ItemValues(reordered).digest == values.digest
+    cases = [
+        values,
+        ItemValues(flat),
+        ItemValues(renamed),
+        *(ItemValues(dict(values), np.array(groups)) for groups in ([0, 0, 1], [0, 1, 0])),
+    ]
+    assert len({case.digest for case in cases}) == len(cases)
+
+
+def test_groups_are_read_as_they_were_written_and_altered_ones_found(
+    tmp_path: Path, record: Record, values: ItemValues
+) -> None:
+    grouped = ItemValues(dict(values), np.array([4, 4, -1]))
+    known = record.model_copy(update={"groups": 2, "items_sha256": grouped.digest})
+    path = write_record(tmp_path, known, grouped)
+    again, items = read_record(path)
+    assert (again.groups, items.group_count) == (2, 2)
+    assert items.groups is not None
+    assert items.groups.tolist() == [4, 4, -1]
+    assert "groups" not in items
+    write_arrays(path.with_suffix(".npz"), {**grouped.arrays, "groups": np.array([4, -1, -1])})
+    with pytest.raises(RunError, match="does not hold the values"):
+        read_record(path)
+    write_arrays(path.with_suffix(".npz"), dict(values))
+    with pytest.raises(RunError, match="does not hold the values"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (np.array([0.0, 0.0, 1.0]), "whole numbers of 64 bits, one an item, got float64"),
+        (np.array([[0, 0, 1]]), r"got int64 of shape \(1, 3\)"),
+        (np.array([0, 1]), r"got 2 groups and values of \[3\] items"),
+    ],
+)
+def test_groups_that_are_none_are_refused(
+    tmp_path: Path, record: Record, values: ItemValues, groups: np.ndarray, said: str
+) -> None:
+    path = write_record(tmp_path, record, values)
+    write_arrays(path.with_suffix(".npz"), {**values.arrays, "groups": groups})
+    with pytest.raises(RunError, match=rf"\.npz is not what lies beside a record: .*{said}"):
+        read_record(path)
 
 
 @pytest.mark.parametrize("damage", ["gone", "empty", "truncated", "text"])
@@ -222,9 +263,10 @@ def test_a_protocol_that_nobody_knows_is_refused_with_suggestions(
     ("version", "said"),
     [
         (1, "schema version 1, .* make it anew with 'fpmc-bench run small --run-dir .* --fresh'"),
-        (3, "schema version 3"),
+        (2, "schema version 2, "),
+        (4, "schema version 4"),
         (None, "has no schema_version"),
-        ("2", "has no schema_version"),
+        ("3", "has no schema_version"),
     ],
 )
 def test_a_record_of_another_version_is_refused_with_the_way_to_make_it_anew(
@@ -272,7 +314,11 @@ def test_a_file_that_is_gone_or_no_json_is_refused(tmp_path: Path) -> None:
 def test_the_json_schema_forbids_what_it_does_not_name() -> None:
     schema = Record.model_json_schema()
     assert schema["additionalProperties"] is False
-    assert set(schema["required"]) == set(Record.model_fields) - {"schema_version", "remarks"}
+    assert set(schema["required"]) == set(Record.model_fields) - {
+        "schema_version",
+        "groups",
+        "remarks",
+    }
 
 
 WRITER = """

@@ -168,7 +168,8 @@ def test_json_has_null_for_what_is_not_a_number(tmp_path: Path) -> None:
     write_synthetic(tmp_path, "broken", {"mse@1": broken, "r2@1": broken})
     tables = build_tables(read_records(tmp_path))
     (table,) = json.loads(render_json(*tables))
-    assert table["rows"][0]["figures"]["mse@1"] == {"mean": None, "standard_error": None, "n": 4}
+    nothing = {"mean": None, "standard_error": None, "n": 4, "item_error": None}
+    assert table["rows"][0]["figures"]["mse@1"] == nothing
     assert "nan" in render_terminal(tables[0])
     assert r"$\mathrm{nan} \pm \mathrm{?}$" in render_latex(tables[0])
     draw_sigma_figure(tables[0])

@@ -90,10 +90,15 @@ def test_a_function_that_wraps_an_object_is_looked_through() -> None:
     assert broken(seal, teacher)
 
 
-@pytest.mark.parametrize("name", ["images", "log_weights", "made_from"])
+@pytest.mark.parametrize("name", ["images", "log_weights", "made_from", "groups"])
 def test_every_tensor_of_every_part_of_a_source_is_seen(name: str) -> None:
     parts = [
-        Source(torch.zeros(2, 1, 2, 2), torch.zeros(2), made_from=torch.zeros(2, dtype=torch.int64))
+        Source(
+            torch.zeros(2, 1, 2, 2),
+            torch.zeros(2),
+            made_from=torch.zeros(2, dtype=torch.int64),
+            groups=torch.zeros(2, dtype=torch.int64),
+        )
         for _ in range(2)
     ]
     union, shared = Union(parts), Shared()

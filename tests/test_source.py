@@ -138,6 +138,26 @@ def test_senseless_weights_are_refused(levels: Tensor, weights: Tensor, complain
         Source(levels, weights)
 
 
+@pytest.mark.parametrize(
+    ("groups", "complaint"),
+    [
+        (
+            torch.zeros(6, dtype=torch.int64),
+            r"shape \[7\], one per image, got torch.int64 of \[6\]",
+        ),
+        (torch.zeros(7), "must be int64 .* got torch.float32"),
+    ],
+)
+def test_senseless_groups_are_refused(levels: Tensor, groups: Tensor, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        Source(levels, groups=groups)
+
+
+def test_groups_are_no_part_of_the_fingerprint(levels: Tensor) -> None:
+    grouped = Source(levels, groups=torch.arange(7))
+    assert grouped.fingerprint == Source(levels).fingerprint
+
+
 def test_an_image_of_no_weight_is_allowed(levels: Tensor) -> None:
     weights = torch.tensor([0.0] * 6 + [-math.inf])
     assert Source(levels, weights).chunk(6, 7, "cpu", torch.float32)[1].item() == -math.inf

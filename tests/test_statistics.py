@@ -12,7 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.results.statistics import (
+    clustered_error,
     holm,
+    item_error,
     item_means,
     mean_and_error,
     paired_difference,
@@ -147,3 +149,44 @@ def test_nothing_is_best_where_nothing_is_known() -> None:
     assert tied_with_best({"broken": broken}) == frozenset()
     assert tied_with_best({"broken": broken, "sound": np.array([1.0, 2.0])}) == {"sound"}
     assert tied_with_best({"a": np.array([1.0]), "b": np.array([9.0])}) == {"a", "b"}
+
+
+GROUPS = np.array([5, 5, 5, 2, 2, 9, 9, 9, 9])
+CLUSTERED = np.array([1.0, 1.1, 0.9, 3.0, 3.2, 5.1, 5.0, 4.9, 5.0])
+
+
+def test_errors_of_groups_are_those_of_their_sums() -> None:
+    """By hand: the sums of deviations from the mean, of each group, with G/(G-1) and G - 1."""
+    figure = mean_and_error(CLUSTERED, GROUPS)
+    mean = CLUSTERED.mean()
+    sums = [CLUSTERED[:3].sum() - 3 * mean, CLUSTERED[3:5].sum() - 2 * mean]
+    sums.append(CLUSTERED[5:].sum() - 4 * mean)
+    expected = math.sqrt(3 / 2 * sum(one**2 for one in sums)) / 9
+    assert (figure.mean, figure.n) == (mean, 9)
+    assert figure.standard_error == pytest.approx(expected, rel=1e-12)
+    assert figure.standard_error > 1.5 * mean_and_error(CLUSTERED).standard_error
+    difference = paired_difference(CLUSTERED, np.ones(9), GROUPS)
+    assert difference.degrees_of_freedom == 2
+    t = (mean - 1) / expected
+    assert difference.p_value == pytest.approx(2 * scipy.stats.t.sf(t, 2), rel=1e-9)
+
+
+@given(LENGTHS.flatmap(lambda n: arrays(np.float64, n, elements=VALUES)), st.integers(1, 5))
+def test_errors_of_groups_of_equal_size_are_those_of_their_means(
+    values: np.ndarray, size: int
+) -> None:
+    """Nothing is independent but the groups: so many copies of a value tell no more than one."""
+    copies, groups = np.repeat(values, size), np.repeat(np.arange(values.size), size)
+    expected = scipy.stats.sem(values)
+    assert clustered_error(copies, groups) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_errors_of_groups_are_never_below_those_of_independent_items() -> None:
+    values, groups = np.array([1.0, 3.0, 1.0, 3.0]), np.array([0, 0, 1, 1])
+    assert mean_and_error(values, groups).standard_error == item_error(values) > 0
+
+
+def test_one_group_tells_nothing_of_others() -> None:
+    one = np.zeros(9, dtype=np.int64)
+    assert math.isnan(mean_and_error(CLUSTERED, one).standard_error)
+    assert paired_difference(CLUSTERED, np.zeros(9), one).p_value == 1

@@ -21,16 +21,20 @@ Split = Literal["train", "test"]
 class StoredImages:
     """`codes` [N,C,H,W] uint8, usually mapped from a file; `labels` [N], where they are known.
 
-    Codes stand for codes * `scale` - 1 in [-1, 1].
+    Codes stand for codes * `scale` - 1 in [-1, 1]. `groups` [N] int64: as a `Source` has them.
     """
 
     codes: Tensor
     labels: tuple[int, ...] | None = None
     scale: float = BYTE_SCALE
+    groups: Tensor | None = None
 
 
 class Dataset(Plugin):
-    """Images to imitate from (`train`) and to measure on (`test`)."""
+    """Images to imitate from (`train`) and to measure on (`test`).
+
+    Where several test images are of one picture, patient or clip, `Source.groups` says of which.
+    """
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -75,4 +79,4 @@ class FileDataset(Dataset):
                 f"channel(s), but '{self.name}' has {expected.width_px}x{expected.height_px} of "
                 f"{expected.channels}; 'fpmc-bench data prepare' makes small images of large ones"
             )
-        return Source(stored.codes, scale=stored.scale)
+        return Source(stored.codes, scale=stored.scale, groups=stored.groups)

@@ -25,6 +25,7 @@ class ProtocolFacts:
     that are looked at. `keeps_predictions`: what was predicted is worth looking at, and so is
     `keeps_trajectories`, of one protocol at most, what leads there: every call is of all items, in
     order, and the last one at each noise level is on the way.
+    `on_test_images`: item k is of test image k, and in its group; else of noise alone.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ProtocolFacts:
     by_sigma: bool
     evaluations: Callable[[int], int]
     keeps_predictions: bool
+    on_test_images: bool
     keeps_trajectories: bool = False
 
     @property
@@ -42,9 +44,11 @@ class ProtocolFacts:
 PROTOCOLS: dict[str, ProtocolFacts] = {
     facts.name: facts
     for facts in (
-        ProtocolFacts("denoiser-mse", "tuning", True, lambda levels: levels, False),
+        ProtocolFacts("denoiser-mse", "tuning", True, lambda levels: levels, False, True),
         # Heun's steps, of which the last is Euler's
-        ProtocolFacts("sample-mse", "evaluation", False, lambda levels: 2 * levels - 1, True, True),
+        ProtocolFacts(
+            "sample-mse", "evaluation", False, lambda levels: 2 * levels - 1, True, False, True
+        ),
     )
 }
 """By name, in the order of tables."""

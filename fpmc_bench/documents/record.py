@@ -1,41 +1,35 @@
 """Record: the published outcome of one entry under one protocol, a frozen JSON document.
 
 Beside `<entry>.<protocol>.json` lies `<entry>.<protocol>.npz` with the per-item values of every
-metric: [items, sigmas] where the protocol measures by noise level, else [items].
+metric: [items, sigmas] where the protocol measures by noise level, else [items]
+(`documents/items.py`).
 """
 
-import hashlib
-import math
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, ValidationError
 
 from fpmc_bench.documents.environment import Environment
+from fpmc_bench.documents.items import ItemValues, most_bytes
 from fpmc_bench.documents.names import METRIC_NAME, ROW_NAME, SUITE_NAME
 from fpmc_bench.documents.protocols import ProtocolFacts, protocol_facts
 from fpmc_bench.documents.provenance import Provenance
 from fpmc_bench.documents.reading import AnyFloat, Document, first_fault
-from fpmc_bench.errors import RunError
+from fpmc_bench.errors import InputError, RunError
 from fpmc_bench.storage.arrays import read_arrays, write_arrays
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.notations import parsed_json
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 MOST_BYTES = 2**28
 """Of per-item values: a hundred thousand items have two metrics at 160 noise levels in so much."""
-
-ItemValues = dict[str, NDArray[np.float64]]
-"""Metric -> per-item values, [items, sigmas] or [items]."""
-
 
 Metric = Annotated[str, Field(pattern=METRIC_NAME)]
 
 
 class Figure(Document):
-    """A mean over items with its standard error s / sqrt(n)."""
+    """What `n` items have together, as their mean, and its standard error."""
 
     mean: AnyFloat
     standard_error: AnyFloat
@@ -80,16 +74,19 @@ class Record(Document):
     `figures` averages over items and, where the protocol measures by noise level, over those;
     `per_sigma` is empty where it doesn't. `seconds_per_query` is the median over all units,
     `computed` says which machines those were. `reference` is the name of the network that it was
-    measured against. `remarks` say what a reader of the figures should know, a sentence each.
+    measured against. `groups`: how many groups (pictures, patients) the items are of, by which
+    standard errors are clustered; None where every item is on its own. `remarks` say what a reader
+    of the figures should know, a sentence each.
     """
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     suite: str = Field(pattern=SUITE_NAME)
     suite_fingerprint: str
     entry: str = Field(pattern=ROW_NAME)
     reference: str
     figures: dict[Metric, Figure]
     per_sigma: tuple[SigmaFigures, ...]
+    groups: int | None = None
     items_sha256: str
     provenance: Provenance
     seconds_per_query: FiniteFloat
@@ -131,21 +128,12 @@ class Record(Document):
         return f"{self.entry}.{self.protocol}"
 
 
-def items_digest(values: ItemValues) -> str:
-    """sha256 over the values [items] or [items, sigmas], metric by metric."""
-    digest = hashlib.sha256()
-    for metric in sorted(values):
-        array = np.ascontiguousarray(values[metric], dtype=np.float64)
-        digest.update(f"{metric} {array.shape}".encode() + array.tobytes())
-    return digest.hexdigest()
-
-
 def write_record(directory: Path, record: Record, values: ItemValues) -> Path:
     """Write the record and its sidecar, each whole or not at all; returns the record's path.
 
     `values` are [items] or [items, sigmas], by metric.
     """
-    write_arrays(directory / f"{record.stem}.npz", values, compressed=True)
+    write_arrays(directory / f"{record.stem}.npz", values.arrays, compressed=True)
     text = record.model_dump_json(indent=2) + "\n"
     path = directory / f"{record.stem}.json"
     write_atomically(path, text.encode())
@@ -168,9 +156,12 @@ def read_record(path: Path) -> tuple[Record, ItemValues]:
     except ValueError as error:
         raise RunError(f"{path} is not a record: it is no JSON ({error})") from error
     sidecar = path.with_suffix(".npz")
-    most = 8 * math.prod(record.shape) * len(record.figures)
-    values = read_arrays(sidecar, min(MOST_BYTES, most))
-    if items_digest(values) != record.items_sha256:
+    most = most_bytes(record.shape, len(record.figures))
+    try:
+        values = ItemValues.of(read_arrays(sidecar, min(MOST_BYTES, most)))
+    except InputError as error:
+        raise RunError(f"{sidecar} is not what lies beside a record: {error}") from error
+    if values.digest != record.items_sha256:
         raise RunError(
             f"{sidecar} does not hold the values that {path.name} was made from; run this row "
             f"again, which keeps them aside, or remove both"

@@ -26,15 +26,20 @@ class Source:
     (1/127.5 for 8-bit images). `log_weights` [N] are unnormalised, and kept on the CPU wherever the
     images lie; None is the uniform measure.
     `made_from` [N] of images that an augmentation made of others: the rows of those; None: of none.
+    `groups` [N] int64: which picture, patient or clip an image is of, by any numbers, where images
+    of one are not independent of each other: errors on them are clustered by it. None where each is
+    on its own. The fingerprint is of images and weights alone.
 
     Raises InputError for no images, another dtype, floats beyond [-1,1] or NaN, log weights of
-    which none is above -inf or one is +inf or NaN, and vectors of another length than N.
+    which none is above -inf or one is +inf or NaN, vectors of another length than N, and groups
+    that are not int64.
     """
 
     images: Tensor
     log_weights: Tensor | None = None
     scale: float = 1 / 127.5
     made_from: Tensor | None = None
+    groups: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or not self.images.numel():
@@ -65,6 +70,12 @@ class Source:
             raise InputError(
                 f"made_from must have shape [{len(self)}], a row per image, got "
                 f"{list(self.made_from.shape)}"
+            )
+        groups = self.groups
+        if groups is not None and (groups.shape != (len(self),) or groups.dtype != torch.int64):
+            raise InputError(
+                f"groups must be int64 of shape [{len(self)}], one per image, got {groups.dtype} "
+                f"of {list(groups.shape)}"
             )
 
     def __len__(self) -> int:

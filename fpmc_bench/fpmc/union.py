@@ -36,6 +36,7 @@ class Union(Source):
             "log_weights": _joint_weights(parts),
             "_original": original,
             "made_from": None,
+            "groups": None,
         }
         for name, value in {**fields, "scale": parts[0].scale}.items():
             object.__setattr__(self, name, value)

@@ -7,14 +7,13 @@ import numpy as np
 
 from fpmc_bench.documents.environment import Environment, UnitNote
 from fpmc_bench.documents.failure import failure_of, read_failures, write_failures
+from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.record import (
-    ItemValues,
     Publication,
     Record,
     Share,
     SigmaFigures,
-    items_digest,
     write_record,
 )
 from fpmc_bench.errors import RunError
@@ -25,7 +24,7 @@ from fpmc_bench.harness.samples import keep_samples, keep_trajectories
 from fpmc_bench.harness.standing import rows_of, standing_record
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.protocols.metrics import METRICS
-from fpmc_bench.results.statistics import item_means, mean_and_error
+from fpmc_bench.results.summaries import figure_of
 
 log = logging.getLogger(__name__)
 
@@ -114,13 +113,14 @@ def _record(
 ) -> tuple[Record, ItemValues]:
     plan = workload.plan
     facts, provenance = protocol_facts(protocol), workload.provenance(contestant, protocol)
-    values: ItemValues = {
-        metric: np.concatenate([unit.arrays[metric] for unit in units]) for metric in METRICS
-    }
+    values = ItemValues(
+        {metric: np.concatenate([unit.arrays[metric] for unit in units]) for metric in METRICS},
+        workload.groups(protocol),
+    )
     per_sigma = tuple(
         SigmaFigures(
             sigma=provenance.sigmas[level],
-            figures={metric: mean_and_error(values[metric][:, column]) for metric in METRICS},
+            figures={metric: figure_of(values, metric, column) for metric in METRICS},
         )
         for column, level in enumerate(provenance.levels if facts.by_sigma else ())
     )
@@ -131,9 +131,10 @@ def _record(
         suite_fingerprint=plan.suite.fingerprint,
         entry=contestant.name,
         reference=plan.context.teacher(facts.reference).name,
-        figures={metric: mean_and_error(item_means(values[metric])) for metric in METRICS},
+        figures={metric: figure_of(values, metric) for metric in METRICS},
         per_sigma=per_sigma,
-        items_sha256=items_digest(values),
+        groups=values.group_count,
+        items_sha256=values.digest,
         provenance=provenance,
         seconds_per_query=_seconds_per_query(notes, queries),
         computed=_shares(notes, queries),

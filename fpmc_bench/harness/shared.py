@@ -78,7 +78,7 @@ def summed(values: Tensor) -> Tensor:
 
 def _parts_of_source(source: Source) -> Iterator[tuple[str, Any]]:
     for number, part in enumerate(source.parts if isinstance(source, Union) else (source,)):
-        for name in ("images", "log_weights", "made_from"):
+        for name in ("images", "log_weights", "made_from", "groups"):
             tensor = getattr(part, name)
             yield f"{number}/{name}", None if tensor is None else checksum(tensor)
 

@@ -2,6 +2,8 @@
 
 import json
 
+import numpy as np
+
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.plan import Contestant
@@ -21,18 +23,19 @@ def rows_of(workload: Workload, protocol: str) -> dict[Contestant, list[WorkUnit
 def standing_record(
     workload: Workload, directory: RunDirectory, contestant: Contestant, protocol: str
 ) -> Record | None:
-    """The record of a row that lies there, whole, with the provenance that it would have now.
+    """The record of a row that lies there, whole, with the provenance and groups it would have now.
 
     But for what products cost, where the row is a network's, which has none of these products.
     """
     try:
-        record, _ = read_record(directory.records / f"{contestant.name}.{protocol}.json")
+        record, values = read_record(directory.records / f"{contestant.name}.{protocol}.json")
     except RunError:
         return None
     now = workload.provenance(contestant, protocol)
     if record.is_other_network:
         now = now.model_copy(update={"arithmetic": record.provenance.arithmetic})
-    same = record.provenance.key == now.key
+    grouped = np.array_equal(values.groups, workload.groups(protocol))
+    same = record.provenance.key == now.key and grouped
     return record if same and record.suite_fingerprint == workload.plan.suite.fingerprint else None
 
 

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.provenance import (
@@ -112,6 +114,14 @@ class Workload:
             device=self._device_kind,
             arithmetic=ArithmeticFacts(**asdict(self.arithmetic)),
         )
+
+    def groups(self, protocol: str) -> NDArray[np.int64] | None:
+        """[items]: what group each item is of, as the dataset says of its test images."""
+        test = self.plan.context.dataset.test
+        if not protocol_facts(protocol).on_test_images or test is None or test.groups is None:
+            return None
+        groups: NDArray[np.int64] = test.groups[: self.plan.suite.items].numpy()
+        return groups
 
     def evaluations(self, protocol: str) -> int:
         """Calls of the denoiser per item."""

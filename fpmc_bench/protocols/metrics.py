@@ -29,4 +29,18 @@ def r2_1(prediction: Tensor, reference: Tensor) -> Tensor:
     return 1 - residual / spread
 
 
-METRICS: Mapping[str, Metric] = MappingProxyType({"mse@1": mse_1, "r2@1": r2_1})
+def reference_variance(prediction: Tensor, reference: Tensor) -> Tensor:
+    """v = mean_d (T - mean(T))^2 of each reference, [...,C,H,W] -> [...]: the items of r2-pooled@1.
+
+    That is one ratio over all items (and noise levels), 1 - sum_k e_k / sum_k v_k with e of mse@1,
+    which `results/summaries.py` takes. A flat image, whose own r2 is a quotient of two small
+    numbers, counts for as little as it holds.
+    """
+    target = reference.double().flatten(-3)
+    return (target - target.mean(-1, keepdim=True)).square().mean(-1)
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {"mse@1": mse_1, "r2-pooled@1": reference_variance, "r2@1": r2_1}
+)
+"""What is kept of every item, by the metric that it belongs to."""

@@ -10,11 +10,11 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fpmc_bench.documents.record import Figure, ItemValues, Record
+from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.record import Figure, Record
 from fpmc_bench.errors import RunError
-from fpmc_bench.results.statistics import item_means, mean_and_error
+from fpmc_bench.results.summaries import figure_of
 
 # the most telling first: another item count also changes the suite's fingerprint
 _SHARED: dict[str, Callable[[Record], Any]] = {
@@ -42,21 +42,27 @@ def refuse_of_different_suites(records: Sequence[Record]) -> None:
     _refuse_mixed(records, _SHARED)
 
 
-def refuse_of_different_rows(records: Sequence[Record]) -> None:
+def refuse_of_different_rows(records: Sequence[tuple[Record, ItemValues]]) -> None:
     """The same of one protocol's records; RunError, too, where an entry stands twice."""
-    _refuse_mixed(records, _SHARED_BY_PROTOCOL)
-    _refuse_twice(records)
+    _refuse_mixed([record for record, _ in records], _SHARED_BY_PROTOCOL)
+    _refuse_twice([record for record, _ in records])
+    for (a, first), (b, second) in pairwise(records):
+        if not np.array_equal(first.groups, second.groups):
+            raise _mixed(a, b, "the groups of their items differ")
 
 
 def _refuse_mixed(records: Sequence[Record], fields: Mapping[str, Callable[[Record], Any]]) -> None:
     for name, value in fields.items():
         for a, b in pairwise(records):
             if value(a) != value(b):
-                raise RunError(
-                    f"{a.stem}.json and {b.stem}.json can't stand on one leaderboard: "
-                    f"their {name} differ, {value(a)} and {value(b)}; "
-                    f"keep the records of one suite, on one set of data and teachers, in a folder"
-                )
+                raise _mixed(a, b, f"their {name} differ, {value(a)} and {value(b)}")
+
+
+def _mixed(a: Record, b: Record, difference: str) -> RunError:
+    return RunError(
+        f"{a.stem}.json and {b.stem}.json can't stand on one leaderboard: {difference}; keep the "
+        f"records of one suite, on one set of data and teachers, in a folder"
+    )
 
 
 def _refuse_twice(records: Sequence[Record]) -> None:
@@ -76,6 +82,11 @@ def refuse_altered(record: Record, values: ItemValues, ranked_by: str) -> None:
             f"{record.stem}.json has figures of {sorted(record.figures)} and per-item values of "
             f"{sorted(values)}; both need {ranked_by} and the same others"
         )
+    if record.groups != values.group_count:
+        raise RunError(
+            f"{record.stem}.json: its items are of {record.groups or 'no'} groups, and those in "
+            f"{record.stem}.npz of {values.group_count or 'none'}"
+        )
     if record.facts.by_sigma and tuple(level.sigma for level in record.per_sigma) != record.sigmas:
         raise RunError(f"{record.stem}.json: per_sigma does not list the noise levels in sigmas")
     for metric, array in values.items():
@@ -83,14 +94,15 @@ def refuse_altered(record: Record, values: ItemValues, ranked_by: str) -> None:
             raise RunError(
                 f"{record.stem}.npz: {metric} has shape {array.shape}, expected {record.shape}"
             )
-        _compare(f"{record.stem}.json: {metric}", record.figures[metric], item_means(array))
+    for metric in values:
+        where = f"{record.stem}.json: {metric}"
+        _compare(where, record.figures[metric], figure_of(values, metric))
         for level, known in enumerate(record.per_sigma):
-            where = f"{record.stem}.json: {metric} at sigma {known.sigma:g}"
-            _compare(where, known.figures.get(metric), array[:, level])
+            at = f"{where} at sigma {known.sigma:g}"
+            _compare(at, known.figures.get(metric), figure_of(values, metric, level))
 
 
-def _compare(where: str, stated: Figure | None, values: NDArray[np.float64]) -> None:
-    computed = mean_and_error(values)
+def _compare(where: str, stated: Figure | None, computed: Figure) -> None:
     rounding = 1e-12 * abs(computed.mean)  # of a standard error that should be 0
     if stated is None or not (
         stated.n == computed.n

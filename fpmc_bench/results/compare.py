@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.names import parse_selection, selection_name
-from fpmc_bench.documents.record import ItemValues, Record
+from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.study import StudyRow
 from fpmc_bench.results.statistics import mean_and_error, paired_difference
 

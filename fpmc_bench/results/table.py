@@ -1,13 +1,14 @@
 """Leaderboard: records -> one neutral table per protocol, for the renderers in `render`."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fpmc_bench.documents.attestation import Attestation, verification
 from fpmc_bench.documents.failure import Failure
+from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.protocols import PROTOCOLS
-from fpmc_bench.documents.record import Figure, ItemValues, Record
+from fpmc_bench.documents.record import Figure, Record
 from fpmc_bench.results.checks import (
     refuse_altered,
     refuse_of_different_rows,
@@ -15,12 +16,20 @@ from fpmc_bench.results.checks import (
 )
 from fpmc_bench.results.remarks import as_sentences, remarks_on
 from fpmc_bench.results.statistics import SIGNIFICANCE, item_means, tied_with_best
+from fpmc_bench.results.summaries import independent_error
 
 RANKED_BY = "mse@1"
 DEFINITIONS = {
     "mse@1": "mean squared difference of raw pixel values in [-1, 1], nothing clamped",
+    "r2-pooled@1": "1 - squared errors / squared deviations of the references from their own "
+    "means, each summed over all items",
     "r2@1": "1 - squared error / squared deviation of the reference from its own mean",
 }
+POOLED_IN_PLACE_OF = {"r2@1": "r2-pooled@1"}
+"""Metrics that tables for people leave to CSV and JSON where there is the other one: that of a flat
+reference is a quotient of two small numbers, and moves the mean of all."""
+FEW_GROUPS = 10
+"""Below which an error that is clustered by them is itself rough: by a quarter, of ten."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,9 @@ class Row:
     best: bool
     """The best entry, or one that can't be told from it."""
     figures: Mapping[str, Figure]
+    item_errors: Mapping[str, float]
+    """By metric, what the standard error would be were items independent: the figure's own, but
+    where items come in groups."""
     by_sigma: tuple[Figure, ...]
     """mse@1 at every noise level of the table; empty where the protocol has none of its own."""
     seconds_per_query: float
@@ -58,6 +70,8 @@ class Table:
     protocol: str
     reference: str
     items: int
+    groups: int | None
+    """That the items are of, by which standard errors are clustered; None: each on its own."""
     metrics: tuple[str, ...]
     sigmas: tuple[float, ...]
     """The noise levels of `by_sigma`."""
@@ -67,6 +81,11 @@ class Table:
     caption: tuple[str, ...]
     """Sentences: what was measured, against what, how ± was computed, the rows' remarks, and why
     rows failed."""
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Of the metrics, those that tables for people have."""
+        return _shown(self.metrics)
 
 
 def build_tables(
@@ -89,7 +108,7 @@ def build_tables(
     for protocol in PROTOCOLS:
         mine = [(record, values) for record, values in records if record.protocol == protocol]
         if mine:
-            refuse_of_different_rows([record for record, _ in mine])
+            refuse_of_different_rows(mine)
             failed = [one for one in failures if one.protocol == protocol]
             tables.append(_table(mine, failed, attestations or {}))
     return tuple(tables)
@@ -120,7 +139,8 @@ def _table(
         protocol=first.protocol,
         reference=first.reference,
         items=first.items,
-        metrics=tuple(sorted(first.figures, key=lambda metric: (metric != RANKED_BY, metric))),
+        groups=first.groups,
+        metrics=_sorted(first.figures),
         sigmas=tuple(level.sigma for level in first.per_sigma),
         rows=tuple(
             Row(
@@ -128,12 +148,13 @@ def _table(
                 rank=None if record.is_other_network else position - others,
                 best=record.entry in best and not record.is_other_network,
                 figures=record.figures,
+                item_errors={one: independent_error(values, one) for one in record.figures},
                 by_sigma=tuple(level.figures[RANKED_BY] for level in record.per_sigma),
                 seconds_per_query=record.seconds_per_query,
                 verification=verification(record, attestations.get(record.stem)),
                 remarks=remarks.get(record.entry, ()),
             )
-            for position, (record, _) in enumerate(ranked, start=1)
+            for position, (record, values) in enumerate(ranked, start=1)
         ),
         failed=failed,
         caption=(
@@ -151,7 +172,6 @@ def _place(record: Record) -> tuple[bool, bool, float, str]:
 
 
 def _caption(record: Record, *, has_other: bool) -> tuple[str, ...]:
-    by_sigma = record.facts.by_sigma
     levels = f"{len(record.sigmas)} noise levels from {max(record.sigmas):g} to "
     levels += f"{min(record.sigmas):g}"
     sentences = [
@@ -159,11 +179,10 @@ def _caption(record: Record, *, has_other: bool) -> tuple[str, ...]:
         f"{record.reference}: {record.items} items, {levels}, seed {record.provenance.seed}.",
         *(
             f"{metric}: {DEFINITIONS[metric]}."
-            for metric in DEFINITIONS
-            if metric in record.figures
+            for metric in _shown(_sorted(record.figures))
+            if metric in DEFINITIONS
         ),
-        f"± is the standard error s/sqrt(n) of the mean over n = {record.items} items"
-        + (", an item's value being its mean over noise levels." if by_sigma else "."),
+        *_errors(record),
         f"* marks the best entry and those not distinguishable from it: paired t-test of "
         f"{RANKED_BY} item by item, Holm-corrected, significance {SIGNIFICANCE:g}.",
         "checked is how far the figures were computed anew: claimed, not at all; verified, n items "
@@ -172,3 +191,30 @@ def _caption(record: Record, *, has_other: bool) -> tuple[str, ...]:
     if has_other:
         sentences.append("The other network is the suite's second teacher; it is not ranked.")
     return tuple(sentences)
+
+
+def _sorted(metrics: Iterable[str]) -> tuple[str, ...]:
+    """That by which rows are ranked, then the others by name."""
+    return tuple(sorted(metrics, key=lambda metric: (metric != RANKED_BY, metric)))
+
+
+def _shown(metrics: Sequence[str]) -> tuple[str, ...]:
+    return tuple(one for one in metrics if POOLED_IN_PLACE_OF.get(one) not in metrics)
+
+
+def _errors(record: Record) -> list[str]:
+    """How ± was computed, and how far it is to be trusted."""
+    of_items = ", an item's value being its mean over noise levels" if record.facts.by_sigma else ""
+    if record.groups is None:
+        mean = f"the mean over n = {record.items} items"
+        return [f"± is the standard error s/sqrt(n) of {mean}{of_items}."]
+    sentences = [
+        f"± is the standard error of the mean over {record.items} items in {record.groups} groups"
+        f"{of_items}; errors are clustered by group, and never below those of independent items."
+    ]
+    if record.groups < FEW_GROUPS:
+        sentences.append(
+            f"With {record.groups} groups such an error is itself rough (degrees of freedom: "
+            f"{record.groups - 1}); CSV and JSON have that of independent items beside it."
+        )
+    return sentences

@@ -25,8 +25,8 @@ def figure_texts(figures: Sequence[Figure]) -> list[tuple[str, str]]:
 
 
 def metric_columns(table: Table) -> list[list[tuple[str, str]]]:
-    """Of every metric in order, `figure_texts` of all rows."""
-    return [figure_texts([row.figures[metric] for row in table.rows]) for metric in table.metrics]
+    """Of every metric that is shown, in order, `figure_texts` of all rows."""
+    return [figure_texts([row.figures[metric] for row in table.rows]) for metric in table.shown]
 
 
 def compact_text(figure: Figure) -> str:

@@ -13,6 +13,7 @@ FORMULAS = ("=", "+", "-", "@")
 def render_csv(*tables: Table) -> str:
     """One header for all tables; columns of a metric are `mse` and `mse_se`, of any version.
 
+    Where items come in groups there are `mse_item_se`, of independent items, and how many `groups`.
     The column `metrics` has the versions, a column `remarks` is there where a row has any. Rows
     that failed come last in their table, with a `reason` in a column that is there for them.
     """
@@ -45,6 +46,11 @@ def _figures(table: Table) -> list[dict[str, Any]]:
                 for column, number in (
                     (_column(metric), figure.mean),
                     (f"{_column(metric)}_se", figure.standard_error),
+                    *(
+                        [(f"{_column(metric)}_item_se", row.item_errors[metric])]
+                        if table.groups is not None
+                        else []
+                    ),
                 )
             },
             "seconds_per_query": row.seconds_per_query,
@@ -76,6 +82,7 @@ def _shared(table: Table) -> dict[str, Any]:
         "reference": table.reference,
         "metrics": " ".join(table.metrics),
         "items": table.items,
+        **({} if table.groups is None else {"groups": table.groups}),
     }
 
 

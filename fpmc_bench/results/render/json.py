@@ -26,6 +26,7 @@ def _table(table: Table) -> dict[str, Any]:
         "protocol": table.protocol,
         "reference": table.reference,
         "items": table.items,
+        "groups": table.groups,
         "metrics": list(table.metrics),
         "sigmas": list(table.sigmas),
         "rows": [
@@ -34,7 +35,10 @@ def _table(table: Table) -> dict[str, Any]:
                 "entry": row.entry,
                 "role": "other network" if row.rank is None else "entry",
                 "best": row.best,
-                "figures": {name: _figure(figure) for name, figure in row.figures.items()},
+                "figures": {
+                    name: {**_figure(figure), "item_error": _number(row.item_errors[name])}
+                    for name, figure in row.figures.items()
+                },
                 "by_sigma": [_figure(figure) for figure in row.by_sigma],
                 "seconds_per_query": row.seconds_per_query,
                 "verification": row.verification,
@@ -48,6 +52,8 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
-    return {
-        name: value if math.isfinite(value) else None for name, value in figure.model_dump().items()
-    }
+    return {name: _number(value) for name, value in figure.model_dump().items()}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

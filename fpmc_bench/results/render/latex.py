@@ -35,7 +35,7 @@ def render_latex(table: Table) -> str:
 
     These take several tables where there are many entries.
     """
-    metrics = (f"{metric} ± s.e." for metric in table.metrics)
+    metrics = (f"{metric} ± s.e." for metric in table.shown)
     headers = ["", "", "entry", "checked", *metrics, "s/query"]
     rows = [
         [
@@ -48,7 +48,7 @@ def render_latex(table: Table) -> str:
         ]
         for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
     ]
-    none = [""] * (len(table.metrics) + 2)
+    none = [""] * (len(table.shown) + 2)
     failed = [[NO_RANK, "", _stacked(failed_text(row)), *none] for row in table.failed]
     lines = [headers, *rows, *failed]
     parts = [_table(lines, "rlll", " ".join(table.caption), *fitting(lines))]

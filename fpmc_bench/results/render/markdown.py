@@ -21,7 +21,7 @@ ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]
 
 def render_markdown(table: Table) -> str:
     """The leaderboard, its caption, and the errors by noise level where there are any."""
-    headers = ["rank", "", "entry", *(f"{metric} ± s.e." for metric in table.metrics), "s/query"]
+    headers = ["rank", "", "entry", *(f"{metric} ± s.e." for metric in table.shown), "s/query"]
     headers.append("checked")
     rows = [
         [
@@ -35,9 +35,9 @@ def render_markdown(table: Table) -> str:
         for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
     ]
     rows += [
-        [NO_RANK, "", failed_text(row), *[""] * (len(table.metrics) + 2)] for row in table.failed
+        [NO_RANK, "", failed_text(row), *[""] * (len(table.shown) + 2)] for row in table.failed
     ]
-    numbers = ["right"] * (len(table.metrics) + 1)
+    numbers = ["right"] * (len(table.shown) + 1)
     caption = "\n".join(f"- {_escaped(sentence)}" for sentence in table.caption)
     parts = [
         f"## {_escaped(table.suite)}: {table.protocol}",

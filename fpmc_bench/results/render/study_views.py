@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tabulate import tabulate
 
-from fpmc_bench.documents.record import ItemValues, Record
+from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.study import StudyRow, View
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.compare import (

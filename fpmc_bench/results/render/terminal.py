@@ -41,7 +41,7 @@ def _ranking(table: Table) -> str:
         _left(["", *("*" if row.best else "" for row in rows), *none]),
         _left(["entry", *map(entry_text, rows), *map(failed_text, failed)]),
     ]
-    for metric, texts in zip(table.metrics, metric_columns(table), strict=True):
+    for metric, texts in zip(table.shown, metric_columns(table), strict=True):
         columns.append(_on_the_point([metric, *(mean for mean, _ in texts), *none]))
         columns.append(_on_the_point(["± s.e.", *(error for _, error in texts), *none]))
     columns.append(_on_the_point(["s/query", *map(seconds_text, rows), *none]))

@@ -3,7 +3,8 @@
 Each picture is cut into 4 x 8 regions of 106 x 80 px. Ten of them, spread over all rows, are kept
 for testing and the others for training, so that both splits see all heights of both pictures and no
 training crop shares a pixel with a test crop. Training crops are drawn from a grid of 4 px; test
-crops do not overlap one another, so that their errors are as independent as two pictures allow.
+crops do not overlap one another, and say which of the two pictures they are of: their errors are
+clustered by it.
 """
 
 from collections.abc import Iterator
@@ -43,18 +44,21 @@ class Photos(Dataset):
         from sklearn.datasets import load_sample_images
 
         stride = TRAIN_STRIDE_PX if split == "train" else self.side_px
-        crops = np.stack(
-            [
-                crop
-                for picture in load_sample_images().images
-                for region in _regions(picture, split)
-                for crop in _crops(region, self.side_px, stride)
-            ]
-        )
+        pictures = load_sample_images().images
+        found = [
+            (crop, number)
+            for number, picture in enumerate(pictures)
+            for region in _regions(picture, split)
+            for crop in _crops(region, self.side_px, stride)
+        ]
+        crops = np.stack([crop for crop, _ in found])
+        groups = np.array([number for _, number in found], dtype=np.int64)
         limit = MAX_TRAIN if split == "train" else MAX_TEST
         order = np.random.default_rng(SEED).permutation(len(crops))[:limit]
         codes = np.ascontiguousarray(crops[order].transpose(0, 3, 1, 2))
-        return Source(torch.from_numpy(codes), scale=BYTE_SCALE)
+        return Source(
+            torch.from_numpy(codes), scale=BYTE_SCALE, groups=torch.from_numpy(groups[order])
+        )
 
 
 def _regions(picture: np.ndarray, split: Split) -> Iterator[np.ndarray]:
