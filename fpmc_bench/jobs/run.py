@@ -1,12 +1,10 @@
 """run: a suite measured, the same in one process or in many."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-
-from tqdm import tqdm
 
 from fpmc_bench.catalog.entries import Selection, chosen_entries
 from fpmc_bench.catalog.finding import load_suite
@@ -28,9 +26,10 @@ from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.standing import remaining_units
-from fpmc_bench.harness.units import Workload, WorkUnit
-from fpmc_bench.harness.workers import Progress, Workbench
+from fpmc_bench.harness.units import Workload
+from fpmc_bench.harness.workers import Workbench
 from fpmc_bench.results.reading import read_tables
 from fpmc_bench.results.render import write_tables
 from fpmc_bench.results.table import Table
@@ -117,7 +116,7 @@ def run_plan(
         processes.wait()
         bench = Workbench(workload, directory.ledger, processes, Notary.of(processes, settings))
         with using(settings):
-            _execute(bench, remaining_units(workload, directory, processes), progress)
+            execute(bench, remaining_units(workload, directory, processes), progress)
         records = publish(workload, directory) if processes.is_main else ()
         processes.wait()
     failures = directory.ledger.failures()
@@ -128,36 +127,3 @@ def written_tables(directory: Path) -> tuple[tuple[Table, ...], list[Path]]:
     """The tables of a run directory, from its records, and the files that they were written to."""
     tables = read_tables(directory)
     return tables, write_tables(directory, tables)
-
-
-def _execute(bench: Workbench, remaining: Mapping[str, Sequence[WorkUnit]], progress: bool) -> None:
-    """All stages in turn; processes meet between them."""
-    workload, processes = bench.workload, bench.processes
-    plan, visible = workload.plan, progress and processes.is_main
-    if workload.samples_test_images and any(remaining.values()):
-        with _bar("test images", len(workload.blocks()), visible) as report:
-            bench.sample_test_images(report)
-        processes.wait()
-    for protocol, units in remaining.items():
-        references = workload.references(protocol) if units else []
-        with _bar(f"{protocol}: reference", len(references), visible) as report:
-            bench.run_references(references, report)
-        processes.wait()
-        if any("sensitivity" in unit.contestant.needs for unit in units):
-            with _bar("sensitivity maps", len(plan.context.sigmas), visible) as report:
-                bench.run_sensitivity(report)
-            processes.wait()
-        with _bar(protocol, len(units), visible) as report:
-            bench.run_rows(units, references, report)
-        processes.wait()
-
-
-@contextmanager
-def _bar(label: str, total: int, visible: bool) -> Iterator[Progress]:
-    """A progress bar with the time remaining, told the number of finished units."""
-    with tqdm(total=total, desc=label, unit="block", disable=not visible, leave=False) as bar:
-
-        def report(finished: int) -> None:
-            bar.update(finished - bar.n)
-
-        yield report
