@@ -13,12 +13,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 
-from fpmc_bench import hookspecs
+from fpmc_bench import build_denoiser, hookspecs
 from fpmc_bench.catalog.registry import KINDS, installed_registry
 from fpmc_bench.cli import main
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "documentation"))  # as mkdocs does for the site's hooks
 CODE = re.compile(r"^```.*?^```|^(?: {4,}|#).*?$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 MODULES = ("", ".contracts", ".fpmc", ".testing", ".hookspecs")
 
@@ -62,7 +64,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_MKDOCS_2_WARNING", "1")
         patch.chdir(ROOT)
-        sys.path.append(str(ROOT / "documentation"))
         from mkdocs.commands.build import build
         from mkdocs.config import load_config
 
@@ -96,7 +97,13 @@ def test_every_page_is_made_and_fetches_nothing_from_elsewhere(site: Mapping[str
 
 
 def test_formulas_are_mathml(site: Mapping[str, str]) -> None:
-    assert not [path for path, text in site.items() if 'class="arithmatex"' in text]
+    pages = {path: text for path, text in site.items() if path.endswith(".html")}
+    prose = {
+        path: re.sub(r"<(code|pre|script)\b.*?</\1>", "", text, flags=re.DOTALL)
+        for path, text in pages.items()
+    }
+    assert not [path for path, text in prose.items() if "arithmatex" in text or "$" in text]
+    assert "<math" in pages["mathematics.html"]
 
 
 def test_no_mark_is_left(site: Mapping[str, str]) -> None:
@@ -147,6 +154,48 @@ def test_environment_variables_are_written_about() -> None:
     names = set(re.findall(r"\bFPMC_BENCH_[A-Z][A-Z0-9_]*[A-Z0-9]", code))
     assert "FPMC_BENCH_CACHE" in names
     assert not unwritten(sorted(names)), "docs/commands.md lists environment variables"
+
+
+def test_every_method_has_a_page_with_its_picture() -> None:
+    pictures = importlib.import_module("method_pictures").PICTURES
+    named = installed_registry().items["denoisers"]
+    assert set(pictures) == {
+        name for name, one in named.items() if one.distribution == "fpmc-bench"
+    }
+    for name in pictures:
+        page = (ROOT / "docs" / "methods" / f"{name}.md").read_text(encoding="utf-8")
+        assert f"](../pictures/methods/{name}.png)" in page
+        assert f"<!-- plugin {name} -->" in page
+        assert (ROOT / "docs" / "pictures" / "methods" / f"{name}.png").is_file()
+
+
+def test_a_picture_shows_the_filters_of_the_plugin() -> None:
+    from method_pictures import CHANNEL, Row, drawn, estimator_of, moves, plane, rows_of
+
+    images = torch.rand(9, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    sides = {"patch_sizes": [5]}
+    els = build_denoiser("els", images, sigmas=[1.0], params=sides)
+    precision, response, found = (row.values((5, 0), 1.0) for row in rows_of(els, ""))
+    square = torch.zeros(16, 16)
+    square[3:8, 0:3] = 1
+    assert bool((precision == square).all())
+    assert response.nonzero().tolist() == [[5, 0]]
+    assert found.nonzero()[:, 0].tolist() == list(range(2, 14))
+    assert bool((moves(els, (8, 8), 1.0) == found.amax(1)[:, None] * found.amax(1)).all())
+
+    squares = build_denoiser("pspc-square", images, sigmas=[1.0], params=sides).fpmc(1.0)
+    nearest = plane(squares.response, estimator_of(squares, (8, 8))).nonzero()
+    assert nearest.amin(0).tolist() == [6, 6]
+    assert nearest.amax(0).tolist() == [10, 10]
+
+    wiener = build_denoiser("wiener", images, sigmas=[1.0])
+    (row,) = rows_of(wiener, "")
+    assert isinstance(row, Row)
+    z = torch.zeros(2, 3, 16, 16, dtype=torch.float64)
+    z[1, CHANNEL, 2, 3] = 1.0
+    answers = wiener(z, 1.0)[:, CHANNEL, 5, 0]
+    assert float(row.values((5, 0), 1.0)[2, 3]) == pytest.approx(float(answers[1] - answers[0]))
+    assert len(drawn("wiener", [row], [1.0]).axes) == 3
 
 
 def test_what_is_not_written_is_seen() -> None:
