@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from fpmc_bench.catalog.entries import select_entries
 from fpmc_bench.catalog.finding import load_suite
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.study_rows import nearest_levels
 from fpmc_bench.engine.machine.settings import DEFAULT_BUDGET_BYTES
 from fpmc_bench.finetune.descent import Descent

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fpmc_bench.catalog.entries import select_entries
 from fpmc_bench.catalog.finding import load_suite
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.study_rows import nearest_levels
 from fpmc_bench.finetune.problem import LevelProblem, validation_batch, validation_images
 from fpmc_bench.finetune.relaxation import Relaxation, relaxation_of

@@ -22,8 +22,8 @@ from torch import Tensor
 from fpmc_bench import FPMC, load_suite
 from fpmc_bench.catalog.built import BuiltDenoiser, assemble
 from fpmc_bench.catalog.context import Context, load_context
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import make_plugin
-from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.fpmc import Filter
 
 LEVELS = (8, 11, 12)

@@ -16,7 +16,7 @@ from types import ModuleType
 
 import torch
 
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import registry_with
 from fpmc_bench.cli import main
 
 
@@ -95,7 +95,7 @@ def _importing(cwd: Path, paths: Sequence[Path]) -> Iterator[None]:
     sys.path[:0] = map(str, [cwd, *(path.resolve() for path in paths)])
     importlib.invalidate_caches()
     if paths:
-        installed_registry.cache_clear()
+        registry_with.cache_clear()
     try:
         yield
     finally:
@@ -107,7 +107,7 @@ def _importing(cwd: Path, paths: Sequence[Path]) -> Iterator[None]:
         linecache.clearcache()
         importlib.invalidate_caches()
         if paths:
-            installed_registry.cache_clear()
+            registry_with.cache_clear()
 
 
 def _place(module: ModuleType) -> Path | None:

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from fpmc_bench.catalog.context import Context, load_context
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.documents.suite import Suite, validated_suite
 from fpmc_bench.engine import Arithmetic, EngineSettings
 from fpmc_bench.harness.environment import Notary

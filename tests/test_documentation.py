@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from fpmc_bench import build_denoiser, hookspecs
-from fpmc_bench.catalog.registry import KINDS, installed_registry
+from fpmc_bench.catalog.installed import installed_registry
+from fpmc_bench.catalog.registry import KINDS
 from fpmc_bench.cli import main
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,8 @@ from edm_files import SMALL, Persistent, edm_names, edm_object, network_of, writ
 from torch import Tensor, nn
 
 from fpmc_bench import load_teacher
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.cli import main
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
 from fpmc_bench.teachers.network import NetworkTeacher

@@ -17,8 +17,8 @@ from plans import small_suite
 from runs import fpmc_bench
 
 from fpmc_bench.catalog.context import load_context
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.notices import notice
 from fpmc_bench.images.twins import repeated_images, shared_images

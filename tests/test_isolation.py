@@ -18,8 +18,9 @@ from torch import Tensor
 
 from fpmc_bench.catalog.built import assemble
 from fpmc_bench.catalog.context import Context, load_context
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.process_state import ProcessState
-from fpmc_bench.catalog.registry import Registered, Registry, installed_registry
+from fpmc_bench.catalog.registry import Registered, Registry
 from fpmc_bench.contracts import (
     Dataset,
     DenoiseFunction,

@@ -8,8 +8,8 @@ from plans import loaded, small_plan, small_suite
 
 import fpmc_plugins
 from fpmc_bench.catalog.entries import without_places
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.contracts import AugmentationTask, Source
 from fpmc_bench.errors import (
     InputError,

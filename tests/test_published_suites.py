@@ -10,8 +10,8 @@ import pytest
 from runs import environment, fpmc_bench
 
 from fpmc_bench import load_suite, sigma_grid
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import make_plugin
-from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.fpmc.shapes import ImageShape
 

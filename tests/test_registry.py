@@ -17,9 +17,10 @@ from PIL import Image
 
 from fpmc_bench import hookspecs
 from fpmc_bench.catalog.datasets import load_dataset
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.process_state import ProcessState
-from fpmc_bench.catalog.registry import KINDS, Registry, build_registry, installed_registry
+from fpmc_bench.catalog.registry import KINDS, Registry, build_registry
 from fpmc_bench.cli.inspect import info
 from fpmc_bench.contracts import AugmentationTask
 from fpmc_bench.errors import PluginError, UnknownNameError

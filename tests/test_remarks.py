@@ -9,8 +9,8 @@ from plans import loaded, small_suite
 from synthetic_records import EXACT_SIGMAS, write_synthetic
 
 from fpmc_bench.catalog.context import load_context
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.images.notices import notice
 from fpmc_bench.results.render.csv import render_csv

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fpmc_bench.catalog.entries import select_entries
 from fpmc_bench.catalog.finding import load_suite
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.documents.names import row_name, selection_name
 from fpmc_bench.documents.suite import Entry
 from fpmc_bench.errors import UnknownNameError, UsageError

@@ -14,10 +14,11 @@ from runs import fpmc_bench, write_suite
 
 from fpmc_bench import build_denoiser, run_suite
 from fpmc_bench.catalog.entries import chosen_entries
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.own_class import registered_class
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.plugin_file import plugins_of_file
-from fpmc_bench.catalog.registry import Registered, installed_registry
+from fpmc_bench.catalog.registry import Registered
 from fpmc_bench.errors import FpmcBenchError, PluginError, UnknownNameError, UsageError
 
 MINE = '''\

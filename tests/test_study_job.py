@@ -6,7 +6,7 @@ import pytest
 from plans import small_suite
 
 from fpmc_bench.catalog import context as context_module
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.documents.study import validated_study
 from fpmc_bench.documents.suite import read_suite

@@ -13,7 +13,7 @@ from torch import Tensor
 from fpmc_bench import Source, load_dataset, load_teacher
 from fpmc_bench.catalog import context as context_module
 from fpmc_bench.catalog.context import load_context
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.contracts import TeacherModel
 from fpmc_bench.errors import UsageError
 from fpmc_bench.teachers.trial import refuse_no_denoiser

@@ -12,7 +12,7 @@ from damage import turned
 from torch import Tensor
 
 from fpmc_bench import load_dataset, load_teacher
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.cli import main
 from fpmc_bench.contracts import Teacher
 from fpmc_bench.errors import CheckpointError, InputError, UnknownNameError

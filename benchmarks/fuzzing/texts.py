@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fpmc_bench.catalog.places import CONFIG_VARIABLE, Places
+from fpmc_bench.catalog.configuration import CONFIG_VARIABLE
+from fpmc_bench.catalog.places import Places
 from fpmc_bench.documents.names import parse_selection, selection_name
 from fpmc_bench.documents.study import read_study
 from fpmc_bench.documents.suite import read_suite

@@ -6,17 +6,12 @@ from dataclasses import dataclass, replace
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset, missing_dataset
 from fpmc_bench.catalog.entries import without_places
 from fpmc_bench.catalog.naming import check_shared
+from fpmc_bench.catalog.own import OWNER
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import Registered, Registry
 from fpmc_bench.catalog.strangers import strangers_code
-from fpmc_bench.catalog.teachers import (
-    is_function,
-    is_path,
-    load_teacher,
-    missing_teacher,
-    there_is,
-)
+from fpmc_bench.catalog.teachers import load_teacher, missing_teacher
 from fpmc_bench.contracts import AugmentationTask, Setting, TeacherModel
 from fpmc_bench.diffusion.sigmas import sigma_grid
 from fpmc_bench.documents.protocols import ROLES, Role
@@ -25,6 +20,7 @@ from fpmc_bench.errors import MissingFilesError, UsageError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.notices import notice
 from fpmc_bench.storage.cache import cache_folder
+from fpmc_bench.teachers.given import is_function, is_path, there_is
 from fpmc_bench.teachers.network import NetworkTeacher
 from fpmc_bench.teachers.sensitivity import SensitivityMaps
 from fpmc_bench.teachers.trial import refuse_no_denoiser
@@ -37,7 +33,8 @@ class Context:
     Both networks have been asked once at either end of the grid, and answered as denoisers do.
 
     `sigmas` descend. Entries are in `suite`, but what they name is not loaded here.
-    `teacher_plugins` are those that offer the network of a role, where one does.
+    `teacher_plugins` are those that offer the network of a role, where one does; a name of the
+    user's own is none.
     """
 
     suite: Suite
@@ -147,9 +144,9 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
         with own_randomness(), strangers_code(f"teacher '{teacher.name}'", notice):
             refuse_no_denoiser(teacher, dataset.train, sigmas, suite.seed, device=device)
     plugins = {
-        role: registry.items["teachers"][name]
+        role: offered
         for role, name in zip(ROLES, names, strict=True)
-        if not is_path(name) and name in registry.items["teachers"]
+        if (offered := registry.items["teachers"].get(name)) and offered.distribution != OWNER
     }
     context = Context(suite, dataset, tuning, evaluation, sigmas, device, registry, places, plugins)
     for remark in context.remarks:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.process_state import own_randomness
-from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import Dataset, FileDataset, Split
 from fpmc_bench.errors import InputError, MissingFilesError

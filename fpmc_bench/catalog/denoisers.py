@@ -8,10 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from fpmc_bench.catalog.built import BuiltDenoiser, assemble
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.plugin_file import denoiser_of_file, is_plugin_file
-from fpmc_bench.catalog.registry import installed_registry, name_of_offer
+from fpmc_bench.catalog.registry import name_of_offer
 from fpmc_bench.catalog.teachers import load_teacher
 from fpmc_bench.contracts import Denoiser, Maps, Setting, TeacherModel
 from fpmc_bench.errors import InputError, UsageError

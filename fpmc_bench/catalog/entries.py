@@ -16,12 +16,12 @@ from fpmc_bench.catalog.parameters import place_parameters
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.plugin_file import denoiser_of_file, is_plugin_file
 from fpmc_bench.catalog.registry import Registry
-from fpmc_bench.catalog.teachers import is_path, name_of
 from fpmc_bench.contracts import Denoiser
 from fpmc_bench.documents.names import parse_selection, selection_name, selection_text
 from fpmc_bench.documents.protocols import ROLES
 from fpmc_bench.documents.suite import Entry, Suite, Teachers
 from fpmc_bench.errors import UnknownNameError, UsageError
+from fpmc_bench.teachers.given import is_path, name_of
 
 Selection = str | type[Denoiser]
 """Text as `-d` has it, or a class, which stands for itself with its default parameters."""

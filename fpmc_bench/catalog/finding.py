@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import place_parameters
-from fpmc_bench.catalog.registry import Registry, installed_registry, singular
-from fpmc_bench.catalog.teachers import is_path
+from fpmc_bench.catalog.registry import Registry, singular
 from fpmc_bench.documents.names import parse_selection, selection_text
 from fpmc_bench.documents.protocols import ROLES
 from fpmc_bench.documents.study import Study, read_study
 from fpmc_bench.documents.suite import Suite, Teachers, read_suite
 from fpmc_bench.errors import UnknownNameError
 from fpmc_bench.storage.toml_file import refuse_codes
+from fpmc_bench.teachers.given import is_path
 
 
 def load_suite(name_or_path: str | Path, *, registry: Registry | None = None) -> Suite:

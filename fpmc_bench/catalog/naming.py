@@ -3,10 +3,11 @@
 from fpmc_bench.catalog.parameters import checked_params, make_plugin
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
-from fpmc_bench.catalog.teachers import is_function, is_path, registered_teacher
+from fpmc_bench.catalog.teachers import registered_teacher
 from fpmc_bench.contracts import Augmentation
 from fpmc_bench.documents.suite import SourceAugmentation, Suite
 from fpmc_bench.errors import ParameterError
+from fpmc_bench.teachers.given import is_function, is_path
 from fpmc_bench.teachers.labels import without_label
 
 

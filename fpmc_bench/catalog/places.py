@@ -8,23 +8,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import platformdirs
-
+from fpmc_bench.catalog.configuration import KINDS, Kind, config_file, configuration
 from fpmc_bench.documents.protocols import ROLES
 from fpmc_bench.errors import UnknownNameError, UsageError
-from fpmc_bench.storage.toml_file import refuse_codes, toml_content
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.registry import Registry
-
-Kind = Literal["data", "teacher", "weights"]
-KINDS: tuple[Kind, ...] = ("data", "teacher", "weights")
-
-CONFIG_VARIABLE = "FPMC_BENCH_CONFIG"
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,9 @@ class Places:
         """What the user says is at `name`, or None. UsageError for an unreadable configuration."""
         given: Mapping[str, str] = getattr(self, kind)
         return (
-            given.get(name) or os.environ.get(variable(kind, name)) or _configured(kind).get(name)
+            given.get(name)
+            or os.environ.get(variable(kind, name))
+            or configuration().places.get(kind, {}).get(name)
         )
 
     def path(self, kind: Kind, name: str) -> Path:
@@ -98,12 +92,6 @@ def variable(kind: Kind, name: str) -> str:
     return f"FPMC_BENCH_{kind.upper()}_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
 
 
-def config_file() -> Path:
-    """$FPMC_BENCH_CONFIG, or config.toml in the user's configuration folder."""
-    chosen = os.environ.get(CONFIG_VARIABLE)
-    return Path(chosen) if chosen else platformdirs.user_config_path("fpmc-bench") / "config.toml"
-
-
 def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in given:
@@ -114,28 +102,3 @@ def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"{option} {name}= was given twice: {pairs[name]} and {what}")
         pairs[name] = what
     return pairs
-
-
-def _configured(kind: Kind) -> Mapping[str, str]:
-    """One table of the configuration file; empty where there is no file."""
-    path = config_file()
-    try:
-        changed = path.stat().st_mtime_ns
-    except OSError:
-        return {}
-    return _read(path, changed).get(kind, {})
-
-
-@cache
-def _read(path: Path, changed: int) -> dict[str, dict[str, str]]:
-    """Read once for each state of the file."""
-    content = toml_content(path, "configuration")
-    for section, table in content.items():
-        if section not in KINDS:
-            expected = ", ".join(f"[{kind}]" for kind in KINDS)
-            raise UsageError(f"{path} has a section [{section}]; expected {expected}")
-        if not isinstance(table, dict) or not all(isinstance(v, str) for v in table.values()):
-            raise UsageError(f'{path}: [{section}] must hold lines NAME = "PATH"')
-        for place in table.values():
-            refuse_codes(path, place)
-    return content

@@ -5,7 +5,6 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -53,7 +52,7 @@ class Registered:
     @property
     def origin(self) -> str:
         """Distribution and version, for a reader."""
-        return f"{self.distribution} {self.version}"
+        return f"{self.distribution} {self.version}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,6 @@ class Registry:
             )
         named = MappingProxyType({**self.items[kind], one.name: other or one})
         return replace(self, items=MappingProxyType({**self.items, kind: named}))
-
-
-@cache
-def installed_registry() -> Registry:
-    """The registry of this environment, read once."""
-    return build_registry(importlib.metadata.entry_points(group=hookspecs.PROJECT))
 
 
 def build_registry(entry_points: importlib.metadata.EntryPoints) -> Registry:

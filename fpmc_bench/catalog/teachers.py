@@ -3,18 +3,18 @@
 Behind a path may stand which class a class-conditional network is asked about (`teachers.labels`).
 """
 
-import re
 from pathlib import Path
 from typing import cast
 
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import Registered, Registry, installed_registry
+from fpmc_bench.catalog.registry import Registered, Registry
 from fpmc_bench.contracts import FileTeacher, Teacher, TeacherModel
 from fpmc_bench.errors import MissingFilesError, UnknownNameError, UsageError
 from fpmc_bench.teachers.function import FunctionTeacher
-from fpmc_bench.teachers.labels import label_of, labelled_name, without_label
-from fpmc_bench.teachers.network import read_network
+from fpmc_bench.teachers.given import is_function, is_path, network_at
+from fpmc_bench.teachers.labels import label_of
 
 
 def load_teacher(
@@ -34,11 +34,10 @@ def load_teacher(
     holds another network, or UsageError for a label that it needs or has not.
     """
     text, places, known = str(name_or_path), places or Places(), registry or installed_registry()
-    what, label = without_label(text), label_of(text)
     places.refuse_unknown(known)
     if isinstance(name_or_path, Path) or is_path(text):
-        return read_network(Path(what).expanduser(), device, label)
-    if label is not None:
+        return network_at(text, device)
+    if label_of(text) is not None:
         raise UsageError(f"teacher '{text}': only the network at a path can be given a label")
     if is_function(text):
         return FunctionTeacher.named(text, device)
@@ -68,24 +67,3 @@ def missing_teacher(cls: type[Teacher], places: Places, role: str | None = None)
     if not issubclass(cls, FileTeacher):
         return None
     return places.missing("teacher", "teacher", cls.name, cls.expects, role)
-
-
-def is_path(text: str) -> bool:
-    """Whether this is to be looked for among files, and not among names."""
-    text = without_label(text)
-    return text.endswith((".safetensors", ".pkl")) or "/" in text or "\\" in text
-
-
-def there_is(path: str) -> bool:
-    """Whether something lies at the path of a network, which a label may follow."""
-    return Path(without_label(path)).expanduser().exists()
-
-
-def name_of(path: str) -> str:
-    """What the network at a path is called, which a label may follow."""
-    return labelled_name(Path(without_label(path)).stem, label_of(path))
-
-
-def is_function(text: str) -> bool:
-    """Whether this is module:function."""
-    return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text) is not None

@@ -163,7 +163,7 @@ def registry_with_warnings() -> "Registry":
 
     From the main process.
     """
-    from fpmc_bench.catalog.registry import installed_registry
+    from fpmc_bench.catalog.installed import installed_registry
 
     registry = installed_registry()
     for fault in (*registry.broken, *registry.notices) if is_main() else ():

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from fpmc_bench.catalog.entries import Selection, chosen_entries
 from fpmc_bench.catalog.finding import load_suite
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from fpmc_bench.catalog.datasets import LoadedDataset, load_dataset
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
-from fpmc_bench.catalog.registry import Registry, installed_registry
+from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.documents.names import parse_selection, selection_text
 from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import ParameterError
