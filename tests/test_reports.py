@@ -22,8 +22,10 @@ from fpmc_bench.documents.record import Figure, read_records
 from fpmc_bench.errors import FpmcBenchError, InputError, RunError
 from fpmc_bench.results.render import write_figures, write_tables
 from fpmc_bench.results.render.cells import compact_text, figure_texts
+from fpmc_bench.results.render.colours import looks_of
 from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
-from fpmc_bench.results.render.figures import COLOURS, draw_sigma_figure
+from fpmc_bench.results.render.figures import draw_sigma_figure
+from fpmc_bench.results.render.forest import draw_forest
 from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.render.latex import render_latex
 from fpmc_bench.results.render.markdown import render_markdown
@@ -193,28 +195,32 @@ def test_latex_is_balanced_and_escaped(tmp_path: Path) -> None:
     assert {line.count(" & ") for line in rows} == {5, 1}
 
 
-def test_the_figure_shows_every_entry_in_its_colour(realistic: Table) -> None:
-    with Image.open(io.BytesIO(draw_sigma_figure(realistic))) as image:
+@pytest.mark.parametrize("draw", [draw_forest, draw_sigma_figure])
+def test_figures_show_every_entry_in_its_colour(
+    realistic: Table, draw: Callable[[Table], bytes]
+) -> None:
+    with Image.open(io.BytesIO(draw(realistic))) as image:
         image.load()
         assert image.format == "PNG"
-        assert image.size == (1260, 720)
+        assert image.width == 1260
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     colours, seen = np.unique(pixels, axis=0, return_counts=True)
     counts = {tuple(map(int, rgb)): int(n) for rgb, n in zip(colours, seen, strict=True)}
-    for colour in (*COLOURS, "#000000"):
-        rgb = tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
-        assert counts.get(rgb, 0) > 100, f"{colour} is hardly to be seen"
+    for entry, look in looks_of(realistic).items():
+        rgb = tuple(int(look.colour[at : at + 2], 16) for at in (1, 3, 5))
+        assert counts.get(rgb, 0) > 60, f"{entry} is hardly to be seen"
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_figures_are_the_same_bytes_whatever_the_user_s_settings(
     exact: tuple[Table, ...], kind: str
 ) -> None:
-    first = draw_sigma_figure(exact[0], kind)  # type: ignore[arg-type]
-    with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "savefig.dpi": 20}):
-        assert draw_sigma_figure(exact[0], kind) == first  # type: ignore[arg-type]
-    assert b"Date" not in first
-    assert b"dc:date" not in first
+    for draw in (draw_forest, draw_sigma_figure):
+        first = draw(exact[0], kind)  # type: ignore[operator]
+        with mpl.rc_context({"lines.linewidth": 9, "font.size": 30, "savefig.dpi": 20}):
+            assert draw(exact[0], kind) == first  # type: ignore[operator]
+        assert b"Date" not in first
+        assert b"dc:date" not in first
 
 
 def samples(channels: int, side: int) -> dict[str, np.ndarray]:
@@ -291,8 +297,12 @@ def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
     save_samples(tmp_path, samples(1, 8))
     written = write_reports(tmp_path)
     assert {str(path.relative_to(tmp_path)) for path in written} == {
+        "figures/denoiser-mse-forest.png",
+        "figures/denoiser-mse-forest.svg",
         "figures/denoiser-mse.png",
         "figures/denoiser-mse.svg",
+        "figures/sample-mse-forest.png",
+        "figures/sample-mse-forest.svg",
         "figures/sample-mse-samples.png",
         "tables/denoiser-mse-by-sigma.csv",
         "tables/denoiser-mse.csv",
@@ -311,10 +321,12 @@ def test_reports_are_complete_and_the_same_again(tmp_path: Path) -> None:
 
 
 def test_samples_beside_the_records_are_drawn_in_their_own_order(tmp_path: Path) -> None:
+    """And say which network they are measured against, and which is the other one."""
     write_exact_records(tmp_path / "records")
-    rows = samples(3, 8)
-    write_sample_grid(tmp_path / "expected.png", rows)
-    save_samples(tmp_path, rows)
+    first, second = samples(3, 8).values()
+    save_samples(tmp_path, {"teacher_b": first, "teacher-a": second, "ls": first})
+    labelled = {"teacher_b (reference)": first, "teacher-a (other network)": second, "ls": first}
+    write_sample_grid(tmp_path / "expected.png", labelled)
     drawn = tmp_path / "figures" / "sample-mse-samples.png"
     assert write_reports(tmp_path)[-1] == drawn
     assert drawn.read_bytes() == (tmp_path / "expected.png").read_bytes()

@@ -11,9 +11,28 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fpmc_bench.documents.text import one_line
+from fpmc_bench.results.render.colours import Dash, Marker
 from fpmc_bench.results.render.origin import SOFTWARE, SOURCE
 
 DOTS_PER_INCH = 150
+MARKS: dict[Marker, str] = {
+    "circle": "o",
+    "square": "s",
+    "triangle-up": "^",
+    "triangle-down": "v",
+    "diamond": "D",
+    "cross": "P",
+    "x": "X",
+    "star": "*",
+    "hexagon": "h",
+}
+DASHES: dict[Dash, tuple[float, tuple[float, ...]]] = {
+    "solid": (0, ()),
+    "dash": (0, (4, 1.5)),
+    "dot": (0, (1, 1.2)),
+    "dashdot": (0, (4, 1.5, 1, 1.5)),
+}
+"""What matplotlib calls the words of `colours.py`."""
 Picture = Literal["png", "svg"]
 
 

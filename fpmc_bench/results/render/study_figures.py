@@ -6,18 +6,32 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint, base_titles
 from fpmc_bench.results.render.canvas import drawn, plain, plain_log_ticks
-from fpmc_bench.results.render.cells import entry_text
-from fpmc_bench.results.render.figures import BAND_ERRORS, COLOURS, DASHES, MARKERS
+from fpmc_bench.results.render.figures import BAND_ERRORS
+from fpmc_bench.results.render.forest import (
+    FRAME_INCHES,
+    LEGEND,
+    WIDTH_INCHES,
+    forest_panel,
+    lines_of,
+)
 from fpmc_bench.results.table import Table
 
+# Okabe & Ito, "Color universal design" (2008), less the yellow, which white paper swallows
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#666666")
+"""Of augmentations and of what is before and after; methods have theirs in `colours.py`."""
+DASHES: tuple[tuple[float, tuple[float, ...]], ...] = (
+    (0, ()),
+    (0, (5, 1.5)),
+    (0, (1, 1.2)),
+    (0, (5, 1.5, 1, 1.5)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 PANEL_INCHES = (2.7, 2.5)
 TITLE_LETTERS = 30
-FEW_TIMES = 4
-"""Errors that differ by less are shown on a linear axis."""
 ROUNDING = 1e-5
 """Of a base's error: by as much do other products of the same weights differ."""
 LARGE_PERCENT, LINEAR_PERCENT = 200, 20
@@ -125,37 +139,22 @@ def _changes(panel: Axes, points: Sequence[AugmentationPoint], names: Sequence[s
 
 
 def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
-    """The mean error of every entry with ±2 standard errors: a panel a protocol, best on top."""
-    longest = max(len(table.rows) for table in tables)
+    """A forest of every protocol, below each other; equal input, equal bytes."""
+    lines = [lines_of(table) for table in tables]
+    heights = [FRAME_INCHES + one.inches for one in lines]
 
     def draw(canvas: Canvas) -> None:
-        panels = canvas.subplots(1, len(tables), squeeze=False)[0]
-        for panel, table in zip(panels, tables, strict=True):
-            figures = [row.figures[table.metrics[0]] for row in table.rows]
-            means = [figure.mean for figure in figures]
-            panel.errorbar(
-                means,
-                range(len(figures)),
-                xerr=[BAND_ERRORS * figure.standard_error for figure in figures],
-                fmt="o",
-                color=COLOURS[0],
-                markersize=4,
-                capsize=2,
+        panels = canvas.subplots(len(tables), squeeze=False, height_ratios=heights)[:, 0]
+        for panel, table, own in zip(panels, tables, lines, strict=True):
+            forest_panel(panel, table, own)
+            panel.set_title(
+                plain(f"{table.protocol} against {table.reference}, {table.items} items"),
+                fontsize="medium",
+                loc="left",
             )
-            panel.set_yticks(
-                range(len(figures)),
-                [plain(entry_text(row)) for row in table.rows],
-                fontsize="small",
-            )
-            panel.invert_yaxis()
-            if max(means) > FEW_TIMES * min(means):
-                panel.set_xscale("log")
-                plain_log_ticks(panel.xaxis)
-            else:
-                panel.xaxis.set_major_locator(MaxNLocator(4))
-            panel.set_xlabel(plain(f"{table.protocol}, {table.metrics[0]}"))
+        canvas.suptitle(f"{plain(title)}\n{LEGEND}", fontsize="medium", x=0.01, ha="left")
 
-    return _figure(title, (1.6 * len(tables), 0.11 * longest + 0.5), draw)
+    return drawn((WIDTH_INCHES, sum(heights)), draw)
 
 
 def _wrapped(name: str) -> str:

@@ -1,7 +1,8 @@
 """Everything that is rendered from a run's records, written beside them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.results.render.cells import entry_text
 from fpmc_bench.results.render.optional import drew
 from fpmc_bench.results.table import Table
 from fpmc_bench.storage.atomic import write_atomically
@@ -34,20 +36,23 @@ def rendered_tables(tables: Sequence[Table]) -> dict[str, str]:
 def figures_of(run_dir: Path, tables: Sequence[Table]) -> dict[str, Callable[[], bytes]]:
     """What is in figures/ of a run directory: a file's name below it -> what draws its bytes.
 
-    Among them a grid of the samples that lie beside the records (samples/PROTOCOL.npz), where there
-    are any; RunError for a damaged file of these.
+    A forest a protocol, its errors by noise level where it has any, and a grid of the samples that
+    lie beside the records (samples/PROTOCOL.npz), where there are any; RunError for a damaged file
+    of these.
     """
     from fpmc_bench.results.render.sample_grid import read_samples
 
     figures: dict[str, Callable[[], bytes]] = {}
-    for table in tables:
+    kinds: tuple[Literal["png", "svg"], ...] = ("png", "svg")
+    for table, kind in product(tables, kinds):
+        figures[f"figures/{table.protocol}-forest.{kind}"] = partial(_forest, table, kind)
         if table.sigmas:
-            figures[f"figures/{table.protocol}.png"] = partial(_sigma_figure, table, "png")
-            figures[f"figures/{table.protocol}.svg"] = partial(_sigma_figure, table, "svg")
+            figures[f"figures/{table.protocol}.{kind}"] = partial(_sigma_figure, table, kind)
     for protocol in PROTOCOLS:
         samples = run_dir / "samples" / f"{protocol}.npz"
         if samples.is_file():
-            rows = read_samples(samples)
+            said = {name: text for table in tables for name, text in _networks(table, protocol)}
+            rows = {said.get(name, name): images for name, images in read_samples(samples).items()}
             figures[f"figures/{protocol}-samples.png"] = partial(_sample_grid, rows)
     return figures
 
@@ -71,8 +76,21 @@ def write_figures(run_dir: Path, tables: Sequence[Table]) -> dict[Path, bool]:
     }
 
 
+def _networks(table: Table, protocol: str) -> Iterator[tuple[str, str]]:
+    """The networks of a protocol's table and what they are called where they are shown."""
+    if table.protocol == protocol:
+        yield table.reference, f"{table.reference} (reference)"
+        yield from ((row.entry, entry_text(row)) for row in table.rows if row.rank is None)
+
+
 def _write(path: Path, draw: Callable[[], bytes]) -> None:
     write_atomically(path, draw())
+
+
+def _forest(table: Table, kind: Literal["png", "svg"]) -> bytes:
+    from fpmc_bench.results.render.forest import draw_forest
+
+    return draw_forest(table, kind)
 
 
 def _sigma_figure(table: Table, kind: Literal["png", "svg"]) -> bytes:
