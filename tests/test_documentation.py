@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from in_process import call
 
 from fpmc_bench import build_denoiser, hookspecs
 from fpmc_bench.catalog.installed import installed_registry
@@ -168,6 +169,39 @@ def test_every_method_has_a_page_with_its_picture() -> None:
         assert f"](../pictures/methods/{name}.png)" in page
         assert f"<!-- plugin {name} -->" in page
         assert (ROOT / "docs" / "pictures" / "methods" / f"{name}.png").is_file()
+
+
+def test_the_python_of_the_first_page_runs() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", first_page(), flags=re.DOTALL)
+    names: dict[str, torch.Tensor] = {}
+    exec(code, names)
+    assert names["samples"].shape == (4, 1, 8, 8)
+
+
+@pytest.mark.slow
+def test_the_table_of_the_first_page_is_what_its_command_prints(tmp_path: Path) -> None:
+    (arguments,) = re.findall(r"^    fpmc-bench (run digits -d .*)$", first_page(), re.MULTILINE)
+    status, printed, _ = call([*arguments.split(), "--run-dir", "run"], tmp_path, ())
+    assert status == 0
+    rows = re.findall(r"^( +[—\d]+ .*?) +\S+ +\w+$", first_page(), re.MULTILINE)
+    assert len(rows) == 4
+    assert all(row.removeprefix("    ") in printed for row in rows)  # all but time and checks
+
+
+def first_page() -> str:
+    return (ROOT / "docs" / "start.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_leaderboards_has_their_tables_and_figures() -> None:
+    from leaderboards import FOLDER, page
+
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert text == page(FOLDER), "'python documentation/leaderboards.py' writes it"
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", text)
+    assert not [link for link in links if not (FOLDER / link).exists()]
+    assert {path.parent.name for path in FOLDER.glob("*/run.json")} == set(
+        re.findall(r"^## (\S+)$", text, re.MULTILINE)
+    )
 
 
 def test_a_picture_shows_the_filters_of_the_plugin() -> None:
