@@ -9,10 +9,11 @@ from synthetic_records import ENVIRONMENT, attest, write_synthetic
 
 from fpmc_bench.documents.attestation import read_attestations
 from fpmc_bench.documents.environment import UnitNote
-from fpmc_bench.documents.record import read_records
+from fpmc_bench.documents.record import read_record, read_records
 from fpmc_bench.documents.suite import Suite, validated_suite
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.results.predictions import predictions_path, read_predictions, reference_path
 from fpmc_bench.results.render.csv import render_csv
 from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.render.latex import render_latex
@@ -26,6 +27,7 @@ from fpmc_bench.results.trajectories import (
     write_trajectories,
 )
 from fpmc_bench.storage.arrays import Arrays, write_arrays
+from fpmc_bench.storage.mapped import seal
 from fuzzing.trials import Loader
 
 
@@ -63,6 +65,24 @@ def write_some_trajectories(folder: Path) -> list[Path]:
     rows = {name: np.zeros((2, 3, 2, 1, 4, 4), np.uint8) for name in ("teacher", "ls")}
     write_trajectories(folder / "trajectories.npz", Trajectories((80.0, 0.002), rows))
     return [folder / "trajectories.npz"]
+
+
+def write_some_predictions(folder: Path) -> list[Path]:
+    ones = np.ones((3, 4))
+    (folder / "records").mkdir()
+    path = write_synthetic(folder / "records", "ls", {"mse@1": ones, "r2@1": 0 * ones})
+    record, _ = read_record(path)
+    paths = (predictions_path(folder, record.stem), reference_path(folder, record.protocol))
+    for path, value in zip(paths, (0, 1), strict=True):
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, np.full((3, 4, 1, 2, 2), value, np.float32))
+        seal(path, path.name, record.items_sha256)
+    return list(paths)
+
+
+def read_some_predictions(path: Path) -> Any:
+    run_dir = next(one for one in path.parents if (one / "records").is_dir())
+    return read_predictions(run_dir, *read_record(run_dir / "records" / "ls.denoiser-mse.json"))
 
 
 NOTE = UnitNote(
@@ -111,6 +131,7 @@ LOADERS = (
     Loader("records", write_records, read_leaderboard),
     Loader("samples", write_samples, draw_samples),
     Loader("trajectories", write_some_trajectories, read_trajectories),
+    Loader("predictions", write_some_predictions, read_some_predictions),
     Loader("ledger", write_unit, read_unit),
     Loader("run.json", write_run, open_run),
 )

@@ -41,6 +41,11 @@ if TYPE_CHECKING:
     help="Where the run lives [default: runs/SUITE-KEY].",
 )
 @click.option("--fresh", is_flag=True, help="Discard what an earlier run left in the directory.")
+@click.option(
+    "--keep-predictions",
+    is_flag=True,
+    help="Also keep every prediction, for measuring it otherwise: predictions/ of the run.",
+)
 @processes_option
 @job_options
 @json_option
@@ -55,6 +60,7 @@ def run(
     seed: int | None,
     run_dir: Path | None,
     fresh: bool,
+    keep_predictions: bool,
     processes: int,
     given: Given,
     as_json: bool,
@@ -82,6 +88,7 @@ def run(
             fresh=fresh,
             progress=not quiet,
             memory_budget=given.memory_budget,
+            keep_predictions=keep_predictions,
             places=chosen.places,
             registry=chosen.registry,
         )

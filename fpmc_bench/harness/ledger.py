@@ -92,6 +92,10 @@ class Ledger:
         if state := self._state(key):
             self._looked_at[key] = state, True
 
+    def forget(self, key: str) -> None:
+        """A unit that is to be computed anew; nothing where it is not there."""
+        self._path(key).unlink(missing_ok=True)
+
     def fail(self, name: str, report: str) -> None:
         """Note that `name` (entry and protocol) failed: other processes then skip it."""
         write_atomically(self._failures / f"{name}.txt", report.encode())

@@ -21,8 +21,8 @@ from fpmc_bench.harness.ledger import FinishedUnit, Ledger
 from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.samples import keep_samples, keep_trajectories
-from fpmc_bench.harness.standing import rows_of, standing_record
-from fpmc_bench.harness.units import Workload, WorkUnit
+from fpmc_bench.harness.standing import standing_record
+from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.results.summaries import figure_of
 

@@ -8,6 +8,7 @@ failures.json     rows that have no record, and why
 tables/ figures/  rendered from the records
 samples/          the first few predictions of every row, for protocols that keep them, and
                   trajectories.npz: how the first of them came to be
+predictions/      all of them, and what they are measured against, where that was asked for
 """
 
 import json
@@ -33,7 +34,7 @@ from fpmc_bench.storage.keys import content_key
 
 CONTENTS = (
     *("run.json", FAILURES),
-    *("samples", "ledger", "records", "earlier", "tables", "figures"),
+    *("samples", "predictions", "ledger", "records", "earlier", "tables", "figures"),
 )
 KEY_SHOWN = 8
 

@@ -7,17 +7,10 @@ import numpy as np
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.plan import Contestant
+from fpmc_bench.harness.predictions import has_predictions
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.rundir import RunDirectory
-from fpmc_bench.harness.units import Workload, WorkUnit
-
-
-def rows_of(workload: Workload, protocol: str) -> dict[Contestant, list[WorkUnit]]:
-    """The units of each row, the other network first."""
-    rows: dict[Contestant, list[WorkUnit]] = {}
-    for unit in workload.rows(protocol):
-        rows.setdefault(unit.contestant, []).append(unit)
-    return rows
+from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 
 
 def standing_record(
@@ -40,15 +33,19 @@ def standing_record(
 
 
 def remaining_units(
-    workload: Workload, directory: RunDirectory, processes: Processes
+    workload: Workload, directory: RunDirectory, processes: Processes, *, predictions: bool = False
 ) -> dict[str, list[WorkUnit]]:
-    """The units of rows that have no record yet, by protocol, as the main process finds them."""
+    """The units of rows that have no record yet, by protocol, as the main process finds them.
+
+    With `predictions` those of rows that lack these, too.
+    """
     rows = {protocol: rows_of(workload, protocol) for protocol in workload.plan.suite.protocols}
     lacking = [
         f"{row.name}.{protocol}"
         for protocol, units in rows.items()
         for row in (units if processes.is_main else ())
-        if standing_record(workload, directory, row, protocol) is None
+        if (record := standing_record(workload, directory, row, protocol)) is None
+        or (predictions and not has_predictions(workload, directory, record))
     ]
     asked = set(json.loads(processes.gather(json.dumps(lacking))[0]))
     return {

@@ -151,3 +151,11 @@ class Workload:
     @property
     def _device_kind(self) -> str:
         return torch.device(self.plan.context.device).type
+
+
+def rows_of(workload: Workload, protocol: str) -> dict[Contestant, list[WorkUnit]]:
+    """The units of each row, the other network first."""
+    rows: dict[Contestant, list[WorkUnit]] = {}
+    for unit in workload.rows(protocol):
+        rows.setdefault(unit.contestant, []).append(unit)
+    return rows

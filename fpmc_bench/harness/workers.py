@@ -50,6 +50,8 @@ class Workbench:
     ledger: Ledger
     processes: Processes
     notary: Notary
+    keeps_predictions: bool = False
+    """Of every protocol; else only those of protocols whose predictions are to be looked at."""
     _built: tuple[str, BuiltDenoiser] | None = None
     _test: Source | None = None
     _shared: Shared = field(default_factory=Shared)
@@ -122,7 +124,8 @@ class Workbench:
         prediction = torch.from_numpy(arrays[PREDICTION])
         for name, metric in METRICS.items():
             arrays[name] = metric(prediction, reference).numpy()
-        if not protocol_facts(unit.provenance.protocol).keeps_predictions:
+        facts = protocol_facts(unit.provenance.protocol)
+        if not (self.keeps_predictions or facts.keeps_predictions):
             del arrays[PREDICTION]
         self.ledger.write(unit.key, arrays, note)
 

@@ -24,6 +24,7 @@ from fpmc_bench.harness.identity import (
     shared_facts,
 )
 from fpmc_bench.harness.plan import Plan, make_plan
+from fpmc_bench.harness.predictions import join_predictions, make_room
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
@@ -57,6 +58,7 @@ def run_suite(
     fresh: bool = False,
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
+    keep_predictions: bool = False,
     places: Places | None = None,
     registry: Registry | None = None,
 ) -> RunOutcome:
@@ -69,8 +71,9 @@ def run_suite(
     the records. `denoisers` are run in place of the suite's entries: names of entries, denoisers
     with parameters ("ls[patch_sizes=[3,1]]"), files ("./mine.py:Laplace"), or classes; a class is
     known by its code, and by its name in what follows. `memory_budget` is what the engine may use
-    beside the source, in bytes; `places` say where data, networks and weights are that the
-    user keeps.
+    beside the source, in bytes. `keep_predictions` leaves every prediction in the directory, and
+    what it was measured against; rows that lack them are computed anew, and their records stay.
+    `places` say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
     refuse_unwritable(Path(run_dir or RUNS), "--run-dir")
@@ -86,6 +89,7 @@ def run_suite(
         fresh=fresh,
         progress=progress,
         memory_budget=memory_budget,
+        keep_predictions=keep_predictions,
     )
 
 
@@ -97,6 +101,7 @@ def run_plan(
     fresh: bool = False,
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
+    keep_predictions: bool = False,
     failed: Mapping[str, str] | None = None,
 ) -> RunOutcome:
     """`run_suite` for a plan that has been made; every process calls it alike.
@@ -115,10 +120,17 @@ def run_plan(
             for (name, report), protocol in product(failed.items(), plan.suite.protocols):
                 directory.ledger.fail(f"{name}.{protocol}", report)
         processes.wait()
-        bench = Workbench(workload, directory.ledger, processes, Notary.of(processes, settings))
+        remaining = remaining_units(workload, directory, processes, predictions=keep_predictions)
+        if keep_predictions and processes.is_main:
+            make_room(workload, directory, remaining)
+        processes.wait()
+        notary = Notary.of(processes, settings)
+        bench = Workbench(workload, directory.ledger, processes, notary, keep_predictions)
         with using(settings):
-            execute(bench, remaining_units(workload, directory, processes), progress)
-        records = publish(workload, directory) if processes.is_main else ()
+            execute(bench, remaining, progress)
+        records = publish(workload, directory) if processes.is_main else []
+        if keep_predictions:
+            join_predictions(workload, directory, records)
         processes.wait()
     failures = directory.ledger.failures()
     return RunOutcome(directory.path, tuple(records), failures, processes.is_main)
