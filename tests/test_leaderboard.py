@@ -1,5 +1,6 @@
 """Tables from records: ranking, ties, the other network, and what must not be mixed or believed."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from synthetic_records import (
@@ -24,6 +26,8 @@ from fpmc_bench.documents.provenance import (
 )
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.errors import RunError
+from fpmc_bench.results.render.csv import render_csv
+from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.table import Table, build_tables
 
 LEVELS = len(EXACT_SIGMAS)
@@ -121,7 +125,16 @@ def test_a_failed_entry_is_absent_from_its_protocol_alone(tmp_path: Path) -> Non
 def test_the_caption_says_what_was_measured(tmp_path: Path) -> None:
     write(tmp_path, "only", 1.0)
     caption = " ".join(table(tmp_path).caption)
-    for said in ("synthetic", "8 items", "mse@1", "r2@1", "teacher-a", "s/sqrt(n)", "Holm", "80"):
+    for said in (
+        "synthetic",
+        "8 items",
+        "mse@1",
+        "r2@1",
+        "teacher-a",
+        "s/sqrt(n)",
+        "model confidence set",
+        "80",
+    ):
         assert said in caption
 
 
@@ -287,3 +300,47 @@ def test_render_says_what_is_wrong(tmp_path: Path) -> None:
     assert "no records of sample-mse" in other.stderr
     assert render(tmp_path, "--format", "html").exit_code == 2
     assert render(tmp_path / "nowhere").exit_code == 2
+
+
+def test_items_of_few_groups_tell_nothing_apart_and_the_table_says_so(tmp_path: Path) -> None:
+    write(tmp_path, "good", 1.0, groups=[0, 0, 0, 0, 1, 1, 1, 1])
+    write(tmp_path, "bad", 9.0, groups=[0, 0, 0, 0, 1, 1, 1, 1])
+    built = table(tmp_path)
+    assert [row.best for row in built.rows] == [True, True]
+    caption = " ".join(built.caption)
+    assert "8 items in 2 groups" in caption
+    assert "itself rough (degrees of freedom: 1)" in caption
+    assert "* marks every entry: 2 groups are too few to tell any two apart" in caption
+    bad = built.rows[1]
+    items = errors(9.0).mean(axis=1)
+    assert bad.item_errors["mse@1"] == pytest.approx(items.std(ddof=1) / 8**0.5)
+    lines = pd.read_csv(io.StringIO(render_csv(built)))
+    assert lines["groups"].tolist() == [2, 2]
+    assert lines["mse_item_se"].tolist()[1] == bad.item_errors["mse@1"]
+    assert lines["p_value"].tolist() == [1, 0.5]
+
+
+def test_rows_of_other_groups_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a", 1.0, groups=[0, 0, 0, 0, 1, 1, 1, 1])
+    write(tmp_path, "b", 2.0, groups=[0, 1, 0, 1, 0, 1, 0, 1])
+    with pytest.raises(RunError, match="the groups of their items differ"):
+        build_tables(read_records(tmp_path))
+
+
+def test_every_row_says_how_far_it_is_from_the_best_and_whether_that_is_chance(
+    tmp_path: Path,
+) -> None:
+    write_exact_records(tmp_path)
+    built = build_tables(read_records(tmp_path))[0]
+    network, best, tied, worse, _ = built.rows
+    assert network.from_best is None
+    assert best.from_best is not None
+    assert (best.from_best.mean, best.from_best.p_value) == (0, 1)
+    (plain,) = json.loads(render_json(built))
+    for row, shown in ((tied, plain["rows"][2]), (worse, plain["rows"][3])):
+        assert row.from_best is not None
+        expected = row.figures["mse@1"].mean - best.figures["mse@1"].mean
+        assert row.from_best.mean == pytest.approx(expected, abs=1e-15)
+        assert row.best == (row.from_best.p_value >= 0.05) == (row is tied)
+        assert shown["from_best"]["p_value"] == row.from_best.p_value
+        assert shown["from_best"]["standard_error"] == row.from_best.standard_error

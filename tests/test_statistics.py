@@ -18,7 +18,6 @@ from fpmc_bench.results.statistics import (
     item_means,
     mean_and_error,
     paired_difference,
-    tied_with_best,
 )
 
 # hundredths: differences that are either zero or far above rounding
@@ -123,32 +122,6 @@ def test_holm_is_the_closure_of_bonferroni(p: list[float]) -> None:
 def test_holm_refuses_what_is_no_probability(bad: float) -> None:
     with pytest.raises(InputError, match=r"\[0, 1\]"):
         holm([0.5, bad])
-
-
-def test_pairing_sees_what_overlapping_errors_hide() -> None:
-    items = np.linspace(1, 100, 50)
-    wiggle = np.cos(np.arange(50.0))
-    values = {"best": items, "close": items + 0.01 * wiggle, "worse": items + 0.5 + 0.1 * wiggle}
-    unpaired = scipy.stats.ttest_ind(values["best"], values["worse"])
-    assert unpaired.pvalue > 0.9
-    assert tied_with_best(values) == {"best", "close"}
-
-
-def test_ties_are_decided_after_correction() -> None:
-    base = np.zeros(10)
-    shift = np.array([1.6, 0.6, 2.6, -0.4, 3.6, -0.4, 2.6, 0.6, 1.6, -0.4])
-    alone = paired_difference(base + shift, base).p_value
-    assert 0.025 < alone < 0.05
-    assert tied_with_best({"best": base, "other": base + shift}) == {"best"}
-    two = {"best": base, "other": base + shift, "third": base + shift}
-    assert tied_with_best(two) == {"best", "other", "third"}
-
-
-def test_nothing_is_best_where_nothing_is_known() -> None:
-    broken = np.array([0.0, math.nan])
-    assert tied_with_best({"broken": broken}) == frozenset()
-    assert tied_with_best({"broken": broken, "sound": np.array([1.0, 2.0])}) == {"sound"}
-    assert tied_with_best({"a": np.array([1.0]), "b": np.array([9.0])}) == {"a", "b"}
 
 
 GROUPS = np.array([5, 5, 5, 2, 2, 9, 9, 9, 9])

@@ -6,7 +6,7 @@ not a number is never dropped: it makes the figure it belongs to not a number.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from fpmc_bench.documents.record import Figure
 from fpmc_bench.errors import InputError
 
 SIGNIFICANCE = 0.05
-"""Significance level of every comparison, after Holm's correction."""
+"""Significance level of every comparison, for all that are made at once."""
 
 
 @dataclass(frozen=True)
@@ -123,24 +123,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
     return [float(value) for value in adjusted]
-
-
-def tied_with_best(
-    values: Mapping[str, ArrayLike], significance: float = SIGNIFICANCE
-) -> frozenset[str]:
-    """The name of least mean, and those whose paired difference from it is not significant.
-
-    values: name -> [n] over the same items, less is better. A name with a value that is not finite
-    is neither best nor tied. Empty where no name is left. InputError where lengths differ.
-    """
-    finite = {name: _vector(v) for name, v in values.items() if np.isfinite(v).all()}
-    if not finite:
-        return frozenset()
-    best = min(finite, key=lambda name: (float(finite[name].mean()), name))
-    others = [name for name in finite if name != best]
-    adjusted = holm([paired_difference(finite[name], finite[best]).p_value for name in others])
-    tied = (name for name, p in zip(others, adjusted, strict=True) if p >= significance)
-    return frozenset({best, *tied})
 
 
 def _vector(values: ArrayLike) -> NDArray[np.float64]:

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fpmc_bench.documents.attestation import Attestation, verification
 from fpmc_bench.documents.failure import Failure
@@ -15,8 +18,9 @@ from fpmc_bench.results.checks import (
     refuse_of_different_suites,
 )
 from fpmc_bench.results.remarks import as_sentences, remarks_on
-from fpmc_bench.results.statistics import SIGNIFICANCE, item_means, tied_with_best
-from fpmc_bench.results.summaries import independent_error
+from fpmc_bench.results.statistics import SIGNIFICANCE, Difference, paired_difference
+from fpmc_bench.results.summaries import contributions, independent_error
+from fpmc_bench.results.ties import FEWEST, tie_p_values
 
 RANKED_BY = "mse@1"
 DEFINITIONS = {
@@ -39,7 +43,10 @@ class Row:
     entry: str
     rank: int | None
     best: bool
-    """The best entry, or one that can't be told from it."""
+    """The best entry, or one that can't be told from it (`results/ties.py`)."""
+    from_best: Difference | None
+    """How much worse it is than the entry of least `mse@1`, item by item, with its standard error;
+    the p-value is for all entries together. None for the other network."""
     figures: Mapping[str, Figure]
     item_errors: Mapping[str, float]
     """By metric, what the standard error would be were items independent: the figure's own, but
@@ -125,11 +132,11 @@ def _table(
     for record, values in records:
         refuse_altered(record, values, RANKED_BY)
     entries = {
-        record.entry: item_means(values[RANKED_BY])
+        record.entry: contributions(values, RANKED_BY)
         for record, values in records
         if not record.is_other_network
     }
-    best = tied_with_best(entries)
+    from_best = _from_best(entries, records[0][1].groups)
     ranked = sorted(records, key=lambda pair: _place(pair[0]))
     others = len(records) - len(entries)
     remarks = remarks_on([record for record, _ in ranked], RANKED_BY)
@@ -146,7 +153,8 @@ def _table(
             Row(
                 entry=record.entry,
                 rank=None if record.is_other_network else position - others,
-                best=record.entry in best and not record.is_other_network,
+                best=record.entry in from_best and from_best[record.entry].p_value >= SIGNIFICANCE,
+                from_best=from_best.get(record.entry),
                 figures=record.figures,
                 item_errors={one: independent_error(values, one) for one in record.figures},
                 by_sigma=tuple(level.figures[RANKED_BY] for level in record.per_sigma),
@@ -183,14 +191,41 @@ def _caption(record: Record, *, has_other: bool) -> tuple[str, ...]:
             if metric in DEFINITIONS
         ),
         *_errors(record),
-        f"* marks the best entry and those not distinguishable from it: paired t-test of "
-        f"{RANKED_BY} item by item, Holm-corrected, significance {SIGNIFICANCE:g}.",
+        _marks(record),
         "checked is how far the figures were computed anew: claimed, not at all; verified, n items "
         "of them, which agree; reproduced, all of them.",
     ]
     if has_other:
         sentences.append("The other network is the suite's second teacher; it is not ranked.")
     return tuple(sentences)
+
+
+def _from_best(
+    entries: Mapping[str, NDArray[np.float64]], groups: NDArray[np.int64] | None
+) -> dict[str, Difference]:
+    """Of every entry, its p-value holding for all; errors [items] by name, groups [items]."""
+    known = {name: errors for name, errors in entries.items() if np.isfinite(errors).all()}
+    best = min(known, key=lambda name: (known[name].mean(), name), default=None)
+    p_values = tie_p_values(entries, groups)
+    return {
+        name: replace(paired_difference(errors, entries[best or name], groups), p_value=p)
+        for (name, errors), p in zip(entries.items(), p_values.values(), strict=True)
+    }
+
+
+def _marks(record: Record) -> str:
+    """What * means, and why all have it where that can't be otherwise."""
+    independent, unit = record.groups or record.items, "group" if record.groups else "item"
+    if independent < FEWEST:
+        return (
+            f"* marks every entry: {independent} {unit}s are too few to tell any two apart, "
+            f"whatever their errors; it takes {FEWEST}."
+        )
+    return (
+        f"* marks the best entry and those that can't be told from it: a model confidence set of "
+        f"{RANKED_BY} by the largest paired t, signs flipped {unit} by {unit}. "
+        f"{100 * (1 - SIGNIFICANCE):g} % of such tables mark all entries that are truly best."
+    )
 
 
 def _sorted(metrics: Iterable[str]) -> tuple[str, ...]:

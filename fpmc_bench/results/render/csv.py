@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from fpmc_bench.documents.text import one_line
-from fpmc_bench.results.table import RANKED_BY, Table
+from fpmc_bench.results.table import RANKED_BY, Row, Table
 
 FORMULAS = ("=", "+", "-", "@")
 
@@ -13,6 +13,7 @@ FORMULAS = ("=", "+", "-", "@")
 def render_csv(*tables: Table) -> str:
     """One header for all tables; columns of a metric are `mse` and `mse_se`, of any version.
 
+    `mse_from_best` is the paired difference from the best entry, with the `p_value` of a tie.
     Where items come in groups there are `mse_item_se`, of independent items, and how many `groups`.
     The column `metrics` has the versions, a column `remarks` is there where a row has any. Rows
     that failed come last in their table, with a `reason` in a column that is there for them.
@@ -53,12 +54,23 @@ def _figures(table: Table) -> list[dict[str, Any]]:
                     ),
                 )
             },
+            **_from_best(row),
             "seconds_per_query": row.seconds_per_query,
             "verification": row.verification,
             **({"remarks": "; ".join(row.remarks)} if row.remarks else {}),
         }
         for row in table.rows
     ]
+
+
+def _from_best(row: Row) -> dict[str, float | None]:
+    """How much worse a row is than the best, item by item; nothing of the other network."""
+    name, behind = f"{_column(RANKED_BY)}_from_best", row.from_best
+    return {
+        name: behind and behind.mean,
+        f"{name}_se": behind and behind.standard_error,
+        "p_value": behind and behind.p_value,
+    }
 
 
 def _failures(table: Table) -> list[dict[str, Any]]:

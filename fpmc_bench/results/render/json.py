@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fpmc_bench.documents.record import Figure
+from fpmc_bench.results.statistics import Difference
 from fpmc_bench.results.table import Table
 
 
@@ -35,6 +36,7 @@ def _table(table: Table) -> dict[str, Any]:
                 "entry": row.entry,
                 "role": "other network" if row.rank is None else "entry",
                 "best": row.best,
+                "from_best": row.from_best and _from_best(row.from_best),
                 "figures": {
                     name: {**_figure(figure), "item_error": _number(row.item_errors[name])}
                     for name, figure in row.figures.items()
@@ -48,6 +50,14 @@ def _table(table: Table) -> dict[str, Any]:
         ],
         "failed": [asdict(row) for row in table.failed],
         "caption": list(table.caption),
+    }
+
+
+def _from_best(behind: Difference) -> dict[str, float | None]:
+    return {
+        "difference": _number(behind.mean),
+        "standard_error": _number(behind.standard_error),
+        "p_value": _number(behind.p_value),
     }
 
 
