@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "list": (),
     "info": ("digits",),
     "leaderboard render": ("board",),
+    "leaderboard site": ("board",),
     "tune": ("small.toml", "-d", "pspc-square", "--items", "2", "--values", "2,8"),
     "finetune": ("small.toml", "--base", "ls", *FEW),
     "study": ("study.toml", "--suite", "small.toml", "--items", "2", "--out", "out", *FEW),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fpmc_bench.cli.leaderboard_site import site
 from fpmc_bench.cli.printing import PrintingGroup, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
 
@@ -17,6 +18,9 @@ FORMATS = ("terminal", "md", "csv", "tex", "json")
 @click.group(cls=PrintingGroup)
 def leaderboard() -> None:
     """Tables and figures from records."""
+
+
+leaderboard.add_command(site)
 
 
 @leaderboard.command()

@@ -1,0 +1,82 @@
+"""The page of an entry, or of a network that has a row: all that is known of it, in one place."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fpmc_bench.documents.record import Figure, Record
+from fpmc_bench.results.render.colours import Look, looks_of
+from fpmc_bench.results.site.board import Board
+from fpmc_bench.results.site.charts import relative_to
+from fpmc_bench.results.site.downloads import Download
+from fpmc_bench.results.site.galleries import Gallery
+from fpmc_bench.results.site.pages import page
+from fpmc_bench.results.site.views import (
+    RowView,
+    WorstItem,
+    other_parameters,
+    provenance_facts,
+    rows_of,
+    schedules,
+    worst_items,
+)
+from fpmc_bench.results.table import Table
+
+
+@dataclass(frozen=True)
+class EntryPart:
+    """What it is under one protocol; `ratios` are to the other network, empty without levels."""
+
+    table: Table
+    view: RowView
+    record: Record
+    look: Look
+    ratios: Sequence[Figure]
+    gallery: Gallery | None
+    worst: Sequence[WorstItem]
+    facts: Sequence[tuple[str, str]]
+
+
+def entry_page(
+    board: Board, entry: str, shown: Mapping[str, Gallery], downloads: Sequence[Download]
+) -> bytes:
+    """Its HTML; samples come by protocol."""
+    parts = [_part(board, entry, table, shown) for table in board.tables_of(entry)]
+    record = parts[0].record
+    selection = "" if record.is_other_network else f" -d {shlex.quote(entry)}"
+    return page(
+        "entry.html",
+        root="../../../",
+        up="../",
+        board=board,
+        entry=entry,
+        parts=parts,
+        record=record,
+        schedules=schedules(record),
+        parameters=other_parameters(record),
+        run=f"fpmc-bench run {shlex.quote(record.suite)}{selection}",
+        verify=f"fpmc-bench verify {shlex.quote(board.name)} --entry {shlex.quote(entry)}",
+        downloads=downloads,
+    )
+
+
+def _part(board: Board, entry: str, table: Table, shown: Mapping[str, Gallery]) -> EntryPart:
+    record, values = board.records[entry, table.protocol]
+    gallery = shown.get(table.protocol)
+    return EntryPart(
+        table,
+        next(view for view in rows_of(table) if view.row.entry == entry),
+        record,
+        looks_of(table)[entry],
+        _ratios(board, entry, table),
+        gallery.of(entry) if gallery else None,
+        worst_items(values),
+        provenance_facts(record),
+    )
+
+
+def _ratios(board: Board, entry: str, table: Table) -> list[Figure]:
+    other = next((row.entry for row in table.rows if row.rank is None), None)
+    if other is None or not table.sigmas:
+        return []
+    return relative_to(board.values(entry, table.protocol), board.values(other, table.protocol))

@@ -1,0 +1,68 @@
+"""The page of a leaderboard."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fpmc_bench.results.render.colours import Look, looks_of
+from fpmc_bench.results.render.latex import render_latex
+from fpmc_bench.results.site.board import Board
+from fpmc_bench.results.site.charts import cost, curves, forest, relative_curves
+from fpmc_bench.results.site.downloads import Download
+from fpmc_bench.results.site.galleries import Gallery
+from fpmc_bench.results.site.pages import page
+from fpmc_bench.results.site.plots import Chart
+from fpmc_bench.results.site.views import RowView, WorstItem, rows_of, worst_items
+from fpmc_bench.results.table import Table
+
+
+@dataclass(frozen=True)
+class Part:
+    """One protocol's part of it."""
+
+    table: Table
+    rows: Sequence[RowView]
+    looks: Mapping[str, Look]
+    charts: Sequence[Chart]
+    gallery: Gallery | None
+    worst: Mapping[str, Sequence[WorstItem]]
+    latex: str
+    downloads: Sequence[Download]
+
+
+def suite_page(
+    board: Board,
+    shown: Mapping[str, Gallery],
+    tables: Mapping[str, Sequence[Download]],
+    records: Mapping[str, Sequence[Download]],
+) -> bytes:
+    """Its HTML; samples and tables come by protocol, records by entry."""
+    parts = [
+        _part(board, table, shown.get(table.protocol), tables[table.protocol])
+        for table in board.tables
+    ]
+    return page("suite.html", root="../../", up="", board=board, parts=parts, records=records)
+
+
+def _part(
+    board: Board, table: Table, gallery: Gallery | None, downloads: Sequence[Download]
+) -> Part:
+    looks = looks_of(table)
+    return Part(
+        table,
+        rows_of(table),
+        looks,
+        _charts(board, table, looks),
+        gallery,
+        {row.entry: worst_items(board.values(row.entry, table.protocol)) for row in table.rows},
+        render_latex(table),
+        downloads,
+    )
+
+
+def _charts(board: Board, table: Table, looks: Mapping[str, Look]) -> list[Chart]:
+    charts = [forest(table, looks)]
+    if table.sigmas:
+        values = {row.entry: board.values(row.entry, table.protocol) for row in table.rows}
+        relative = relative_curves(table, values, looks)
+        charts += [curves(table, looks), *([relative] if relative else [])]
+    return [*charts, cost(table, looks)]
