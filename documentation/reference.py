@@ -75,6 +75,8 @@ def plugin(name: str) -> str:
 def _described(details: dict[str, Any]) -> str:
     link = f" [{details['url']}]({details['url']})" if details["url"] else ""
     lines = [f"**Cite** {details['citation']}.{link}", ""]
+    if details.get("formula"):
+        lines += ["```text", details["formula"], "```", ""]
     if details.get("needs"):
         lines += [f"**Needs** {', '.join(details['needs'])}", ""]
     if not details["parameters"]:

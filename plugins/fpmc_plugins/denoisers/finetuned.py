@@ -35,8 +35,9 @@ class Finetuned(FPMCDenoiser):
 
     name: ClassVar[str] = "finetuned"
     citation: ClassVar[str] = (
-        "'Filtered Posterior Mean Collections: A unified framework for analytical models of "
-        "diffusion generalization', arXiv 2605.24192, sections 4 and 5"
+        "Niedoba, Zwartsenberg & Wood, 'Filtered Posterior Mean Collections: A unified framework "
+        "for analytical models of diffusion generalization', arXiv 2605.24192, 2026, sections 4 "
+        "and 5"
     )
     url: ClassVar[str] = "https://arxiv.org/abs/2605.24192"
     formula: ClassVar[str] = (
