@@ -25,6 +25,7 @@ from fpmc_bench.cli import main
 from fpmc_bench.teachers.files.teacher_file import export_teacher
 from fpmc_bench.teachers.unet.preconditioning import EDMPrecond
 
+REPOSITORY = Path(__file__).parents[1]
 FEW = ("--steps", "2", "--batch", "4", "--evaluate-every", "2", "--validation-items", "2")
 STUDY = """
 name = "axes"
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "run": ("small.toml", "-d", "ls", "--items", "2", "-p", "denoiser-mse", "--run-dir", "run"),
     "list": (),
     "info": ("digits",),
+    "leaderboard check": (str(REPOSITORY / "leaderboards" / "digits"),),
     "leaderboard render": ("board",),
     "leaderboard site": ("board",),
     "tune": ("small.toml", "-d", "pspc-square", "--items", "2", "--values", "2,8"),

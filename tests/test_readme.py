@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
@@ -29,13 +28,3 @@ def test_the_files_that_the_readme_shows_are_there() -> None:
     links = re.findall(r"\]\(([^)]+)\)", README)
     assert links
     assert all((ROOT / link).is_file() for link in links)
-
-
-@pytest.mark.parametrize("suite", ["digits", "photos"])
-def test_leaderboards_are_what_their_records_say(suite: str) -> None:
-    from fpmc_bench.results.reading import read_tables
-    from fpmc_bench.results.render.markdown import render_markdown
-
-    board = ROOT / "leaderboards" / suite
-    for table in read_tables(board):
-        assert render_markdown(table) == (board / "tables" / f"{table.protocol}.md").read_text()

@@ -12,10 +12,11 @@ from plans import small_plan, small_suite
 from synthetic_records import write_exact_records
 from test_ledger import NOTE
 
+from fpmc_bench.documents.identity import of_record
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.errors import RunError
 from fpmc_bench.fpmc.source import Source
-from fpmc_bench.harness.identity import default_run_directory, of_record
+from fpmc_bench.harness.identity import default_run_directory
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.rundir import RunDirectory
 

@@ -1,10 +1,11 @@
-"""`fpmc-bench leaderboard`: tables and figures from records."""
+"""`fpmc-bench leaderboard`: tables and figures from records, and what is done with them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from fpmc_bench.cli.leaderboard_check import check
 from fpmc_bench.cli.leaderboard_site import site
 from fpmc_bench.cli.printing import PrintingGroup, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
@@ -21,6 +22,7 @@ def leaderboard() -> None:
 
 
 leaderboard.add_command(site)
+leaderboard.add_command(check)
 
 
 @leaderboard.command()

@@ -57,7 +57,10 @@ def read_failures(run_dir: Path) -> tuple[Failure, ...]:
     except OSError as error:
         raise RunError(f"{path} can't be read ({error.strerror or error})") from error
     except ValidationError as error:
-        raise RunError(f"{path} is damaged: {first_fault(error, 'failures')}") from error
+        raise RunError(
+            f"{path} is damaged: {first_fault(error, 'failures')}; bring it back, or remove it: a "
+            f"run writes it anew"
+        ) from error
 
 
 def write_failures(run_dir: Path, failures: Iterable[Failure]) -> None:

@@ -1,13 +1,9 @@
-"""What all records of a run directory share beside the suite: networks, images, kind of device.
-
-Of the plan that is to be run, and of a record that is there.
-"""
+"""What all records of a run directory share (`documents/identity.py`), of a plan yet to be run."""
 
 from pathlib import Path
 from typing import Any
 
-from fpmc_bench.documents.provenance import Provenance
-from fpmc_bench.documents.record import Record
+from fpmc_bench.documents.identity import of_provenance
 from fpmc_bench.engine import Arithmetic
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.units import Workload
@@ -24,13 +20,7 @@ def of_plan(plan: Plan) -> dict[str, Any]:
     """Before anything is computed; with the networks' names, which tables show."""
     context, protocol = plan.context, plan.suite.protocols[0]
     whole = Workload(plan, UNKNOWN).provenance(plan.network(protocol, "other network"), protocol)
-    return {"networks": [context.tuning.name, context.evaluation.name], **_shared(whole)}
-
-
-def of_record(record: Record) -> dict[str, Any]:
-    """What a record says of it."""
-    suite = {"name": record.suite, "fingerprint": record.suite_fingerprint}
-    return {**suite, **_shared(record.provenance)}
+    return {"networks": [context.tuning.name, context.evaluation.name], **of_provenance(whole)}
 
 
 def default_run_directory(plan: Plan) -> Path:
@@ -51,16 +41,4 @@ def facts_of_rows(workload: Workload) -> dict[str, Any]:
         f"{row.name}.{protocol}": workload.provenance(row, protocol)
         for protocol in plan.suite.protocols
         for row in (plan.network(protocol, "other network"), *plan.contestants)
-    }
-
-
-def _shared(provenance: Provenance) -> dict[str, Any]:
-    return {
-        "numerics": provenance.numerics,
-        "metrics": list(provenance.metrics),
-        "device": provenance.device,
-        "training images": provenance.source.images,
-        "test images": provenance.test,
-        "tuning teacher": provenance.teachers.tuning,
-        "evaluation teacher": provenance.teachers.evaluation,
     }

@@ -22,12 +22,13 @@ from typing import Any
 
 from fpmc_bench.documents.attestation import SUFFIX
 from fpmc_bench.documents.failure import FAILURES
+from fpmc_bench.documents.identity import of_record
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.identity import of_record
 from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.results.trajectories import TRAJECTORIES
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked, read_manifest
 from fpmc_bench.storage.keys import content_key
@@ -62,7 +63,7 @@ class RunDirectory:
     @property
     def trajectories(self) -> Path:
         """Of the protocol that keeps them."""
-        return self.path / "samples" / "trajectories.npz"
+        return self.path / "samples" / TRAJECTORIES
 
     @property
     def manifest(self) -> Path:

@@ -17,7 +17,7 @@ from fpmc_bench.errors import RunError
 from fpmc_bench.results.summaries import figure_of
 
 # the most telling first: another item count also changes the suite's fingerprint
-_SHARED: dict[str, Callable[[Record], Any]] = {
+SHARED: dict[str, Callable[[Record], Any]] = {
     field: attrgetter(field)
     for field in (
         "items",
@@ -30,7 +30,7 @@ _SHARED: dict[str, Callable[[Record], Any]] = {
         "suite_fingerprint",
     )
 }
-_SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
+SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
     "metric versions": lambda record: sorted(record.figures),
     "reference": attrgetter("reference"),
     "levels": attrgetter("provenance.levels"),
@@ -39,12 +39,12 @@ _SHARED_BY_PROTOCOL: dict[str, Callable[[Record], Any]] = {
 
 def refuse_of_different_suites(records: Sequence[Record]) -> None:
     """RunError, naming two files and the field, unless all were measured on the same."""
-    _refuse_mixed(records, _SHARED)
+    _refuse_mixed(records, SHARED)
 
 
 def refuse_of_different_rows(records: Sequence[tuple[Record, ItemValues]]) -> None:
     """The same of one protocol's records; RunError, too, where an entry stands twice."""
-    _refuse_mixed([record for record, _ in records], _SHARED_BY_PROTOCOL)
+    _refuse_mixed([record for record, _ in records], SHARED_BY_PROTOCOL)
     _refuse_twice([record for record, _ in records])
     for (a, first), (b, second) in pairwise(records):
         if not np.array_equal(first.groups, second.groups):
@@ -115,7 +115,7 @@ def _compare(where: str, stated: Figure | None, computed: Figure) -> None:
         raise RunError(
             f"{where} is stated as {said}, but the per-item values give {computed.mean:g} ± "
             f"{computed.standard_error:g} over {computed.n}: the record was altered, or made by "
-            f"another version"
+            f"another version; bring back what was published, or run this row again"
         )
 
 

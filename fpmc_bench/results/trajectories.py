@@ -14,6 +14,8 @@ from fpmc_bench.errors import RunError
 from fpmc_bench.storage.arrays import read_arrays, write_arrays
 from fpmc_bench.storage.notations import parsed_json
 
+TRAJECTORIES = "trajectories.npz"
+"""The file, among the samples of a run directory."""
 TRAJECTORY_ITEMS = 3
 """How many items a row are shown on their way: the first of the protocol."""
 ORDER, SIGMAS = ".order", ".sigmas"

@@ -15,7 +15,7 @@ def drew(path: Path, draw: Callable[[Path], None]) -> bool:
     `draw` itself imports what it draws with: no want of that is met elsewhere.
     """
     try:
-        _load_matplotlib()
+        load_matplotlib()
         draw(path)
     except Exception as error:  # fonts, settings, a damaged installation: whatever it is
         reason = one_line(" ".join(f"{type(error).__name__}: {error}".split()))
@@ -24,7 +24,7 @@ def drew(path: Path, draw: Callable[[Path], None]) -> bool:
     return True
 
 
-def _load_matplotlib() -> None:
+def load_matplotlib() -> None:
     """Without the backend that notebooks ask for in the environment of all they start.
 
     Figures here are drawn without one, and where matplotlib lacks it, it can't be imported at all.

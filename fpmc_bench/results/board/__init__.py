@@ -1,0 +1,1 @@
+"""Leaderboards: run directories that are published, checked, and joined by others. No torch."""
