@@ -42,7 +42,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "leaderboard check": (str(REPOSITORY / "leaderboards" / "digits"),),
     "leaderboard render": ("board",),
     "leaderboard site": ("board",),
-    "tune": ("small.toml", "-d", "pspc-square", "--items", "2", "--values", "2,8"),
+    "tune": ("small.toml", "-d", "pspc-square[patch_sizes={2,8}]", "--items", "2"),
     "finetune": ("small.toml", "--base", "ls", *FEW),
     "study": ("study.toml", "--suite", "small.toml", "--items", "2", "--out", "out", *FEW),
     "bench": ("small.toml", "-d", "ls", "--levels", "1", "--queries", "1", "--repetitions", "1"),

@@ -95,7 +95,7 @@ def test_doctor_names_versions_and_devices(tmp_path: Path) -> None:
 
 def test_tune_picks_the_least_error_at_each_sigma(tmp_path: Path) -> None:
     suite = write_suite(tmp_path)
-    arguments = ("tune", suite, "-d", "pspc-square", "--items", "4", "--values", "2,3,8")
+    arguments = ("tune", suite, "-d", "pspc-square[patch_sizes={2,3,8}]", "--items", "4")
     first = fpmc_bench(*arguments, "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     (tuning,) = json.loads(first.stdout)
@@ -110,7 +110,9 @@ def test_tune_picks_the_least_error_at_each_sigma(tmp_path: Path) -> None:
 
 def test_tune_tries_every_combination_of_two_parameters(tmp_path: Path) -> None:
     suite = write_suite(tmp_path)
-    arguments = ("tune", suite, "-d", "windows", "--items", "4", "--values", "0.7,2,Infinity")
+    widths = "{0.7,2,Infinity}"
+    swept = f"windows[query_widths={widths},response_widths={widths}]"
+    arguments = ("tune", suite, "-d", swept, "--items", "4")
     first = fpmc_bench(*arguments, "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     (tuning,) = json.loads(first.stdout)
@@ -126,7 +128,7 @@ def test_tune_tries_every_combination_of_two_parameters(tmp_path: Path) -> None:
 def test_tune_refuses_what_has_nothing_to_tune(tmp_path: Path) -> None:
     done = fpmc_bench("tune", write_suite(tmp_path), "-d", "optimal", cwd=tmp_path)
     assert done.returncode == 2
-    assert "no parameter to tune" in done.stderr
+    assert "offers no parameter to tune" in done.stderr
 
 
 def test_tune_refuses_weights_that_no_entry_asks_for(tmp_path: Path) -> None:

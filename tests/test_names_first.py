@@ -26,7 +26,10 @@ WRONG = [
     (("tune", "-d", "ls[patch_size=[3]]"), "'patch_size'. Did you mean 'patch_sizes'?"),
     (("bench", "-d", "ls[patch_size=[3]]"), "'patch_size'. Did you mean 'patch_sizes'?"),
     (("run", "-d", "finetuned"), "parameter 'weights' is required"),
-    (("tune", "--values", "1,x"), "'1,x' is no list of JSON values"),
+    (("tune", "-d", "ls[patch_size={3,5}]"), "'patch_size'. Did you mean 'patch_sizes'?"),
+    (("tune", "-d", "ls[patch_sizes={3,x}]"), "parameter 'patch_sizes' must be"),
+    (("run", "-d", "windows[query_width={1,2}]"), "Did you mean 'query_widths'?"),
+    (("finetune", "--base", "ls[patch_sizes={1,3}]"), "must be one denoiser"),
     (("run", "-p", "sample"), "'sample' is not one of"),
     (("data", "info", "digit"), "Unknown dataset 'digit'. Did you mean 'digits'?"),
     (("data", "fetch", "digits"), "'digits' is not 'cifar10'"),
@@ -116,7 +119,7 @@ def test_tune_takes_what_run_takes(tmp_path: Path) -> None:
     """An entry by its name, which is no denoiser's, with its other parameters."""
     entry = '[[entries]]\nname = "mine"\ndenoiser = "lukoianov"\nparams = {orientation = "columns"}'
     suite = write_suite(tmp_path, entry)
-    arguments = ("tune", suite, "-d", "mine", "--items", "2", "--values", "0.1,0.5")
+    arguments = ("tune", suite, "-d", "mine[threshold={0.1,0.5}]", "--items", "2")
     done = fpmc_bench(*arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "mine: MSE against the tuning teacher by threshold" in done.stdout

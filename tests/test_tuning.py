@@ -1,6 +1,6 @@
 """Tuning: the value with the least error against the tuning teacher, sigma by sigma."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,13 +32,13 @@ def tune(
     denoiser: type[Denoiser],
     *,
     params: dict[str, Any] | None = None,
-    values: Sequence[Any] | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
     items: int = 128,
     progress: Callable[[], None] = lambda: None,
 ) -> Tuning:
     """A denoiser with these parameters tuned, as an entry of the small suite."""
     entry = Entry(name=denoiser.name, denoiser=denoiser.name, params=params or {})
-    plan = plan_tuning(loaded(), entry, values)
+    plan = plan_tuning(loaded(), entry, grid)
     return tune_plan(loaded(), plan, items=items, progress=progress)
 
 
@@ -55,7 +55,9 @@ def validation(level: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_errors_are_those_of_every_candidate_at_every_sigma() -> None:
     calls: list[None] = []
-    found = tune(LocalScore, items=ITEMS, values=SIDES, progress=lambda: calls.append(None))
+    found = tune(
+        LocalScore, items=ITEMS, grid={"patch_sizes": SIDES}, progress=lambda: calls.append(None)
+    )
     assert len(calls) == 4 * len(SIDES)
     assert found.errors.shape == (4, len(SIDES), ITEMS)
     assert found.schedules == {"patch_sizes"}
@@ -76,14 +78,17 @@ def test_errors_are_those_of_every_candidate_at_every_sigma() -> None:
 
 
 def test_a_parameter_that_is_no_schedule_gets_one_value() -> None:
-    found = tune(Lukoianov, items=3, values=(0.005, 0.5), params={"orientation": "rows"})
+    found = tune(
+        Lukoianov, items=3, grid={"threshold": (0.005, 0.5)}, params={"orientation": "rows"}
+    )
     assert found.schedules == frozenset()
     averages = found.errors.mean(axis=(0, 2))
     assert found.chosen == {"threshold": (0.005, 0.5)[int(averages.argmin())]}
 
 
 def test_two_parameters_are_tried_in_every_combination() -> None:
-    found = tune(Windows, items=2, values=(0.5, 2.0))
+    grid = {"query_widths": (0.5, 2.0), "response_widths": (0.5, 2.0)}
+    found = tune(Windows, items=2, grid=grid)
     assert [tuple(one.values()) for one in found.candidates] == [
         (0.5, 0.5),
         (0.5, 2.0),
@@ -93,16 +98,29 @@ def test_two_parameters_are_tried_in_every_combination() -> None:
     assert found.schedules == {"query_widths", "response_widths"}
 
 
+def test_any_parameter_can_be_tuned_and_whole_schedules_too() -> None:
+    """Text, and one that the plugin offers no values of; what is not in the grid stays."""
+    orientations = {"orientation": ("rows", "columns")}
+    found = tune(Lukoianov, items=2, grid=orientations, params={"threshold": 0.5})
+    assert found.chosen["orientation"] in ("rows", "columns")
+    schedules = [[15, 5, 3, 1], [15, 15, 3, 1]]
+    found = tune(LocalScore, items=2, grid={"patch_sizes": schedules})
+    assert found.schedules == frozenset()
+    assert found.chosen["patch_sizes"] in schedules
+    with pytest.raises(ParameterError, match="'response_widths' is required"):
+        tune(Windows, items=2, grid={"query_widths": (0.5, 2.0)})
+
+
 def test_maps_are_there_for_those_who_need_them() -> None:
-    found = tune(PspcFlex, items=2, values=(0.5, 1.0))
+    found = tune(PspcFlex, items=2, grid={"thresholds": (0.5, 1.0)})
     assert np.isfinite(found.errors).all()
 
 
 def test_what_can_not_be_tuned_is_refused() -> None:
-    with pytest.raises(UsageError, match="'optimal' has no parameter to tune"):
+    with pytest.raises(UsageError, match="'optimal' offers no parameter to tune"):
         tune(Optimal)
     with pytest.raises(ParameterError, match="which is even"):
-        tune(LocalScore, values=(2,))
+        tune(LocalScore, grid={"patch_sizes": (2,)})
 
 
 def test_one_that_changes_what_the_next_is_tried_on_is_refused(
@@ -118,7 +136,7 @@ def test_one_that_changes_what_the_next_is_tried_on_is_refused(
         return original(self, setting, sigma)
 
     monkeypatch.setattr(LocalScore, "fpmc", spoiling)
-    plan = plan_tuning(context, Entry(name="ls", denoiser="ls"), SIDES)
+    plan = plan_tuning(context, Entry(name="ls", denoiser="ls"), {"patch_sizes": SIDES})
     with pytest.raises(PluginError, match="'ls' changed the training images"):
         tune_plan(context, plan, items=2)
 
@@ -145,10 +163,10 @@ def test_entries_that_differ_in_what_is_not_tuned_are_tuned_each() -> None:
     context = loaded().of(small_suite(entries=entries))
     found = tunable(context)
     assert [entry.name for entry in found] == ["a", "b", "c"]
-    plan = plan_tuning(context, found[2], [0.1, 0.2])
+    plan = plan_tuning(context, found[2], {"threshold": [0.1, 0.2]})
     assert [plugin.orientation for plugin in plan.plugins] == ["columns"] * 2  # type: ignore[attr-defined]
     assert [plugin.threshold for plugin in plan.plugins] == [0.1, 0.2]  # type: ignore[attr-defined]
-    plain = tune_plan(context, plan_tuning(context, found[1], [0.1]), items=2)
+    plain = tune_plan(context, plan_tuning(context, found[1], {"threshold": [0.1]}), items=2)
     augmented = tune_plan(context, plan, items=2)
     assert (augmented.entry, augmented.denoiser) == ("c", "lukoianov")
     assert (plain.errors[:, 0] != augmented.errors[:, 0]).any()

@@ -4,6 +4,9 @@
 -d optimal                   a registered denoiser with its default parameters
 -d 'lukoianov[threshold=0.02,orientation="columns"]'    values are JSON
 -d './mine.py:Laplace[width=2]'    a class of a file, which needs no registering
+-d 'narrow=windows[query_widths=1,response_widths={1,2}]'    two rows: see `documents.sweeps`
+
+One value for a schedule stands for every noise level.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fpmc_bench.catalog.own_class import registered_class
-from fpmc_bench.catalog.parameters import place_parameters
+from fpmc_bench.catalog.parameters import is_schedule, place_parameters
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.plugin_file import denoiser_of_file, is_plugin_file
 from fpmc_bench.catalog.registry import Registry
@@ -20,6 +23,7 @@ from fpmc_bench.contracts import Denoiser
 from fpmc_bench.documents.names import parse_selection, selection_name, selection_text
 from fpmc_bench.documents.protocols import ROLES
 from fpmc_bench.documents.suite import Entry, Suite, Teachers
+from fpmc_bench.documents.sweeps import parse_sweep
 from fpmc_bench.errors import UnknownNameError, UsageError
 from fpmc_bench.teachers.given import is_path, name_of
 
@@ -41,11 +45,15 @@ def chosen_entries(
 ) -> Chosen:
     """`select_entries` with names where the selections have classes, files of code or paths.
 
-    As `with_own_denoisers`, `named_selections` and `select_entries` raise.
+    And as many as their braces say. UsageError for a label by which something else is known; else
+    as `parse_sweep`, `with_own_denoisers`, `named_selections` and `select_entries` raise.
     """
-    texts, registry = with_own_denoisers(suite, selections, registry)
+    choices = [choice for one in selections for choice in _choices(one)]
+    texts, registry = with_own_denoisers(suite, [text for _, text in choices], registry)
     named, places = named_selections(suite, texts, registry, places)
-    return Chosen(select_entries(suite, named, registry), registry, places)
+    labels = [label for label, _ in choices]
+    _refuse_taken(suite, registry, labels)
+    return Chosen(select_entries(suite, named, registry, labels), registry, places)
 
 
 def with_own_denoisers(
@@ -77,15 +85,38 @@ def with_own_denoisers(
     return tuple(texts), registry
 
 
-def select_entries(suite: Suite, selections: Sequence[str], registry: Registry) -> Suite:
-    """The suite with only the selected entries, in the order asked for.
+def select_entries(
+    suite: Suite,
+    selections: Sequence[str],
+    registry: Registry,
+    labels: Sequence[str | None] | None = None,
+) -> Suite:
+    """The suite with only the selected entries, in the order asked for, called by their `labels`.
 
     UnknownNameError with near names for one that is neither an entry nor a denoiser.
     """
     if not selections:
         return suite
-    entries = [_entry(suite, text, registry).model_dump() for text in selections]
+    entries = []
+    for text, label in zip(selections, labels or [None] * len(selections), strict=True):
+        entry = _entry(suite, text, registry)
+        entries.append({**entry.model_dump(), "name": label or entry.name})
     return suite.replaced(entries=entries)
+
+
+def _choices(one: Selection) -> list[tuple[str | None, Selection]]:
+    return list(parse_sweep(one).choices()) if isinstance(one, str) else [(None, one)]
+
+
+def _refuse_taken(suite: Suite, registry: Registry, labels: Sequence[str | None]) -> None:
+    """UsageError for a label by which something else is known."""
+    taken = {entry.name for entry in suite.entries} | set(registry.items["denoisers"])
+    for label in labels:
+        if label in taken:
+            raise UsageError(
+                f"'{label}=' would give a row the name of another entry or denoiser; choose one "
+                f"that is free"
+            )
 
 
 def without_places(suite: Suite, registry: Registry, places: Places) -> tuple[Suite, Places]:
@@ -161,12 +192,22 @@ def _named(weights: dict[str, str], path: str) -> str:
 def _entry(suite: Suite, text: str, registry: Registry) -> Entry:
     name, params = parse_selection(text)
     in_suite = {entry.name: entry for entry in suite.entries}
-    if name in in_suite:
-        base = in_suite[name]
-        if not params:
-            return base
-        changed = {**base.params, **params}
-        return base.model_copy(update={"name": selection_name(name, params), "params": changed})
-    if name in registry.items["denoisers"]:
-        return Entry(name=selection_name(name, params), denoiser=name, params=params)
-    raise UnknownNameError("entry or denoiser", name, {*in_suite, *registry.items["denoisers"]})
+    denoisers = registry.items["denoisers"]
+    if name not in in_suite and name not in denoisers:
+        raise UnknownNameError("entry or denoiser", name, {*in_suite, *denoisers})
+    base = in_suite.get(name) or Entry(name=name, denoiser=name)
+    if not params:
+        return base
+    own = denoisers.get(base.denoiser)
+    steps = suite.sigmas.steps
+    given = {
+        key: [value] * steps if own and _is_one_of_many(own.item, key, value) else value
+        for key, value in params.items()
+    }
+    changes = {"name": selection_name(name, params), "params": {**base.params, **given}}
+    return base.model_copy(update=changes)
+
+
+def _is_one_of_many(cls: type, key: str, value: Any) -> bool:
+    """Whether a parameter is a schedule, and the value is that of a single noise level."""
+    return not isinstance(value, list) and is_schedule(cls, key)

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -70,6 +70,12 @@ def place_parameters(cls: type) -> dict[str, Literal["weights"]]:
         for mark in getattr(hint, "__metadata__", ())
         if isinstance(mark, Place)
     }
+
+
+def is_schedule(cls: type, key: str) -> bool:
+    """Whether a parameter of a plugin class has a value for every noise level: tuple[T, ...]."""
+    hint = get_type_hints(cls).get(key)
+    return get_origin(hint) is tuple and get_args(hint)[1:] == (...,)
 
 
 def _checked(plugin: str, key: str, hint: Any, value: Any) -> Any:

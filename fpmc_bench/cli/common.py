@@ -79,7 +79,8 @@ denoiser_option = click.option(
     multiple=True,
     metavar="ENTRY",
     help="Only this entry of the suite, or any denoiser: NAME[param=value,...], or a class of a "
-    "file: ./FILE.py:Class.",
+    "file: ./FILE.py:Class. NAME[param={a,b,c}] is a row for each value, and ROW=NAME[...] names "
+    "what it makes.",
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."

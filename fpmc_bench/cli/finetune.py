@@ -74,6 +74,8 @@ def finetune(
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
         chosen = chosen_entries(whole, (base,), registry, given.places)
+        if len(chosen.suite.entries) > 1:
+            raise click.BadParameter(f"must be one denoiser, got {base}", param_hint="--base")
         target = out or default_weights_path(chosen.suite, settings)
         if target.suffix != ".safetensors":
             raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")

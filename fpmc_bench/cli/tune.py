@@ -13,20 +13,9 @@ from fpmc_bench.cli.common import (
     toml_text,
 )
 from fpmc_bench.cli.printing import PrintingCommand, echo
-from fpmc_bench.storage.notations import parsed_json
 
 if TYPE_CHECKING:
     from fpmc_bench.jobs.tune import Tuning
-
-
-def _candidates(_: click.Context, option: click.Parameter, text: str | None) -> list[Any] | None:
-    """Values as JSON has them; click's own error for others."""
-    try:
-        return list(parsed_json(f"[{text}]")) if text else None
-    except ValueError as error:
-        raise click.BadParameter(
-            f"'{text}' is no list of JSON values, as 1,2.5,Infinity or \"rows\"", param=option
-        ) from error
 
 
 @click.command(cls=PrintingCommand)
@@ -37,8 +26,9 @@ def _candidates(_: click.Context, option: click.Parameter, text: str | None) -> 
     "denoisers",
     multiple=True,
     metavar="ENTRY",
-    help="Only this entry of the suite, or any denoiser: NAME[param=value,...]; parameters that "
-    "aren't tuned stay [default: every entry that has something to tune].",
+    help="Only this entry of the suite, or any denoiser: NAME[param=value,...]. With values to try "
+    "in braces, NAME[param={a,b,c}], these parameters are tuned, and else those that the denoiser "
+    "offers; others stay [default: every entry that offers something to tune].",
 )
 @click.option(
     "--items",
@@ -47,11 +37,6 @@ def _candidates(_: click.Context, option: click.Parameter, text: str | None) -> 
     show_default=True,
     help="Validation items per sigma: samples of the tuning teacher.",
 )
-@click.option(
-    "--values",
-    callback=_candidates,
-    help="Candidate values, comma-separated, instead of the denoiser's own.",
-)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the validation items.")
 @job_options
 @json_option
@@ -59,7 +44,6 @@ def tune(
     suite: str,
     denoisers: tuple[str, ...],
     items: int,
-    values: list[Any] | None,
     seed: int | None,
     given: Given,
     as_json: bool,
@@ -74,6 +58,7 @@ def tune(
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.catalog.naming import check_entries
+    from fpmc_bench.documents.sweeps import parse_sweep
     from fpmc_bench.engine import EngineSettings, using
     from fpmc_bench.harness.processes import join_processes
     from fpmc_bench.jobs.tune import plan_tuning, tunable
@@ -83,13 +68,18 @@ def tune(
     whole = load_suite(suite, registry=registry)
     if seed is not None:
         whole = whole.replaced(seed=seed)
-    chosen = chosen_entries(whole, denoisers, registry, given.places)
+    sweeps = [parse_sweep(text) for text in denoisers]
+    texts = [f"{one.label}={one.base}" if one.label else one.base for one in sweeps]
+    chosen = chosen_entries(whole, texts, registry, given.places)
+    tried = chosen_entries(whole, denoisers, registry, given.places)
+    check_entries(tried.suite, tried.registry, tried.places, complete=False)
     check_entries(chosen.suite, chosen.registry, chosen.places, complete=False)
     device = join_processes(given.device).device
     context = load_context(chosen.suite, chosen.registry, device, chosen.places)
     entries = context.suite.entries if denoisers else tunable(context)
+    grids = [one.swept for one in sweeps] or [{}] * len(entries)
     results = []
-    for plan in [plan_tuning(context, entry, values) for entry in entries]:
+    for plan in [plan_tuning(context, *one) for one in zip(entries, grids, strict=True)]:
         with (
             using(EngineSettings(given.memory_budget)),
             tqdm(desc=f"tune {plan.entry.name}", unit="sigma", leave=False) as bar,

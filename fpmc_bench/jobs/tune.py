@@ -7,7 +7,7 @@ no test image decides a parameter that it is later measured with.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fpmc_bench.catalog.augmentations import PlannedSource, plan_source
 from fpmc_bench.catalog.built import assemble
 from fpmc_bench.catalog.context import Context
-from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.parameters import is_schedule, make_plugin
 from fpmc_bench.contracts import Denoiser
 from fpmc_bench.diffusion.heun import heun_sample
 from fpmc_bench.diffusion.noise import unit_noise
@@ -60,8 +60,8 @@ class Tuning:
         """
         fixed = [name for name in self.parameters if name not in self.schedules]
 
-        def kind(candidate: Mapping[str, Any]) -> tuple[Any, ...]:
-            return tuple(candidate[name] for name in fixed)
+        def kind(candidate: Mapping[str, Any]) -> str:
+            return repr([candidate[name] for name in fixed])  # whole schedules are lists
 
         kinds = list(dict.fromkeys(kind(candidate) for candidate in self.candidates))
         columns = [[c for c, one in enumerate(self.candidates) if kind(one) == k] for k in kinds]
@@ -102,21 +102,32 @@ def tunable(context: Context) -> list[Entry]:
     return [entry for _, entry in found]
 
 
-def plan_tuning(context: Context, entry: Entry, values: Sequence[Any] | None = None) -> TuningPlan:
+def plan_tuning(
+    context: Context, entry: Entry, grid: Mapping[str, Sequence[Any]] | None = None
+) -> TuningPlan:
     """All that is to be tried for an entry, of a loaded suite or any other; nothing is evaluated.
 
-    Its other parameters stay as they are. `values` replaces the plugin's own candidates, for each
-    parameter. UsageError where there is nothing to tune, ParameterError for values that don't fit.
+    `grid`: values to try for any of its parameters, in place of the plugin's own candidates for
+    those that it offers. Other parameters stay as they are. A schedule gets its best value at every
+    sigma, unless whole schedules are given. UsageError where there is nothing to tune,
+    ParameterError for parameters and values that don't fit.
     """
     shape, sigmas = context.dataset.shape, context.sigmas
     denoiser: type[Denoiser] = context.registry.get("denoisers", entry.denoiser).item
-    offered = denoiser.candidates(shape)
+    offered = grid or denoiser.candidates(shape)
     if not offered:
-        raise UsageError(f"denoiser '{denoiser.name}' has no parameter to tune")
-    choices = [tuple(values or own) for own in offered.values()]
-    candidates = tuple(dict(zip(offered, one, strict=True)) for one in product(*choices))
-    hints = get_type_hints(denoiser)
-    schedules = frozenset(name for name in offered if "tuple" in str(hints[name]))
+        raise UsageError(
+            f"denoiser '{denoiser.name}' offers no parameter to tune; give values of one, as "
+            f"'{entry.name}[param={{a,b,c}}]'"
+        )
+    candidates = tuple(
+        dict(zip(offered, one, strict=True)) for one in product(*map(tuple, offered.values()))
+    )
+    schedules = frozenset(
+        name
+        for name, values in offered.items()
+        if is_schedule(denoiser, name) and not any(isinstance(value, list) for value in values)
+    )
     plugins = []
     for candidate in candidates:
         choice = {

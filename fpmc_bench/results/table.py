@@ -20,6 +20,7 @@ from fpmc_bench.results.checks import (
 from fpmc_bench.results.remarks import as_sentences, remarks_on
 from fpmc_bench.results.statistics import SIGNIFICANCE, Difference, paired_difference
 from fpmc_bench.results.summaries import contributions, independent_error
+from fpmc_bench.results.sweeps import ParameterSweep, sweeps_among
 from fpmc_bench.results.ties import FEWEST, tie_p_values
 
 RANKED_BY = "mse@1"
@@ -85,6 +86,8 @@ class Table:
     rows: tuple[Row, ...]
     failed: tuple[FailedRow, ...]
     """Shown last."""
+    sweeps: tuple[ParameterSweep, ...]
+    """Parameters that rows were made to differ in."""
     caption: tuple[str, ...]
     """Sentences: what was measured, against what, how ± was computed, the rows' remarks, and why
     rows failed."""
@@ -165,6 +168,7 @@ def _table(
             for position, (record, values) in enumerate(ranked, start=1)
         ),
         failed=failed,
+        sweeps=sweeps_among([record for record, _ in records]),
         caption=(
             *_caption(first, has_other=others > 0),
             *as_sentences(remarks, len(records)),

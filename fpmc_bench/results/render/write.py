@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.results.render.cells import entry_text
 from fpmc_bench.results.render.optional import drew
+from fpmc_bench.results.sweeps import ParameterSweep
 from fpmc_bench.results.table import Table
 from fpmc_bench.storage.atomic import write_atomically
 
@@ -37,8 +38,8 @@ def figures_of(run_dir: Path, tables: Sequence[Table]) -> dict[str, Callable[[],
     """What is in figures/ of a run directory: a file's name below it -> what draws its bytes.
 
     A forest a protocol, its errors by noise level where it has any, and a grid of the samples that
-    lie beside the records (samples/PROTOCOL.npz), where there are any; RunError for a damaged file
-    of these.
+    lie beside the records (samples/PROTOCOL.npz), where there are any, and one of every parameter
+    that rows were made to differ in; RunError for a damaged file of samples.
     """
     from fpmc_bench.results.render.sample_grid import read_samples
 
@@ -48,6 +49,10 @@ def figures_of(run_dir: Path, tables: Sequence[Table]) -> dict[str, Callable[[],
         figures[f"figures/{table.protocol}-forest.{kind}"] = partial(_forest, table, kind)
         if table.sigmas:
             figures[f"figures/{table.protocol}.{kind}"] = partial(_sigma_figure, table, kind)
+    for table in tables:
+        for sweep in table.sweeps:
+            name = f"figures/{table.protocol}-{sweep.denoiser}-{sweep.parameter}.png"
+            figures[name] = partial(_sweep_figure, table, sweep)
     for protocol in PROTOCOLS:
         samples = run_dir / "samples" / f"{protocol}.npz"
         if samples.is_file():
@@ -97,6 +102,12 @@ def _sigma_figure(table: Table, kind: Literal["png", "svg"]) -> bytes:
     from fpmc_bench.results.render.figures import draw_sigma_figure
 
     return draw_sigma_figure(table, kind)
+
+
+def _sweep_figure(table: Table, sweep: ParameterSweep) -> bytes:
+    from fpmc_bench.results.render.sweep_figure import draw_sweep_figure
+
+    return draw_sweep_figure(table, sweep)
 
 
 def _sample_grid(rows: Mapping[str, NDArray[np.floating]]) -> bytes:
