@@ -6,11 +6,16 @@ Help of commands, parameters of plugins and docstrings come from the code when t
 
 import importlib
 import re
+import shutil
 import sys
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +29,7 @@ from fpmc_bench.cli import main
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "documentation"))  # as mkdocs does for the site's hooks
 CODE = re.compile(r"^```.*?^```|^(?: {4,}|#).*?$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MODULES = ("", ".contracts", ".fpmc", ".testing", ".hookspecs")
 
 
@@ -61,8 +67,8 @@ class _Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """The site as `python -m mkdocs build --strict` makes it: path -> its text."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as `python -m mkdocs build --strict` makes it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_MKDOCS_2_WARNING", "1")
         patch.chdir(ROOT)
@@ -73,6 +79,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
         config = load_config(str(ROOT / "mkdocs.yml"), site_dir=str(folder), strict=True)
         config.plugins.on_startup(command="build", dirty=False)
         build(config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Mapping[str, str]:
+    """The site's pages and styles: path -> text."""
     files = [*folder.rglob("*.html"), *folder.rglob("*.css")]
     return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
 
@@ -96,6 +108,54 @@ def test_every_page_is_made_and_fetches_nothing_from_elsewhere(site: Mapping[str
         else:
             away = re.findall(r"url\([\"']?((?:https?:)?//[^)]*)", text)
         assert not away, path
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize(("width", "scheme"), [(1300, "light"), (390, "dark")])
+def test_a_browser_shows_it_and_asks_nobody_else(folder: Path, width: int, scheme: Any) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with serving(folder) as address, sync_playwright() as playwright:
+        # as root, as in containers, Chromium's own sandbox can't be had
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        asked, said = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        for path in ("index.html", "mathematics.html", "methods/els.html", "api.html"):
+            page.goto(f"{address}/{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert page.locator("body").get_attribute("data-md-color-scheme") == (
+                "slate" if scheme == "dark" else "default"
+            )
+        page.goto(f"{address}/mathematics.html")
+        fractions = page.locator(".formula mfrac")
+        assert fractions.count() >= 5
+        assert all(one.evaluate("it => it.clientHeight") > 25 for one in fractions.all())  # drawn
+        browser.close()
+    assert len(asked) > 10
+    assert not [url for url in asked if not url.startswith((address, "data:"))]
+    assert not said
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address at which a folder is served meanwhile."""
+
+    class Silent(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Silent, directory=str(folder)))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_formulas_are_mathml(site: Mapping[str, str]) -> None:
