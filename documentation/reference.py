@@ -57,7 +57,9 @@ def help_of_commands() -> str:
 
 def help_of(words: str, command: click.Command) -> str:
     """What `--help` prints."""
-    return command.get_help(click.Context(command, info_name=words, terminal_width=COLUMNS))
+    settings = main.context_settings  # which commands take from the group above them
+    context = click.Context(command, info_name=words, terminal_width=COLUMNS, **settings)
+    return command.get_help(context)
 
 
 def _anchor(words: str) -> str:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
+from html import unescape
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -193,6 +194,9 @@ def test_commands_are_written_about_and_their_help_is_on_the_site(site: Mapping[
     assert not unwritten(commands), "write of them in a page of docs/, as `fpmc-bench COMMAND`"
     silent = [words for words, command in commands.items() if not command.help]
     assert not silent, "a command's docstring is its help"
+    options = {name for one in commands.values() for param in one.params for name in param.opts}
+    text = unescape(site["commands.html"])
+    assert not [name for name in options if name.startswith("--") and name not in text]
 
 
 def test_hooks_have_a_section_each() -> None:
