@@ -27,6 +27,7 @@ from fpmc_bench.results.site.pictures import difference_codes, strip_of, strip_p
 from fpmc_bench.results.site.plots import plot_text
 from fpmc_bench.results.site.slugs import slug
 from fpmc_bench.results.site.views import link
+from fpmc_bench.results.trajectories import read_trajectories
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +271,26 @@ def test_a_strip_has_every_image_pixel_by_pixel() -> None:
     strip = strip_of("a.png", codes)
     assert (strip.width_px, strip.height_px) == (60, 48)
     assert [strip.position(number) for number in range(3)] == ["0% 0", "50% 0", "100% 0"]
+
+
+def test_trajectories_are_shown_level_by_level(boards: Path, site: Path) -> None:
+    found = read_trajectories(boards / "plain" / "samples" / "trajectories.npz")
+    for kind, codes in zip(("noisy", "denoised"), found.rows["els"], strict=True):
+        with Image.open(site / f"suites/plain/images/trajectory-1-{kind}-els.png") as image:
+            pixels = np.asarray(image)
+        assert np.array_equal(pixels, np.concatenate(list(codes[1, :, 0]), axis=1))
+    text = (site / "suites/plain/index.html").read_text()
+    assert "els, denoised at sigma 0.002" in text
+    assert text.index("teacher_b, noisy") < text.index("els, noisy") < text.index("optimal, noisy")
+    (hostile,) = (one for one in (site / "suites").glob("*/index.html") if "plain" not in str(one))
+    assert "None were kept" in hostile.read_text()
+
+
+def test_an_attested_row_says_what_was_computed_anew(site: Path) -> None:
+    entries = site / "suites" / "plain" / "entries"
+    assert "2 of 8 items were computed anew on 2026-01-02" in (entries / "ls.html").read_text()
+    assert "Nobody has computed" in (entries / "els.html").read_text()
+    assert "fpmc-bench verify plain --entry ls" in (entries / "ls.html").read_text()
 
 
 def test_a_difference_is_black_where_there_is_none() -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, Request, sync_playwright
 from site_boards import FOLDER, HOSTILE, write_board, write_hostile_board
 
+from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.site import build_site
+from fpmc_bench.results.site.plots import plot_text
 from fpmc_bench.results.site.slugs import slug
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -50,42 +52,58 @@ def browser() -> Iterator[Browser]:
 Open = Callable[..., Page]
 
 
-@pytest.fixture
-def opened(browser: Browser, site: Path) -> Iterator[Open]:
-    """Opens a page of the site; afterwards nothing was said on a console, asked or fetched."""
-    contexts, faults = [], []
+class Watched:
+    """Opens pages of a site and notes what none of them should do."""
 
-    def watch(page: Page) -> None:
-        def said(message: ConsoleMessage) -> None:
-            faults.append(f"console: {message.text}")
+    def __init__(self, browser: Browser, site: Path) -> None:
+        self.browser, self.site, self.faults = browser, site, list[str]()
 
-        def asked(dialog: Dialog) -> None:
-            faults.append(f"dialog: {dialog.message}")
-            dialog.dismiss()
-
-        def fetched(request: Request) -> None:
-            if not request.url.startswith((site.as_uri(), "data:", "blob:")):
-                faults.append(f"request: {request.url}")
-
-        page.on("console", said)
-        page.on("dialog", asked)
-        page.on("request", fetched)
-        page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-
-    def open_page(path: str, script: bool = True, **options: Any) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        watch(page)
-        page.goto((site / path).as_uri())
+    def __call__(self, path: str, script: bool = True, **options: Any) -> Page:
+        page = self.browser.new_context(**options).new_page()
+        page.on("console", lambda message: self.faults.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("dialog", self._asked)
+        page.on("request", self._fetched)
+        page.goto((self.site / path).as_uri())
         if script and page.locator("script[data-chart]").count():
             page.locator("html[data-charts]").wait_for(state="attached")
         return page
 
-    yield open_page
-    for context in contexts:
+    def _asked(self, dialog: Dialog) -> None:
+        self.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _fetched(self, request: Request) -> None:
+        if not request.url.startswith((self.site.as_uri(), "data:", "blob:")):
+            self.faults.append(f"request: {request.url}")
+
+
+@pytest.fixture(scope="module")
+def watched(browser: Browser, site: Path) -> Watched:
+    return Watched(browser, site)
+
+
+@pytest.fixture
+def opened(watched: Watched) -> Iterator[Open]:
+    """Opens a page; afterwards none has said something on its console, asked, failed or fetched."""
+    before = set(watched.browser.contexts)
+    yield watched
+    for context in set(watched.browser.contexts) - before:
         context.close()
+    faults, watched.faults = watched.faults, []
     assert faults == []
+
+
+@pytest.fixture(scope="module")
+def only_once(watched: Watched) -> Page:
+    return watched(PLAIN, permissions=["clipboard-read", "clipboard-write"])
+
+
+@pytest.fixture
+def plain(only_once: Page, opened: Open) -> Page:
+    """The page of the plausible leaderboard, opened once for all tests that leave it as it was."""
+    only_once.evaluate("document.activeElement.blur()")
+    return only_once
 
 
 PLAIN = "suites/plain/index.html"
@@ -97,59 +115,56 @@ def column(page: Page, number: int, table: str = "denoiser-mse-table") -> list[s
     return [text.split()[0] for text in cells.all_inner_texts()]
 
 
-def test_a_column_is_sorted_by_its_full_values_in_both_directions(opened: Open) -> None:
-    page = opened(PLAIN)
-    assert column(page, 2) == ["teacher_b", "els", "ls", "pspc_50", "optimal"]
-    button = page.get_by_role("button", name="mse@1")
+def test_a_column_is_sorted_by_its_full_values_in_both_directions(plain: Page) -> None:
+    plain.get_by_role("button", name="rank").first.click()
+    assert column(plain, 2) == ["els", "ls", "pspc_50", "optimal", "teacher_b"]
+    button = plain.get_by_role("button", name="mse@1")
     button.first.click()
-    header = page.locator("#denoiser-mse-table th[data-sort]").nth(2)
+    header = plain.locator("#denoiser-mse-table th[data-sort]").nth(2)
     assert header.get_attribute("aria-sort") == "ascending"
-    assert column(page, 2) == ["teacher_b", "els", "ls", "pspc_50", "optimal"]
+    assert column(plain, 2) == ["teacher_b", "els", "ls", "pspc_50", "optimal"]
     button.first.click()
     assert header.get_attribute("aria-sort") == "descending"
-    assert column(page, 2) == ["optimal", "pspc_50", "els", "ls", "teacher_b"]
-    assert page.locator("#denoiser-mse-table th[aria-sort]").count() == 1
+    assert column(plain, 2) == ["optimal", "pspc_50", "els", "ls", "teacher_b"]
+    assert plain.locator("#denoiser-mse-table th[aria-sort]").count() == 1
 
 
-def test_a_table_is_sorted_by_keys_alone(opened: Open) -> None:
-    page = opened(PLAIN)
-    page.locator("#denoiser-mse-filter").focus()
+def test_a_table_is_sorted_by_keys_alone(plain: Page) -> None:
+    plain.locator("#denoiser-mse-filter").focus()
     for _ in range(3):  # the box that scrolls, rank, entry
-        page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.innerText") == "entry"
-    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        plain.keyboard.press("Tab")
+    assert plain.evaluate("document.activeElement.innerText") == "entry"
+    outline = plain.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"
-    page.keyboard.press("Enter")
-    assert column(page, 2) == ["els", "ls", "optimal", "pspc_50", "teacher_b"]
-    page.keyboard.press("Space")
-    assert column(page, 2) == ["teacher_b", "pspc_50", "optimal", "ls", "els"]
+    plain.keyboard.press("Enter")
+    assert column(plain, 2) == ["els", "ls", "optimal", "pspc_50", "teacher_b"]
+    plain.keyboard.press("Space")
+    assert column(plain, 2) == ["teacher_b", "pspc_50", "optimal", "ls", "els"]
 
 
 def test_what_has_no_rank_stands_last_in_both_directions(opened: Open) -> None:
     page = opened(f"{HOSTILE_BOARD}/index.html")
     button = page.locator("#denoiser-mse-table th button").first
-    for expected in (["4", "3", "2", "1", "—", "—"], ["1", "2", "3", "4", "—", "—"]):
+    for expected in (["1", "2", "3", "4", "—", "—"], ["4", "3", "2", "1", "—", "—"]):
         button.click()
         assert column(page, 1) == expected
 
 
-def test_rows_are_filtered_by_words(opened: Open) -> None:
-    page = opened(PLAIN)
-    page.locator("#denoiser-mse-filter").fill("LS")
-    assert column(page, 2) == ["els", "ls"]
-    assert page.locator("output[for=denoiser-mse-filter]").inner_text() == "2 of 5 rows"
-    page.locator("#denoiser-mse-filter").fill("other network")
-    assert column(page, 2) == ["teacher_b"]
-    page.locator("#denoiser-mse-filter").fill("")
-    assert len(column(page, 2)) == 5
+def test_rows_are_filtered_by_words(plain: Page) -> None:
+    plain.locator("#denoiser-mse-filter").fill("LS")
+    assert sorted(column(plain, 2)) == ["els", "ls"]
+    assert plain.locator("output[for=denoiser-mse-filter]").inner_text() == "2 of 5 rows"
+    plain.locator("#denoiser-mse-filter").fill("other network")
+    assert column(plain, 2) == ["teacher_b"]
+    plain.locator("#denoiser-mse-filter").fill("")
+    assert len(column(plain, 2)) == 5
 
 
-def test_a_point_says_its_value_and_error(opened: Open) -> None:
-    page = opened(PLAIN)
-    point = page.locator("#denoiser-mse-curves .scatterlayer .trace .points path").last
+def test_a_point_says_its_value_and_error(plain: Page) -> None:
+    point = plain.locator("#denoiser-mse-curves .scatterlayer .trace .points path").last
     point.scroll_into_view_if_needed()
     point.hover(force=True)
-    label = page.locator("#denoiser-mse-curves .hoverlayer .hovertext")
+    label = plain.locator("#denoiser-mse-curves .hoverlayer .hovertext")
     label.wait_for()
     assert re.search(r"sigma 0\.002: [\d.e-]+ ± [\d.e-]+ s\.e\.", label.text_content() or "")
 
@@ -162,29 +177,29 @@ def visible(page: Page, chart: str) -> list[str]:
     )
 
 
-def test_a_row_is_hidden_in_all_charts_and_shown_again(opened: Open) -> None:
-    page = opened(PLAIN)
+def test_a_row_is_hidden_in_all_charts_and_shown_again(plain: Page) -> None:
     charts = ("denoiser-mse-curves", "denoiser-mse-relative", "denoiser-mse-cost")
-    lines = page.locator("#denoiser-mse-curves .scatterlayer .trace")
+    lines = plain.locator("#denoiser-mse-curves .scatterlayer .trace")
     before = lines.count()
-    box = page.locator("#denoiser-mse-table ~ *").or_(page.get_by_label("els", exact=True)).first
+    box = plain.get_by_label("els", exact=True).first
     box.uncheck()
     for chart in charts:
-        assert sorted(visible(page, chart)) == ["ls", "optimal", "pspc_50", "teacher_b"]
+        assert sorted(visible(plain, chart)) == ["ls", "optimal", "pspc_50", "teacher_b"]
     assert lines.count() == before - 2, "the line and its band"
     box.check()
     assert lines.count() == before
-    page.get_by_role("button", name="none").first.click()
-    assert visible(page, "denoiser-mse-cost") == []
+    plain.get_by_role("button", name="none").first.click()
+    assert visible(plain, "denoiser-mse-cost") == []
+    plain.get_by_role("button", name="all").first.click()
+    assert len(visible(plain, "denoiser-mse-cost")) == 5
 
 
-def test_a_table_is_copied_as_latex(opened: Open) -> None:
-    page = opened(PLAIN, permissions=["clipboard-read", "clipboard-write"])
-    page.get_by_text("LaTeX", exact=True).first.click()
-    page.get_by_role("button", name="Copy as LaTeX").first.click()
-    page.get_by_text("Copied").wait_for()
-    copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == page.locator("#denoiser-mse-latex").text_content()
+def test_a_table_is_copied_as_latex(plain: Page) -> None:
+    plain.get_by_text("LaTeX", exact=True).first.click()
+    plain.get_by_role("button", name="Copy as LaTeX").first.click()
+    plain.get_by_text("Copied").wait_for()
+    copied = plain.evaluate("navigator.clipboard.readText()")
+    assert copied == plain.locator("#denoiser-mse-latex").text_content()
     assert r"\begin{tabular}" in copied
 
 
@@ -197,15 +212,16 @@ def test_where_the_clipboard_is_closed_the_text_is_selected(opened: Open) -> Non
     assert r"\begin{tabular}" in page.evaluate("getSelection().toString()")
 
 
-def test_differences_are_shown_in_place_of_samples(opened: Open) -> None:
-    page = opened(PLAIN)
-    sample = page.get_by_alt_text("ls, sample 1, mse", exact=False).first
-    difference = page.get_by_alt_text("ls, sample 1, difference", exact=False).first
+def test_differences_are_shown_in_place_of_samples(plain: Page) -> None:
+    sample = plain.get_by_alt_text("ls, sample 1, mse", exact=False).first
+    difference = plain.get_by_alt_text("ls, sample 1, difference", exact=False).first
     assert (sample.is_visible(), difference.is_visible()) == (True, False)
-    page.get_by_role("button", name="Differences").click()
+    plain.get_by_role("button", name="Differences").click()
     assert (sample.is_visible(), difference.is_visible()) == (False, True)
+    plain.get_by_role("button", name="Samples").click()
+    assert (sample.is_visible(), difference.is_visible()) == (True, False)
     loaded = "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
-    assert page.evaluate(loaded)
+    assert plain.evaluate(loaded)
 
 
 def test_hostile_text_stays_text(opened: Open, site: Path) -> None:
@@ -224,17 +240,42 @@ def test_hostile_labels_of_charts_stay_text(opened: Open) -> None:
     titles = page.locator("#denoiser-mse-relative .ytitle").all_text_contents()
     assert "other" in "".join(titles)
     assert page.locator(".plot a, .plot img, .plot script").count() == 0
+    page.evaluate(LABELLED, [plot_text(HOSTILE), "denoiser-mse-cost"])
+    shown = page.locator("#denoiser-mse-cost")
+    assert one_line(HOSTILE) in (shown.locator(".ytick").text_content() or "")
+    shown.locator(".points path").hover(force=True)
+    shown.locator(".hovertext").wait_for()
+    assert "<a href" in (shown.locator(".hovertext").text_content() or "")
+    assert shown.locator("a, img, script, b").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+LABELLED = """([text, id]) => Plotly.react(document.getElementById(id),
+  [{x: [1], y: [text], hovertext: [text], hoverinfo: 'text', type: 'scatter', name: text}],
+  {xaxis: {title: {text}}, yaxis: {type: 'category', automargin: true}})"""
+"""As charts are drawn: text on an axis, as a tick and in a label."""
+
+
 @pytest.mark.parametrize("path", ["index.html", PLAIN, "suites/plain/entries/ls.html"])
-def test_text_has_contrast(opened: Open, path: str, scheme: str) -> None:
-    page = opened(path, color_scheme=scheme)
-    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert paper == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(22, 22, 22)")
-    assert page.evaluate(CONTRAST) == []
+def test_text_has_contrast_in_both_schemes(opened: Open, path: str) -> None:
+    page = opened(path, color_scheme="dark")
+    for scheme, paper, ink in (("dark", DARK, "#e8eaed"), ("light", LIGHT, "#1b2027")):
+        page.emulate_media(color_scheme=scheme)
+        shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert shown == paper
+        if path == PLAIN:
+            page.locator(f"html[data-charts={scheme}]").wait_for(state="attached")
+            chart = "document.getElementById('denoiser-mse-curves')._fullLayout"
+            assert page.evaluate(f"{chart}.font.color") == ink
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert page.evaluate(CONTRAST) == []
+    page.emulate_media(color_scheme="dark", media="print")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    if path == PLAIN:
+        page.wait_for_timeout(200)
+        assert page.evaluate(f"{chart}.font.color") == "#000"
 
 
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(22, 22, 22)"
 CONTRAST = """() => {
   const parse = c => c.match(/[\\d.]+/g).map(Number);
   const light = c => c.slice(0, 3).map(v => v / 255)
@@ -260,15 +301,6 @@ CONTRAST = """() => {
   }
   return low;
 }"""
-
-
-def test_charts_follow_the_colours_of_the_page(opened: Open) -> None:
-    page = opened(PLAIN, color_scheme="dark")
-    ink = "document.getElementById('denoiser-mse-curves')._fullLayout.font.color"
-    assert page.evaluate(ink) == "#e8eaed"
-    page.emulate_media(color_scheme="light")
-    page.locator("html[data-charts=light]").wait_for(state="attached")
-    assert page.evaluate(ink) == "#1b2027"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A leaderboard's folder as a value: all that its pages show, read once and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,15 @@ class Board:
     def date(self) -> str:
         """Of the last unit of any record, as 2026-11-28."""
         return max(record.publication.date_utc for record, _ in self.records.values())[:10]
+
+    def ranked(self, rows: Iterable[str]) -> list[str]:
+        """Labels of images, of which the first is the reference's, the others as tables have them.
+
+        The order is that of the last table, and labels that have no row stand last.
+        """
+        reference, *others = rows
+        places = {row.entry: place for place, row in enumerate(self.tables[-1].rows)}
+        return [reference, *sorted(others, key=lambda label: places.get(label, len(places)))]
 
     def tables_of(self, entry: str) -> list[Table]:
         """Those in which it has a row."""

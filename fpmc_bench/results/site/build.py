@@ -9,6 +9,7 @@
 All is made in memory and then replaces the folder. The same records give the same bytes.
 """
 
+from collections.abc import Mapping
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from plotly.offline import get_plotlyjs
 from fpmc_bench.results.site.board import Board, read_boards
 from fpmc_bench.results.site.downloads import records_to_take, tables_to_take
 from fpmc_bench.results.site.entry_page import entry_page
-from fpmc_bench.results.site.galleries import galleries
+from fpmc_bench.results.site.galleries import Gallery, galleries
+from fpmc_bench.results.site.index_page import index_page
+from fpmc_bench.results.site.journeys import journeys, journeys_of
 from fpmc_bench.results.site.output import refuse_unless_ours, write_folder
-from fpmc_bench.results.site.pages import page
 from fpmc_bench.results.site.suite_page import suite_page
-from fpmc_bench.results.site.thumbnail import thumbnail
 
 ASSETS = package_files("fpmc_bench.results.site") / "assets"
 
@@ -36,21 +37,25 @@ def build_site(directory: Path, out: Path) -> list[Board]:
     boards = read_boards(directory)
     site = {f"assets/{asset.name}": asset.read_bytes() for asset in ASSETS.iterdir()}
     site["assets/plotly.min.js"] = get_plotlyjs().encode()
-    cards = [(board, [(table, thumbnail(table)) for table in board.tables]) for board in boards]
-    site["index.html"] = page("index.html", cards=cards, root="")
+    cards = []
     for board in boards:
-        for path, content in board_files(board).items():
-            site[f"suites/{board.slug}/{path}"] = content
+        files: dict[str, bytes] = {}
+        shown = galleries(board, files)
+        cards.append((board, shown))
+        files |= board_files(board, shown)
+        site |= {f"suites/{board.slug}/{path}": content for path, content in files.items()}
+    site["index.html"] = index_page(cards)
     write_folder(out, site)
     return boards
 
 
-def board_files(board: Board) -> dict[str, bytes]:
-    """All files of one leaderboard, by their paths inside its folder."""
+def board_files(board: Board, shown: Mapping[str, Gallery]) -> dict[str, bytes]:
+    """All files of one leaderboard but those of its samples, by their paths inside its folder."""
     files: dict[str, bytes] = {}
-    shown = galleries(board, files)
     tables, records = tables_to_take(board, files), records_to_take(board, files)
-    files["index.html"] = suite_page(board, shown, tables, records)
+    ways = journeys(board, files)
+    files["index.html"] = suite_page(board, shown, ways, tables, records)
     for entry in board.entries:
-        files[board.entry_path(entry)] = entry_page(board, entry, shown, records[entry])
+        own = journeys_of(ways, entry)
+        files[board.entry_path(entry)] = entry_page(board, entry, shown, own, records[entry])
     return files

@@ -25,7 +25,9 @@ ERROR = "mean squared error (squared pixel values)"
 SIGMA = "noise level sigma (pixel values in [-1, 1])"
 LEAST_BAND = 1e-3
 """A band that reaches below zero, which no logarithm shows, ends at this part of its mean."""
-ROW_PX, FOREST_PX, CURVES_PX = 26, 110, 460
+MOST_TIMES = 20
+"""Rows that err by more leave the chart of ratios, where the others are to be told apart."""
+ROW_PX, FOREST_PX, CURVES_PX = 26, 110, 480
 
 
 def forest(table: Table, looks: Mapping[str, Look]) -> Chart:
@@ -52,10 +54,14 @@ def forest(table: Table, looks: Mapping[str, Look]) -> Chart:
                 "hoverinfo": "text",
             }
         )
-    means = [row.figures[RANKED_BY].mean for row in table.rows]
+    ends = [
+        figure.mean + side * BAND_ERRORS * figure.standard_error
+        for figure in (row.figures[RANKED_BY] for row in table.rows)
+        for side in (-1, 0, 1)
+    ]
     layout = {
-        "height": FOREST_PX + ROW_PX * len(table.rows),
-        "xaxis": log_axis(ERROR, means, 1.3),
+        "height": FOREST_PX + ROW_PX * max(len(table.rows), 10),
+        "xaxis": log_axis(ERROR, ends, 1.1),
         "yaxis": {
             "type": "category",
             "categoryarray": [plot_text(row.entry) for row in reversed(table.rows)],
@@ -108,10 +114,10 @@ def relative_curves(
         means = [ratio.mean for ratio in ratios]
         lines.append(line(row.entry, looks[row.entry], table.sigmas, means, hovers))
     shown = [value for one in lines for value in one["y"] if value is not None]
-    axis = log_axis(f"error ÷ that of {other.entry}", shown, 1.2)
-    axis.update(dtick="D2", exponentformat="none")
-    del axis["minor"]
-    title = f"Error relative to {other.entry}, the other network"
+    near = [value for value in shown if 1 / MOST_TIMES <= value <= MOST_TIMES]
+    axis = log_axis(f"error ÷ that of {other.entry}", near, 1.1)
+    cut = f", cut at {MOST_TIMES} times" if max(shown, default=0) > MOST_TIMES else ""
+    title = f"Error relative to {other.entry}, the other network{cut}"
     return _by_sigma(table, "relative", title, lines, axis)
 
 
@@ -142,7 +148,7 @@ def cost(table: Table, looks: Mapping[str, Look]) -> Chart:
         data.append(point)
     seconds = [row.seconds_per_query for row in table.rows]
     layout = {
-        "height": CURVES_PX,
+        "height": FOREST_PX + ROW_PX * max(len(table.rows), 10),
         "xaxis": log_axis("seconds a query", seconds),
         "yaxis": log_axis(ERROR, [row.figures[RANKED_BY].mean for row in table.rows], 1.3),
     }

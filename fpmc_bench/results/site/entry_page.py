@@ -4,12 +4,14 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fpmc_bench.documents.attestation import Attestation
 from fpmc_bench.documents.record import Figure, Record
 from fpmc_bench.results.render.colours import Look, looks_of
 from fpmc_bench.results.site.board import Board
 from fpmc_bench.results.site.charts import relative_to
 from fpmc_bench.results.site.downloads import Download
 from fpmc_bench.results.site.galleries import Gallery
+from fpmc_bench.results.site.journeys import Journey
 from fpmc_bench.results.site.pages import page
 from fpmc_bench.results.site.views import (
     RowView,
@@ -30,6 +32,7 @@ class EntryPart:
     table: Table
     view: RowView
     record: Record
+    attestation: Attestation | None
     look: Look
     ratios: Sequence[Figure]
     gallery: Gallery | None
@@ -38,7 +41,11 @@ class EntryPart:
 
 
 def entry_page(
-    board: Board, entry: str, shown: Mapping[str, Gallery], downloads: Sequence[Download]
+    board: Board,
+    entry: str,
+    shown: Mapping[str, Gallery],
+    ways: Sequence[Journey],
+    downloads: Sequence[Download],
 ) -> bytes:
     """Its HTML; samples come by protocol."""
     parts = [_part(board, entry, table, shown) for table in board.tables_of(entry)]
@@ -54,8 +61,10 @@ def entry_page(
         record=record,
         schedules=schedules(record),
         parameters=other_parameters(record),
-        run=f"fpmc-bench run {shlex.quote(record.suite)}{selection}",
+        run=f"fpmc-bench run {shlex.quote(record.suite)}{selection} --items {record.items} "
+        f"--seed {record.provenance.seed}",
         verify=f"fpmc-bench verify {shlex.quote(board.name)} --entry {shlex.quote(entry)}",
+        ways=ways,
         downloads=downloads,
     )
 
@@ -67,6 +76,7 @@ def _part(board: Board, entry: str, table: Table, shown: Mapping[str, Gallery]) 
         table,
         next(view for view in rows_of(table) if view.row.entry == entry),
         record,
+        board.attestations.get(record.stem),
         looks_of(table)[entry],
         _ratios(board, entry, table),
         gallery.of(entry) if gallery else None,

@@ -40,7 +40,7 @@ class SampleRow:
 
 @dataclass(frozen=True)
 class Gallery:
-    """All samples of a protocol, the reference's first."""
+    """All samples of a protocol: the reference's, then in the order of the tables."""
 
     protocol: str
     count: int
@@ -70,7 +70,7 @@ def _gallery(
     samples: Mapping[str, NDArray[np.floating]],
     files: dict[str, bytes],
 ) -> Gallery:
-    reference, *others = samples
+    reference, *others = board.ranked(samples)
     shape = samples[reference].shape
     rows = []
     for label in (reference, *others):

@@ -16,6 +16,7 @@ from fpmc_bench.results.render.colours import Look
 BAND_ERRORS = 2
 """Bands and intervals reach so many standard errors."""
 DIGITS = 4
+FEW_DECADES = 10**2.5
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ def figure_text(figure: Figure) -> str:
 
 
 def log_axis(title: str, values: Iterable[float] = (), margin: float = 1.6) -> dict[str, Any]:
-    """A logarithmic axis around the positive values, with a little room."""
+    """A logarithmic axis around the positive values, with a little room.
+
+    Of few decades it has 1, 2 and 5 of each as its ticks, else powers of ten.
+    """
     positive = [value for value in values if math.isfinite(value) and value > 0]
     axis: dict[str, Any] = {
         "type": "log",
@@ -56,10 +60,12 @@ def log_axis(title: str, values: Iterable[float] = (), margin: float = 1.6) -> d
         "automargin": True,
     }
     if positive:
-        axis["range"] = [
-            math.log10(min(positive) / margin),
-            math.log10(max(positive) * margin),
-        ]
+        low, high = min(positive) / margin, max(positive) * margin
+        axis["range"] = [math.log10(low), math.log10(high)]
+        if high / low < FEW_DECADES:
+            ticks = [step * 10.0**power for power in range(-12, 12) for step in (1, 2, 5)]
+            shown = [tick for tick in ticks if low <= tick <= high]
+            axis |= {"tickvals": shown, "ticktext": [f"{tick:g}" for tick in shown]}
     return axis
 
 

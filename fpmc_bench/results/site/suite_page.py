@@ -9,6 +9,7 @@ from fpmc_bench.results.site.board import Board
 from fpmc_bench.results.site.charts import cost, curves, forest, relative_curves
 from fpmc_bench.results.site.downloads import Download
 from fpmc_bench.results.site.galleries import Gallery
+from fpmc_bench.results.site.journeys import Journey
 from fpmc_bench.results.site.pages import page
 from fpmc_bench.results.site.plots import Chart
 from fpmc_bench.results.site.views import RowView, WorstItem, rows_of, worst_items
@@ -32,6 +33,7 @@ class Part:
 def suite_page(
     board: Board,
     shown: Mapping[str, Gallery],
+    ways: Sequence[Journey],
     tables: Mapping[str, Sequence[Download]],
     records: Mapping[str, Sequence[Download]],
 ) -> bytes:
@@ -40,7 +42,9 @@ def suite_page(
         _part(board, table, shown.get(table.protocol), tables[table.protocol])
         for table in board.tables
     ]
-    return page("suite.html", root="../../", up="", board=board, parts=parts, records=records)
+    return page(
+        "suite.html", root="../../", up="", board=board, parts=parts, ways=ways, records=records
+    )
 
 
 def _part(
@@ -60,9 +64,9 @@ def _part(
 
 
 def _charts(board: Board, table: Table, looks: Mapping[str, Look]) -> list[Chart]:
-    charts = [forest(table, looks)]
+    charts = [forest(table, looks), cost(table, looks)]
     if table.sigmas:
         values = {row.entry: board.values(row.entry, table.protocol) for row in table.rows}
         relative = relative_curves(table, values, looks)
         charts += [curves(table, looks), *([relative] if relative else [])]
-    return [*charts, cost(table, looks)]
+    return charts

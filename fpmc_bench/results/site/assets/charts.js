@@ -26,7 +26,7 @@ function themed(layout) {
 
 const settings = {
   responsive: true, displaylogo: false, scrollZoom: false,
-  modeBarButtons: [["toImage"]],
+  modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
 };
 
 async function drawAll() {
@@ -63,4 +63,5 @@ for (const legend of document.querySelectorAll("[data-legend]")) {
 }
 dark.addEventListener("change", drawAll);
 narrow.addEventListener("change", drawAll);
+window.matchMedia("print").addEventListener("change", drawAll);
 drawAll();
