@@ -102,7 +102,7 @@ def bench(
 def _table(speeds: "list[Speed]") -> str:
     from tabulate import tabulate
 
-    from fpmc_bench.results.render.cells import significant
+    from fpmc_bench.results.render.numbers import significant
 
     headers = [
         "denoiser",

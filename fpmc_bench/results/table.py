@@ -22,6 +22,7 @@ from fpmc_bench.results.statistics import SIGNIFICANCE, Difference, paired_diffe
 from fpmc_bench.results.summaries import contributions, independent_error
 from fpmc_bench.results.sweeps import ParameterSweep, sweeps_among
 from fpmc_bench.results.ties import FEWEST, tie_p_values
+from fpmc_bench.results.timing import timing_sentences
 
 RANKED_BY = "mse@1"
 DEFINITIONS = {
@@ -171,6 +172,7 @@ def _table(
         sweeps=sweeps_among([record for record, _ in records]),
         caption=(
             *_caption(first, has_other=others > 0),
+            *timing_sentences([record for record, _ in ranked]),
             *as_sentences(remarks, len(records)),
             *(f"{row.entry} failed: {row.reason}" for row in failed),
         ),

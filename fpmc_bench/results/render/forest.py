@@ -1,6 +1,5 @@
 """The main picture of a leaderboard: a point and an interval a row, in their order. Matplotlib."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fpmc_bench.documents.record import Figure
-from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.render.canvas import MARKS, Picture, drawn, plain, plain_log_ticks
-from fpmc_bench.results.render.cells import NO_RANK, entry_text, failed_text, rank_text
+from fpmc_bench.results.render.cells import NO_RANK, entry_text, failed_text, folded, rank_text
 from fpmc_bench.results.render.colours import NETWORK, looks_of
 from fpmc_bench.results.render.numbers import NumberColumn, figure_column
 from fpmc_bench.results.render.origin import key_of_table
@@ -71,11 +69,9 @@ def draw_forest(table: Table, kind: Picture = "png") -> bytes:
 def lines_of(table: Table) -> Lines:
     """The rows' names, and below them those of rows that failed."""
     names = [*map(entry_text, table.rows), *map(failed_text, table.failed)]
-    folded = tuple(
-        "\n".join(map(plain, textwrap.wrap(one_line(name), NAME_LETTERS))) for name in names
-    )
-    heights = [1 + name.count("\n") + GAP_INCHES / LINE_INCHES for name in folded]
-    return Lines(folded, np.concatenate([[0], np.cumsum(heights)]))
+    parts = tuple("\n".join(map(plain, folded(name, NAME_LETTERS))) for name in names)
+    heights = [1 + name.count("\n") + GAP_INCHES / LINE_INCHES for name in parts]
+    return Lines(parts, np.concatenate([[0], np.cumsum(heights)]))
 
 
 def forest_panel(axes: Axes, table: Table, lines: Lines) -> None:

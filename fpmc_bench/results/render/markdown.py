@@ -1,54 +1,67 @@
 """A table as GitHub-flavoured Markdown."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from tabulate import tabulate
 
 from fpmc_bench.documents.text import one_line
-from fpmc_bench.results.render.cells import (
-    NO_RANK,
-    entry_text,
-    failed_text,
-    metric_columns,
-    rank_text,
-    seconds_text,
-    sigma_columns,
-)
+from fpmc_bench.results.render.cells import CHECKED, TIMES, entry_text, levels, notes, ranking
 from fpmc_bench.results.table import RANKED_BY, Table
 
 ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>#|&$~"})
+MOST_LEVELS = 10
+"""Noise levels side by side, as many as a page has room for."""
 
 
 def render_markdown(table: Table) -> str:
-    """The leaderboard, its caption, and the errors by noise level where there are any."""
-    headers = ["rank", "", "entry", *(f"{metric} ± s.e." for metric in table.shown), "s/query"]
-    headers.append("checked")
-    rows = [
-        [
-            rank_text(row),
-            "*" if row.best else "",
-            entry_text(row),
-            *map(" ± ".join, figures),
-            seconds_text(row),
-            row.verification,
-        ]
-        for row, *figures in zip(table.rows, *metric_columns(table), strict=True)
-    ]
-    rows += [
-        [NO_RANK, "", failed_text(row), *[""] * (len(table.shown) + 2)] for row in table.failed
-    ]
-    numbers = ["right"] * (len(table.shown) + 1)
-    caption = "\n".join(f"- {_escaped(sentence)}" for sentence in table.caption)
+    """The leaderboard, its notes, and the errors by noise level where there are any."""
     parts = [
         f"## {_escaped(table.suite)}: {table.protocol}",
-        _pipes([headers, *rows], ["right", "left", "left", *numbers, "left"]),
-        caption,
+        _escaped(table.caption[0]),
+        _ranking(table),
+        "\n".join(f"- {_escaped(note)}" for note in notes(table)),
     ]
     if table.sigmas:
-        columns = sigma_columns(table)
-        by_sigma = _pipes(list(zip(*columns, strict=True)), ["right"] * len(columns))
-        parts += [f"### {RANKED_BY} by noise level", by_sigma]
+        parts += [
+            f"### {RANKED_BY} by noise level sigma",
+            "In units of the power of ten behind sigma.",
+            *_by_level(table),
+        ]
     return "\n\n".join(parts) + "\n"
+
+
+def _ranking(table: Table) -> str:
+    shown = ranking(table)
+    heads = [f"{column.headed(metric)} ± s.e." for metric, column in shown.figures.items()]
+    figures = [
+        [" ± ".join(pair) for pair in zip(column.values, column.errors, strict=True)]
+        for column in shown.figures.values()
+    ]
+    columns = [shown.ranks, shown.marks, shown.entries, *figures, shown.seconds.values]
+    return _pipes(
+        [
+            ["rank", "", "entry", *heads, shown.seconds.headed(TIMES), CHECKED],
+            *zip_longest(*columns, shown.checked, fillvalue=""),
+        ],
+        ["right", "left", "left", *["right"] * (len(heads) + 1), "left"],
+    )
+
+
+def _by_level(table: Table) -> list[str]:
+    """A row an entry and a column a noise level, in as few tables of one width as there may be."""
+    names, columns = [entry_text(row) for row in table.rows], levels(table)
+    size = -(-len(columns) // -(-len(columns) // MOST_LEVELS))
+    return [
+        _pipes(
+            [
+                ["sigma", *(column.headed(sigma) for sigma, column in block)],
+                *zip(names, *(column.values for _, column in block), strict=True),
+            ],
+            ["left", *["right"] * len(block)],
+        )
+        for block in (columns[start : start + size] for start in range(0, len(columns), size))
+    ]
 
 
 def _escaped(text: str) -> str:

@@ -3,13 +3,19 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from statistics import median
 
 from fpmc_bench.documents.record import Figure
 
-PLAIN_FROM, PLAIN_BELOW = 0.1, 1e4
-"""Columns whose typical number lies between these have no power of ten."""
-MOST_DECIMALS = 4
+LEAST = 0.1
+"""Columns are in units of which their median is at least so many."""
+PLAIN_BELOW = 1e4
+"""Where the median lies between these there is no power of ten."""
+MOST_DECIMALS = 6
+"""Of a figure beside its error."""
+SMALL_EXPONENT = -5
+"""Below which a number alone is in scientific notation."""
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -26,6 +32,16 @@ class NumberColumn:
         """10⁻³, or nothing."""
         return f"10{str(self.power).translate(SUPERSCRIPTS)}" if self.power else ""
 
+    def in_ones(self, cell: str) -> str:
+        """A cell of this column in units of one: 1.179 in units of 10⁻³ is 0.001179."""
+        try:
+            value = Decimal(cell).scaleb(self.power)
+        except InvalidOperation:
+            return cell
+        if not value.is_finite():
+            return cell
+        return f"{value:f}" if value.adjusted() >= SMALL_EXPONENT or not value else f"{value:e}"
+
     def headed(self, name: str) -> str:
         """A name with the unit behind it: mse@1 (10⁻³)."""
         return f"{name} ({self.unit})" if self.power else name
@@ -35,10 +51,10 @@ def figure_column(figures: Sequence[Figure]) -> NumberColumn:
     """Means and standard errors, all to the decimal which two digits of the smallest error reach.
 
     0.0123456 ± 0.000123 alone is ("12.35", "0.12") in units of 10⁻³. Where a cell needs more than
-    four decimals it is in scientific notation, in the same units, and the others go without. An
+    six decimals it is in scientific notation, in the same units, and the others go without. An
     error that is not a number reads "?".
     """
-    power = _power([figure.mean for figure in figures])
+    power = _power([figure.mean for figure in figures], LEAST)
     pairs = [(one.mean / 10.0**power, one.standard_error / 10.0**power) for one in figures]
     needed = [_needed(mean, error) for mean, error in pairs]
     few = [one for one in needed if one is not None and one <= MOST_DECIMALS]
@@ -54,17 +70,18 @@ def number_column(
     values: Sequence[float],
     digits: int,
     typical: Callable[[Sequence[float]], float] = median,
-    most_decimals: int = 2,
+    least: float = LEAST,
 ) -> NumberColumn:
     """Numbers to the decimal which so many digits of a typical one reach.
 
-    One that would read as zero and is none is in scientific notation.
+    One that would read as zero and is none has one digit of its own. The median is at least `least`
+    units.
     """
-    power = _power(values)
+    power = _power(values, least)
     scaled = [value / 10.0**power for value in values]
     known = _known(scaled)
     reached = digits - 1 - _exponent(typical(known), digits - 1) if known else 0
-    decimals = min(max(reached, 0), most_decimals)
+    decimals = min(max(reached, 0), digits)
     return NumberColumn(power, tuple(_alone(value, decimals) for value in scaled))
 
 
@@ -78,10 +95,10 @@ def significant(value: float, digits: int) -> str:
     return f"{value:.{max(digits - 1 - exponent, 0)}f}"
 
 
-def _power(values: Sequence[float]) -> int:
+def _power(values: Sequence[float], least: float) -> int:
     known = _known(values)
     typical = median(known) if known else 1.0
-    return 0 if PLAIN_FROM <= typical < PLAIN_BELOW else 3 * (_exponent(typical, 2) // 3)
+    return 0 if LEAST <= typical < PLAIN_BELOW else 3 * (_exponent(typical / least, 2) // 3)
 
 
 def _known(values: Sequence[float]) -> list[float]:
@@ -108,7 +125,7 @@ def _with_error(mean: float, error: float, needed: int | None, decimals: int) ->
 
 def _alone(value: float, decimals: int) -> str:
     shown = _fixed(value, decimals)
-    return f"{value:.0e}" if value != 0 and float(shown) == 0 else shown
+    return f"{value:.1g}" if value != 0 and float(shown) == 0 else shown
 
 
 def _fixed(value: float, decimals: int) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Record
-from fpmc_bench.results.render.cells import metric_columns, rank_text, seconds_text
+from fpmc_bench.results.render.cells import SECONDS_DIGITS, rank_text, ranking
+from fpmc_bench.results.render.numbers import significant
 from fpmc_bench.results.statistics import item_means
 from fpmc_bench.results.table import RANKED_BY, Row, Table
 
@@ -20,7 +21,7 @@ WORST = 5
 
 @dataclass(frozen=True)
 class Cell:
-    """`text` as tables have it, with the error's, and the value in full; "" for none."""
+    """`text` with the decimals of tables, the error's, and the value in full; "" for none."""
 
     text: str
     error: str
@@ -48,18 +49,26 @@ class WorstItem:
 
 def rows_of(table: Table) -> list[RowView]:
     """All rows that have figures, in the order of the table."""
-    columns = metric_columns(table)
+    columns = ranking(table).figures
     return [
         RowView(
             row,
             rank_text(row),
             tuple(
-                Cell(mean, error, sort_value(row.figures[metric].mean))
-                for metric, (mean, error) in zip(table.shown, cells, strict=True)
+                Cell(
+                    column.in_ones(column.values[at]),
+                    column.in_ones(column.errors[at]),
+                    sort_value(row.figures[metric].mean),
+                )
+                for metric, column in columns.items()
             ),
-            Cell(seconds_text(row), "", sort_value(row.seconds_per_query)),
+            Cell(
+                significant(row.seconds_per_query, SECONDS_DIGITS),
+                "",
+                sort_value(row.seconds_per_query),
+            ),
         )
-        for row, *cells in zip(table.rows, *columns, strict=True)
+        for at, row in enumerate(table.rows)
     ]
 
 

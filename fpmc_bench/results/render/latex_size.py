@@ -1,12 +1,19 @@
-"""How wide text is in LaTeX, by the metrics of Computer Modern (cmr10): no LaTeX is needed."""
+"""How large text is in LaTeX, by the metrics of Computer Modern (cmr10): no LaTeX is needed."""
 
+import math
 import re
 from collections.abc import Sequence
 
 PAGE_POINTS = 345.0
 """Of a line of `article` at 10 points, the narrowest of the common classes with one column."""
+HEIGHT_POINTS = 520.0
+"""Of a page of it that tables may fill: 550 less the space around them."""
 SIZES = {"normalsize": 1.0, "small": 0.93, "footnotesize": 0.85, "scriptsize": 0.8, "tiny": 0.69}
 """Of letters beside those at 10 points; small ones are wider than in proportion."""
+LINE_POINTS = {"normalsize": 12, "small": 11, "footnotesize": 9.5, "scriptsize": 8, "tiny": 6}
+"""From one line to the next."""
+RULES_POINTS = 20.0
+"""Of a table's three rules with the space around them."""
 COLUMN_GAPS_POINTS = (6.0, 3.0)
 """LaTeX's own \\tabcolsep, of which a column has one on either side, and half of it."""
 
@@ -22,6 +29,8 @@ _WIDTHS = {
     7.78: "+=<>@%&#GHKNOQUVXY",
     8.33: "mD",
     12.2: "±",
+    3.97: "⁰¹²³⁴⁵⁶⁷⁸⁹",
+    6.2: "⁻",
 }
 _POINTS = {letter: points for points, letters in _WIDTHS.items() for letter in letters}
 WIDEST_POINTS = 10.3
@@ -50,6 +59,17 @@ def table_points(lines: Sequence[Sequence[str]], size: str, gap_points: float) -
     """A tabular of these lines of cells."""
     columns = [max(map(text_points, column)) for column in zip(*lines, strict=True)]
     return sum(SIZES[size] * points + 2 * gap_points for points in columns)
+
+
+def rows_points(lines: Sequence[Sequence[str]], size: str) -> float:
+    """How high these lines of cells are, of which some have several lines of text."""
+    return sum(LINE_POINTS[size] * (1 + max(cell.count("\n") for cell in row)) for row in lines)
+
+
+def prose_points(texts: Sequence[str], size: str) -> float:
+    """How high paragraphs are over the width of a page; ragged lines are not quite filled."""
+    lines = (math.ceil(1.1 * SIZES[size] * text_points(text) / PAGE_POINTS) for text in texts)
+    return LINE_POINTS[size] * sum(lines)
 
 
 def fitting(lines: Sequence[Sequence[str]]) -> tuple[str, float]:
