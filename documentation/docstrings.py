@@ -4,9 +4,15 @@ from typing import Any
 
 import griffe
 
+HOW_IT_IS_MADE = {"__post_init__", "__reduce__", "__getstate__", "__setstate__"}
+"""Methods that Python calls, of which a reader wants to know nothing."""
 
-class IndentedBlocks(griffe.Extension):
-    """A blank line between a line and what is indented below it, without which they are one."""
+
+class AsShown(griffe.Extension):
+    """What is read, less what only Python reads.
+
+    With a blank line between a line and what is indented below it, without which they are one.
+    """
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Of the package, which is nobody's member."""
@@ -16,6 +22,11 @@ class IndentedBlocks(griffe.Extension):
         """Of every member."""
         if obj.docstring:
             obj.docstring.value = as_blocks(obj.docstring.value)
+
+    def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
+        """Of every class."""
+        for name in HOW_IT_IS_MADE & set(cls.members):
+            cls.del_member(name)
 
 
 def as_blocks(docstring: str) -> str:

@@ -23,8 +23,11 @@ __all__ = [
 ]
 
 PROJECT = "fpmc_bench"
+"""Of pluggy, and the group of entry points."""
 hookspec = pluggy.HookspecMarker(PROJECT)
+"""Marks the functions below."""
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's function that implements one of them."""
 
 
 @hookspec

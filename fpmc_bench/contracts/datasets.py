@@ -15,6 +15,7 @@ from fpmc_bench.fpmc.source import Source
 BYTE_SCALE = 1 / 127.5
 """Of images of 256 codes, which stand for codes * BYTE_SCALE - 1 in [-1, 1]."""
 Split = Literal["train", "test"]
+"""A part of a dataset: what denoisers imitate from, and what they are measured on."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from fpmc_bench.fpmc.sigmas import AnySigma, sigma_of, sigmas_of
 from fpmc_bench.fpmc.source import Source
 
 Need = Literal["teacher", "sensitivity"]
+"""What a denoiser may ask its setting for, beside the source and the noise levels."""
 DenoiseFunction = Callable[[Tensor, float], Tensor]
 """(z [B,C,H,W], sigma) -> [B,C,H,W]."""
 
