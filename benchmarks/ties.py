@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from fpmc_bench.results.statistics import holm, paired_difference
-from fpmc_bench.results.ties import SIGNIFICANCE, tied_with_best
+from fpmc_bench.results.statistics import SIGNIFICANCE, holm, paired_difference
+from fpmc_bench.results.ties import tied_with_best
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]
 """Noise [rows,items] of mean 0 and variance 1."""
@@ -32,7 +32,8 @@ def skewed(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.fl
     """Long tails upwards, as of squared errors, of another length in every row."""
     tails = np.linspace(0.3, 0.9, shape[0])[:, None]
     noise = np.exp(tails * random.standard_normal(shape)) - np.exp(tails**2 / 2)
-    return noise / np.sqrt((np.exp(tails**2) - 1) * np.exp(tails**2))
+    unit: NDArray[np.float64] = noise / np.sqrt((np.exp(tails**2) - 1) * np.exp(tails**2))
+    return unit
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "leaderboard render": ("board",),
     "leaderboard site": ("board",),
     "tune": ("small.toml", "-d", "pspc-square[patch_sizes={2,8}]", "--items", "2"),
+    "compare": ("ls", "optimal", "--in", "board"),
     "finetune": ("small.toml", "--base", "ls", *FEW),
     "study": ("study.toml", "--suite", "small.toml", "--items", "2", "--out", "out", *FEW),
     "bench": ("small.toml", "-d", "ls", "--levels", "1", "--queries", "1", "--repetitions", "1"),

@@ -17,7 +17,6 @@ from fpmc_bench.documents.record import read_records
 from fpmc_bench.documents.text import one_line, printable
 from fpmc_bench.errors import RunError
 from fpmc_bench.images.notices import notice
-from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint
 from fpmc_bench.results.render.csv import as_csv, render_csv, render_sigma_csv
 from fpmc_bench.results.render.figures import draw_sigma_figure
 from fpmc_bench.results.render.json import render_json
@@ -30,6 +29,7 @@ from fpmc_bench.results.render.study_figures import (
     draw_table_figure,
 )
 from fpmc_bench.results.render.terminal import render_terminal
+from fpmc_bench.results.study_points import AugmentationPoint, FinetunePoint
 from fpmc_bench.results.table import FailedRow, Table, build_tables
 
 ESCAPES, BACKWARDS = "\x1b[2J\x1b]0;owned\x07\x9b31m", "moc.\u202elive\u2066\u200b"

@@ -248,6 +248,7 @@ import fpmc_bench.results.table, fpmc_bench.results.render.terminal, fpmc_bench.
 import fpmc_bench.results.render.markdown, fpmc_bench.results.render.latex
 import fpmc_bench.results.render.csv
 import fpmc_bench.cli.leaderboard, fpmc_bench.results.render.sample_grid
+import fpmc_bench.cli.compare, fpmc_bench.results.sides, fpmc_bench.results.render.comparison
 assert "matplotlib" not in sys.modules, "matplotlib"
 import fpmc_bench.results.render.figures
 assert "matplotlib" in sys.modules

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from fpmc_bench.errors import RunError
-from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint, change_percent
 from fpmc_bench.results.render.study_figures import (
     base_titles,
     draw_augmentation_figure,
     draw_finetune_figure,
 )
 from fpmc_bench.results.render.study_views import VIEWS, _finetune_table
+from fpmc_bench.results.study_points import AugmentationPoint, FinetunePoint, change_percent
 
 WIDE, NARROW = "ls[patch_sizes=[15,15]]", "ls[patch_sizes=[3,3]]"
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "fpmc_bench.cli.inspect:list_",
     "info": "fpmc_bench.cli.inspect:info",
     "leaderboard": "fpmc_bench.cli.leaderboard:leaderboard",
+    "compare": "fpmc_bench.cli.compare:compare",
     "tune": "fpmc_bench.cli.tune:tune",
     "finetune": "fpmc_bench.cli.finetune:finetune",
     "study": "fpmc_bench.cli.study:study",

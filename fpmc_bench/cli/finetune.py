@@ -99,7 +99,7 @@ def finetune(
 
 def _watch(job: "Finetuning", processes: "Processes", bar: "tqdm[None]") -> "LevelProgress":
     """One bar for all of this process's levels: how many are done, and the error of the present."""
-    from fpmc_bench.results.compare import change_percent
+    from fpmc_bench.results.study_points import change_percent
 
     mine = list(processes.share(len(job.levels)))
     bar.reset(total=len(mine))
@@ -139,7 +139,7 @@ def _show(outcome: "FinetuneOutcome", as_json: bool) -> None:
 def _table(card: "FinetuneCard") -> str:
     from tabulate import tabulate
 
-    from fpmc_bench.results.compare import change_percent
+    from fpmc_bench.results.study_points import change_percent
 
     rows = [
         [

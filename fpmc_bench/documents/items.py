@@ -62,6 +62,12 @@ class ItemValues(Mapping[str, NDArray[np.float64]]):
         """How many groups there are; None where every item is on its own."""
         return None if self.groups is None else len(np.unique(self.groups))
 
+    def is_grouped_by(self, groups: NDArray[np.int64] | None) -> bool:
+        """Whether its items come in these groups [items], by the same numbers; None: in none."""
+        if self.groups is None or groups is None:
+            return self.groups is None and groups is None
+        return np.array_equal(self.groups, groups)
+
     @property
     def arrays(self) -> Arrays:
         """What a sidecar holds: [items, sigmas] or [items] by metric, and the groups [items]."""

@@ -169,6 +169,12 @@ def read_record(path: Path) -> tuple[Record, ItemValues]:
     return record, values
 
 
+def records_folder(directory: Path) -> Path:
+    """Where the records are of a run directory, or of a folder of records, which is its own."""
+    inside = directory / "records"
+    return inside if inside.is_dir() else directory
+
+
 def read_records(directory: Path) -> list[tuple[Record, ItemValues]]:
     """All records of a folder, by file name, each as `read_record` gives it.
 

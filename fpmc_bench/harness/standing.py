@@ -2,8 +2,6 @@
 
 import json
 
-import numpy as np
-
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.plan import Contestant
@@ -27,7 +25,7 @@ def standing_record(
     now = workload.provenance(contestant, protocol)
     if record.is_other_network:
         now = now.model_copy(update={"arithmetic": record.provenance.arithmetic})
-    grouped = np.array_equal(values.groups, workload.groups(protocol))
+    grouped = values.is_grouped_by(workload.groups(protocol))
     same = record.provenance.key == now.key and grouped
     return record if same and record.suite_fingerprint == workload.plan.suite.fingerprint else None
 

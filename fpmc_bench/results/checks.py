@@ -9,8 +9,6 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
-
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Figure, Record
 from fpmc_bench.errors import RunError
@@ -47,8 +45,18 @@ def refuse_of_different_rows(records: Sequence[tuple[Record, ItemValues]]) -> No
     _refuse_mixed([record for record, _ in records], SHARED_BY_PROTOCOL)
     _refuse_twice([record for record, _ in records])
     for (a, first), (b, second) in pairwise(records):
-        if not np.array_equal(first.groups, second.groups):
+        if not first.is_grouped_by(second.groups):
             raise _mixed(a, b, "the groups of their items differ")
+
+
+def different_items(a: tuple[Record, ItemValues], b: tuple[Record, ItemValues]) -> str | None:
+    """Why two records of one protocol can't be compared item by item; None where they can."""
+    for name, value in {**SHARED, **SHARED_BY_PROTOCOL}.items():
+        if name != "metric versions" and value(a[0]) != value(b[0]):
+            return f"their {name} differ, {value(a[0])} and {value(b[0])}"
+    if not a[1].is_grouped_by(b[1].groups):
+        return "the groups of their items differ"
+    return None
 
 
 def _refuse_mixed(records: Sequence[Record], fields: Mapping[str, Callable[[Record], Any]]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fpmc_bench.documents.attestation import read_attestations
 from fpmc_bench.documents.failure import read_failures
-from fpmc_bench.documents.record import read_records
+from fpmc_bench.documents.record import read_records, records_folder
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.table import Table, build_tables
 
@@ -14,8 +14,7 @@ def read_tables(directory: Path, protocol: str | None = None) -> tuple[Table, ..
 
     RunError where there are no records, where one can't be read, and as `build_tables`.
     """
-    inside = directory / "records"
-    folder = inside if inside.is_dir() else directory
+    folder = records_folder(directory)
     records = read_records(folder)
     if protocol is not None:
         records = [pair for pair in records if pair[0].protocol == protocol]

@@ -160,10 +160,10 @@ def _signs(count: int) -> Iterator[NDArray[np.float64]]:
     """
     if 2 ** (count - 1) <= FLIPS:
         bits = np.arange(2 ** (count - 1))[:, None] >> np.arange(count) & 1
-        yield 1.0 - 2 * bits
+        yield 1 - 2 * bits.astype(np.float64)
         return
     yield np.ones((1, count))
     random, at_once = np.random.default_rng(SEED), max(CHUNK_SIGNS // count, 1)
     for start in range(0, FLIPS, at_once):
         flips = min(at_once, FLIPS - start)
-        yield 1.0 - 2 * random.integers(0, 2, (flips, count), dtype=np.int8)
+        yield 1 - 2 * random.integers(0, 2, (flips, count), dtype=np.int8).astype(np.float64)

@@ -67,9 +67,9 @@ def _from_best(row: Row) -> dict[str, float | None]:
     """How much worse a row is than the best, item by item; nothing of the other network."""
     name, behind = f"{_column(RANKED_BY)}_from_best", row.from_best
     return {
-        name: behind and behind.mean,
-        f"{name}_se": behind and behind.standard_error,
-        "p_value": behind and behind.p_value,
+        name: behind.mean if behind else None,
+        f"{name}_se": behind.standard_error if behind else None,
+        "p_value": behind.p_value if behind else None,
     }
 
 

@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import StrMethodFormatter
 
-from fpmc_bench.results.compare import AugmentationPoint, FinetunePoint, base_titles
 from fpmc_bench.results.render.canvas import drawn, plain, plain_log_ticks
 from fpmc_bench.results.render.figures import BAND_ERRORS
 from fpmc_bench.results.render.forest import (
@@ -18,6 +17,7 @@ from fpmc_bench.results.render.forest import (
     forest_panel,
     lines_of,
 )
+from fpmc_bench.results.study_points import AugmentationPoint, FinetunePoint, base_titles
 from fpmc_bench.results.table import Table
 
 # Okabe & Ito, "Color universal design" (2008), less the yellow, which white paper swallows

@@ -11,16 +11,16 @@ from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.study import StudyRow, View
 from fpmc_bench.errors import RunError
-from fpmc_bench.results.compare import (
+from fpmc_bench.results.render.csv import as_csv, render_csv
+from fpmc_bench.results.render.json import plain_tables
+from fpmc_bench.results.render.terminal import render_terminal
+from fpmc_bench.results.study_points import (
     AugmentationPoint,
     FinetunePoint,
     augmentation_points,
     base_titles,
     finetune_points,
 )
-from fpmc_bench.results.render.csv import as_csv, render_csv
-from fpmc_bench.results.render.json import plain_tables
-from fpmc_bench.results.render.terminal import render_terminal
 from fpmc_bench.results.table import build_tables
 
 Known = Sequence[tuple[Record, ItemValues]]

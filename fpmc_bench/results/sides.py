@@ -1,0 +1,122 @@
+"""What is to be compared with what: rows, named as a user names them, and their records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.documents.record import Record, read_record, read_records, records_folder
+from fpmc_bench.errors import RunError, UnknownNameError, UsageError
+
+
+@dataclass(frozen=True)
+class Side:
+    """A row under the name that tells it from the others, with its records by protocol."""
+
+    name: str
+    records: Mapping[str, tuple[Record, ItemValues]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two rows that are to be compared."""
+
+    a: Side
+    b: Side
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Those that both have, in the order of tables."""
+        return tuple(one for one in PROTOCOLS if one in self.a.records and one in self.b.records)
+
+
+def pairs_of(
+    arguments: Sequence[str], folder: Path | None = None, protocol: str | None = None
+) -> tuple[Pair, ...]:
+    """All pairs of the rows that `arguments` name; of two folders, the rows that both have.
+
+    An argument is a record's file (`runs/a/records/ls.denoiser-mse.json`), `ENTRY@FOLDER`, an entry
+    of `folder`, or a folder: a run directory or one of records. `protocol`: only under this one.
+
+    UsageError for fewer than two, for one that stands twice, for folders beside rows, and for what
+    is none of these; UnknownNameError for an entry that a folder doesn't have; RunError for records
+    that can't be read, and where no pair has a protocol in common.
+    """
+    if len(arguments) < 2:
+        raise UsageError("there is nothing to compare with: name two rows, or two folders")
+    if len(set(arguments)) < len(arguments):
+        raise UsageError(f"nothing is compared with itself: {', '.join(arguments)}")
+    folders = [one for one in arguments if folder is None and Path(one).is_dir()]
+    if folders and (len(folders) < len(arguments) or len(folders) > 2):
+        raise UsageError(
+            f"two folders are compared row by row, or rows with each other, but not "
+            f"{', '.join(arguments)}; a row of a folder is ENTRY@{folders[0]}"
+        )
+    if folders:
+        pairs = _of_folders(*folders)
+    else:
+        pairs = [Pair(a, b) for a, b in combinations(_named(arguments, folder), 2)]
+    known = [_only(pair, protocol) for pair in pairs]
+    if not any(pair.protocols for pair in known):
+        raise RunError(
+            f"{' and '.join(arguments)} have no row in common under {protocol or 'any protocol'}"
+        )
+    return tuple(pair for pair in known if pair.protocols)
+
+
+def _of_folders(first: str, second: str) -> list[Pair]:
+    one, other = (_rows(Path(name)) for name in (first, second))
+    return [
+        Pair(Side(f"{entry}@{first}", one[entry]), Side(f"{entry}@{second}", other[entry]))
+        for entry in one
+        if entry in other
+    ]
+
+
+def _named(arguments: Sequence[str], folder: Path | None) -> list[Side]:
+    """Rows by their entries' names, where these tell them apart; else as they were asked for."""
+    found = [_row(argument, folder) for argument in arguments]
+    entries = [next(iter(records.values()))[0].entry for records in found]
+    plain = len(set(entries)) == len(entries)
+    names = entries if plain else arguments
+    return [Side(name, records) for name, records in zip(names, found, strict=True)]
+
+
+def _row(argument: str, folder: Path | None) -> Mapping[str, tuple[Record, ItemValues]]:
+    """The records of one row by protocol."""
+    if argument.endswith(".json"):
+        record, values = read_record(Path(argument))
+        return {record.protocol: (record, values)}
+    entry, at, place = argument.partition("@")
+    if not at and folder is None:
+        raise UsageError(
+            f"'{argument}' is no folder and no record's file; to say which run it is an entry of, "
+            f"give --in FOLDER, or {argument}@FOLDER"
+        )
+    directory = Path(place) if at else folder or Path()
+    if not directory.is_dir():
+        raise UsageError(f"{argument}: there is no folder {directory}")
+    rows = _rows(directory)
+    if entry not in rows:
+        raise UnknownNameError(f"entry of {directory}", entry, rows)
+    return rows[entry]
+
+
+def _rows(directory: Path) -> dict[str, dict[str, tuple[Record, ItemValues]]]:
+    """The rows of a folder by entry, with their records by protocol."""
+    rows: dict[str, dict[str, tuple[Record, ItemValues]]] = {}
+    for record, values in read_records(records_folder(directory)):
+        rows.setdefault(record.entry, {})[record.protocol] = record, values
+    return rows
+
+
+def _only(pair: Pair, protocol: str | None) -> Pair:
+    if protocol is None:
+        return pair
+    a, b = (
+        Side(side.name, {name: own for name, own in side.records.items() if name == protocol})
+        for side in (pair.a, pair.b)
+    )
+    return Pair(a, b)
