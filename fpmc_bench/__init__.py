@@ -18,6 +18,8 @@ Measure
     build_denoiser        a method, by name or as a class, over images of your own, as a denoiser
     load_suite            what is to be compared: a registered suite or a TOML file
     run_suite             carry it out: a record for every entry and protocol
+    worst_items           where a row fails: the items with its largest errors
+    write_worst_items     a picture of these: reference, prediction and difference
     Places                where data, networks and weights are that you keep yourself
 
 Mathematics
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from fpmc_bench.images import decoded_images, read_cifar_archive, stored_images
     from fpmc_bench.images.made import made_images
     from fpmc_bench.jobs.run import run_suite
+    from fpmc_bench.results.worst import worst_items, write_worst_items
     from fpmc_bench.storage.cache import cached_tensors
     from fpmc_bench.storage.content import file_fingerprint
     from fpmc_bench.teachers.network import NetworkTeacher
@@ -98,6 +101,8 @@ __all__ = [
     "sigma_grid",
     "stored_images",
     "unit_noise",
+    "worst_items",
+    "write_worst_items",
 ]
 __version__ = "0.1.0"
 
@@ -125,6 +130,8 @@ _HOMES = {
     "sigma_grid": "fpmc_bench.diffusion.sigmas",
     "stored_images": "fpmc_bench.images",
     "unit_noise": "fpmc_bench.diffusion.noise",
+    "worst_items": "fpmc_bench.results.worst",
+    "write_worst_items": "fpmc_bench.results.worst",
 }
 
 

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "list": (),
     "info": ("digits",),
     "leaderboard check": (str(REPOSITORY / "leaderboards" / "digits"),),
+    "leaderboard items": ("board", "--entry", "ls", "--worst", "2"),
     "leaderboard render": ("board",),
     "leaderboard site": ("board",),
     "tune": ("small.toml", "-d", "pspc-square[patch_sizes={2,8}]", "--items", "2"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fpmc_bench.cli.leaderboard_check import check
+from fpmc_bench.cli.leaderboard_items import items
 from fpmc_bench.cli.leaderboard_site import site
 from fpmc_bench.cli.printing import PrintingGroup, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
@@ -23,6 +24,7 @@ def leaderboard() -> None:
 
 leaderboard.add_command(site)
 leaderboard.add_command(check)
+leaderboard.add_command(items)
 
 
 @leaderboard.command()

@@ -8,7 +8,8 @@ from tabulate import tabulate
 
 from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.published import PublishedRow, PublishedTable
-from fpmc_bench.results.render.cells import NO_RANK, significant
+from fpmc_bench.results.render.cells import NO_RANK
+from fpmc_bench.results.render.numbers import significant
 
 WIDTH_COLUMNS = 100
 DIGITS = 3

@@ -1,7 +1,7 @@
 """Samples side by side: a row an entry, a column a shared initial noise."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ CELL_PX = 64
 """Least side of a shown image: small ones are enlarged by a whole factor, pixel by pixel."""
 GAP_PX = 4
 FONT_PX = 16
+HEADING_FONT_PX, HEADING_PX = 11, 16
+"""Of the text above a column, and of the line that it takes."""
 
 
 def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> None:
@@ -37,11 +39,14 @@ def write_sample_grid(path: Path, rows: Mapping[str, NDArray[np.floating]]) -> N
     write_atomically(path, draw_sample_grid(rows))
 
 
-def draw_sample_grid(rows: Mapping[str, NDArray[np.floating]]) -> bytes:
+def draw_sample_grid(
+    rows: Mapping[str, NDArray[np.floating]], headings: Sequence[Sequence[str]] = ()
+) -> bytes:
     """A PNG of `rows`: label -> [n,C,H,W] in [-1, 1], the teacher first; C is 1 or 3.
 
-    Values beyond [-1, 1] are clamped for display. InputError where the shapes don't agree, and for
-    a grid of more than MOST_PIXELS.
+    `headings`: lines of short text above, each with one for every column. Values beyond [-1, 1] are
+    clamped for display. InputError where the shapes don't agree, and for a grid of more than
+    MOST_PIXELS.
     """
     count, _, height, width = _common_shape(rows)
     factor = max(1, -(-CELL_PX // min(height, width)))
@@ -49,17 +54,23 @@ def draw_sample_grid(rows: Mapping[str, NDArray[np.floating]]) -> bytes:
     font = ImageFont.load_default(FONT_PX)
     labels = [one_line(label) for label in rows]
     labels_px = int(max(font.getlength(label) for label in labels)) + 5 * GAP_PX
-    size = (labels_px + count * step_x, GAP_PX + len(rows) * step_y)
+    headings_px = len(headings) * HEADING_PX
+    size = (labels_px + count * step_x, headings_px + GAP_PX + len(rows) * step_y)
     if size[0] * size[1] > MOST_PIXELS:
         raise InputError(f"a sample grid of {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} fit")
     grid = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(grid)
     for line, (label, images) in enumerate(zip(labels, rows.values(), strict=True)):
-        top = GAP_PX + line * step_y
+        top = headings_px + GAP_PX + line * step_y
         middle = (labels_px - 2 * GAP_PX, top + height * factor // 2)
         draw.text(middle, label, fill="black", font=font, anchor="rm")
         for column, image in enumerate(images):
             grid.paste(_enlarged(image, factor), (labels_px + column * step_x, top))
+    small = ImageFont.load_default(HEADING_FONT_PX)
+    for line, texts in enumerate(headings):
+        for column, text in enumerate(texts):
+            corner = (labels_px + column * step_x, line * HEADING_PX + GAP_PX)
+            draw.text(corner, one_line(text), fill="black", font=small)
     output = io.BytesIO()
     said = PngInfo()
     said.add_text(SOFTWARE, f"Pillow {PIL.__version__}")
