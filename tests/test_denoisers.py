@@ -208,6 +208,8 @@ def test_every_built_in_keeps_the_promises(cls: type, shape: tuple[int, int, int
     params = dict(PARAMS[cls.name])
     if "patch_sizes" in params:
         params["patch_sizes"] = [5, 4, 3, 1] if cls.name == "pspc-square" else [9, 5, 3, 1]
+    if cls.name == "windows":  # a response beyond its query answers for pixels it has not looked at
+        params["response_widths"] = [3.0, 0.5, 0.5, 0.0]
     check_denoiser(cls, params, shape=shape)
 
 

@@ -25,7 +25,8 @@ from fpmc_bench.finetune.weights import FinetuneCard, FinetunedWeights
 from fpmc_bench.finetune.weights_file import load_finetuned
 from fpmc_bench.storage.tensor_file import TensorFile
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
-from fpmc_bench.testing import check_denoiser, conformance
+from fpmc_bench.testing import check_denoiser
+from fpmc_bench.testing.programs import SIGMAS
 from fpmc_plugins.denoisers.finetuned import FOLDER, Finetuned
 
 SHAPE = (1, 3, 4)
@@ -83,8 +84,9 @@ def path(source: Source, tmp_path: Path) -> Path:
 
 def test_it_keeps_the_promises_of_a_denoiser(tmp_path: Path) -> None:
     size = (3, 6, 5)
-    images = conformance._uniform(0, "conformance-source", 12, conformance.ImageShape(*size))
-    weights = small_weights(source=Source(images), sigmas=conformance.SIGMAS)
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randint(60, 256, (12, *size), generator=draw, dtype=torch.uint8)
+    weights = small_weights(source=Source(images), sigmas=SIGMAS)
     weights.save(tmp_path / "some.safetensors")
     check_denoiser(Finetuned, {"weights": str(tmp_path / "some.safetensors")}, shape=size)
 

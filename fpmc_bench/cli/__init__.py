@@ -25,6 +25,7 @@ COMMANDS = {
     "study": "fpmc_bench.cli.study:study",
     "bench": "fpmc_bench.cli.bench:bench",
     "teacher": "fpmc_bench.cli.teacher:teacher",
+    "plugin": "fpmc_bench.cli.plugin:plugin",
     "data": "fpmc_bench.cli.data:data",
     "doctor": "fpmc_bench.cli.doctor:doctor",
 }

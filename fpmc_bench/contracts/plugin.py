@@ -1,6 +1,7 @@
 """What identifies a plugin, of whatever kind."""
 
 from abc import ABC
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,6 +14,8 @@ class Plugin(ABC):  # its kinds say what is abstract
     citation: ClassVar[str]
     url: ClassVar[str] = ""
     """Where its code or paper is; may be left empty."""
+    expected_failures: ClassVar[Mapping[str, str]] = {}
+    """Names of checks of `fpmc_bench.testing` that it fails by its nature -> the reason of each."""
 
 
 @dataclass(frozen=True)
