@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import broken_plugins
@@ -21,8 +22,9 @@ from broken_plugins import (
 )
 
 from fpmc_bench import FPMC
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.process_state import ProcessState
-from fpmc_bench.catalog.registry import installed_registry
+from fpmc_bench.catalog.registry import singular
 from fpmc_bench.contracts import FPMCDenoiser, FunctionDenoiser, Setting
 from fpmc_bench.errors import UnknownNameError, UsageError
 from fpmc_bench.fpmc import PixelMasks
@@ -206,3 +208,26 @@ def test_built_in_images_pass(name: str) -> None:
 @pytest.mark.parametrize("kind", ["ddpmpp", "ncsnpp"])
 def test_built_in_networks_pass(dataset: str, kind: str) -> None:
     check_teacher(plugin_class(f"{dataset}-{kind}"))
+
+
+def checks_table() -> str:
+    """Every check, whose it is, and what it promises: as docs/plugins.md has it."""
+    kinds = list(PROGRAMS)
+    promises: dict[str, str] = {}
+    for kind in kinds:
+        for check in PROGRAMS[kind].checks:
+            promises.setdefault(check.name, check.promise)
+    names = {kind: {check.name for check in PROGRAMS[kind].checks} for kind in kinds}
+    rows = [
+        [f"`{name}`", *("x" if name in names[kind] else "" for kind in kinds), promise]
+        for name, promise in promises.items()
+    ]
+    head = ["check", *(f"{singular(kind)}" for kind in kinds), "what is promised"]
+    lines = [head, ["---", *[":-:" for _ in kinds], "---"], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def test_the_guide_lists_every_check() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
+    listed = text.partition("<!-- checks -->")[2].partition("<!-- end of checks -->")[0]
+    assert listed.strip() == checks_table()

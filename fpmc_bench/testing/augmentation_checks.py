@@ -15,13 +15,13 @@ AUGMENTATION = Checks()
 
 
 @AUGMENTATION.add()
-def builds(build: Callable[[], Augmentation], task: Task) -> None:
+def _builds(build: Callable[[], Augmentation], task: Task) -> None:
     """It can be made, and takes a task."""
     build().check(task())
 
 
 @AUGMENTATION.add("builds")
-def adds_images(augmentation: Augmentation, task: Task, source: Source) -> None:
+def _adds_images(augmentation: Augmentation, task: Task, source: Source) -> None:
     """What it adds is a source of images of the same shape, about as many as the rate says."""
     added = augmentation.augment(task())
     assert isinstance(added, Source), f"it adds a {type(added).__name__}, not a Source"
@@ -31,14 +31,14 @@ def adds_images(augmentation: Augmentation, task: Task, source: Source) -> None:
 
 
 @AUGMENTATION.add("builds", "adds-images")
-def rate(augmentation: Augmentation, task: Task) -> None:
+def _rate(augmentation: Augmentation, task: Task) -> None:
     """A lower rate adds fewer images."""
     fewer, more = len(augmentation.augment(task(0.25))), len(augmentation.augment(task()))
     assert fewer < more, f"it adds {fewer} images at rate 0.25 and {more} at rate 1"
 
 
 @AUGMENTATION.add("builds", "adds-images")
-def repeatable(augmentation: Augmentation, task: Task) -> None:
+def _repeatable(augmentation: Augmentation, task: Task) -> None:
     """Equal tasks give equal images: nothing depends on chance."""
     with fresh_cache():
         images = augmentation.augment(task()).values()
@@ -48,7 +48,7 @@ def repeatable(augmentation: Augmentation, task: Task) -> None:
 
 
 @AUGMENTATION.add("builds", "adds-images")
-def source_unchanged(
+def _source_unchanged(
     augmentation: Augmentation, task: Task, source: Source, images: Tensor
 ) -> None:
     """The source's images are left as they are."""
@@ -57,7 +57,7 @@ def source_unchanged(
 
 
 @AUGMENTATION.add("builds", "adds-images", "source-unchanged")
-def made_from(augmentation: Augmentation, task: Task, source: Source) -> None:
+def _made_from(augmentation: Augmentation, task: Task, source: Source) -> None:
     """`made_from` has rows of the source, or -1 for images that were made of none."""
     rows = augmentation.augment(task()).rows_in(source)
     low, high = int(rows.min()), int(rows.max())
@@ -66,7 +66,7 @@ def made_from(augmentation: Augmentation, task: Task, source: Source) -> None:
 
 
 @AUGMENTATION.add("builds", "adds-images")
-def held_out_images(augmentation: Augmentation, task: Task) -> None:
+def _held_out_images(augmentation: Augmentation, task: Task) -> None:
     """It loads no images of its own accord, test images least of all."""
     with fresh_cache(), loads() as loaded:
         augmentation.augment(task())
@@ -75,7 +75,7 @@ def held_out_images(augmentation: Augmentation, task: Task) -> None:
 
 
 @AUGMENTATION.add("builds", "adds-images")
-def evaluation_network(augmentation: Augmentation, task: Task) -> None:
+def _evaluation_network(augmentation: Augmentation, task: Task) -> None:
     """It loads no registered network of its own accord: one may be what is measured against."""
     with fresh_cache(), loads() as loaded:
         augmentation.augment(task())
@@ -84,7 +84,7 @@ def evaluation_network(augmentation: Augmentation, task: Task) -> None:
 
 
 @AUGMENTATION.add("builds", "adds-images")
-def process_state(augmentation: Augmentation, task: Task) -> None:
+def _process_state(augmentation: Augmentation, task: Task) -> None:
     """Settings of the process are left as they are."""
     with fresh_cache(), process_changes() as changes:
         augmentation.augment(task())
@@ -92,7 +92,7 @@ def process_state(augmentation: Augmentation, task: Task) -> None:
 
 
 @AUGMENTATION.add("builds", "adds-images", "repeatable")
-def random_state(augmentation: Augmentation, task: Task) -> None:
+def _random_state(augmentation: Augmentation, task: Task) -> None:
     """The generators that everyone draws from are left as they are."""
     with fresh_cache(), random_changes() as moved:
         augmentation.augment(task())

@@ -62,10 +62,10 @@ class Checks(list[Check]):
     def add(
         self, *after: str, only: type = object, may_refuse: bool = False
     ) -> Callable[[Body], Body]:
-        """Around a body: its name, with dashes, becomes the check's."""
+        """Around a body, whose name becomes the check's: `_large_batch` is that of large-batch."""
 
         def added(body: Body) -> Body:
-            name = body.__name__.replace("_", "-")
+            name = body.__name__.removeprefix("_").replace("_", "-")
             promise = str(body.__doc__).strip().partition("\n")[0]
             self.append(Check(name, promise, body, after, only, may_refuse))
             return body

@@ -12,13 +12,13 @@ DATASET = Checks()
 
 
 @DATASET.add()
-def builds(load: Load) -> None:
+def _builds(load: Load) -> None:
     """Its training images can be loaded."""
     load("train")
 
 
 @DATASET.add("builds")
-def splits(dataset: Dataset, load: Load) -> None:
+def _splits(dataset: Dataset, load: Load) -> None:
     """It has training images, and every split is a source of two images or more."""
     assert "train" in dataset.splits, f"its splits are {dataset.splits}; expected 'train' there"
     for split in dataset.splits:
@@ -29,14 +29,14 @@ def splits(dataset: Dataset, load: Load) -> None:
 
 
 @DATASET.add("builds", "splits")
-def one_shape(dataset: Dataset, load: Load) -> None:
+def _one_shape(dataset: Dataset, load: Load) -> None:
     """Images of all splits are of one shape."""
     shapes = {split: tuple(load(split).shape) for split in dataset.splits}
     assert len(set(shapes.values())) == 1, f"images have the shapes {shapes}"
 
 
 @DATASET.add("builds", "splits")
-def repeatable(dataset: Dataset, load: Load) -> None:
+def _repeatable(dataset: Dataset, load: Load) -> None:
     """Loaded twice, images are the same."""
     for split in dataset.splits:
         with fresh_cache():
@@ -47,7 +47,7 @@ def repeatable(dataset: Dataset, load: Load) -> None:
 
 
 @DATASET.add("builds", "splits", "one-shape", "repeatable")
-def held_out(dataset: Dataset, load: Load) -> None:
+def _held_out(dataset: Dataset, load: Load) -> None:
     """No image is in both splits: errors on it would measure memory."""
     train, *others = (load(split) for split in dataset.splits)
     seen = {image.numpy().tobytes() for image in train.images}
@@ -57,7 +57,7 @@ def held_out(dataset: Dataset, load: Load) -> None:
 
 
 @DATASET.add("builds")
-def process_state(dataset: Dataset, load: Load) -> None:
+def _process_state(dataset: Dataset, load: Load) -> None:
     """Settings of the process are left as they are."""
     with fresh_cache(), process_changes() as changes:
         for split in dataset.splits:
@@ -66,7 +66,7 @@ def process_state(dataset: Dataset, load: Load) -> None:
 
 
 @DATASET.add("builds", "repeatable")
-def random_state(dataset: Dataset, load: Load) -> None:
+def _random_state(dataset: Dataset, load: Load) -> None:
     """The generators that everyone draws from are left as they are."""
     with fresh_cache(), random_changes() as moved:
         for split in dataset.splits:

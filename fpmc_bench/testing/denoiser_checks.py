@@ -25,13 +25,13 @@ STEADY = (*ANSWERED, "repeatable", "built-anew", "source-unchanged")
 
 
 @DENOISER.add()
-def builds(build: Build) -> None:
+def _builds(build: Build) -> None:
     """It can be built over images."""
     build()
 
 
 @DENOISER.add("builds")
-def answers(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _answers(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """An answer is a tensor with an image for every image."""
     answer = denoise(z, sigma)
     found = list(getattr(answer, "shape", [])) or type(answer).__name__
@@ -39,7 +39,7 @@ def answers(denoise: Denoise, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds", "answers")
-def dtype(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _dtype(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """An answer is of the type of the question: float32 or float64."""
     for asked in (z, z.double()):
         found = denoise(asked, sigma).dtype
@@ -47,20 +47,20 @@ def dtype(denoise: Denoise, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds", "answers")
-def no_gradient(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _no_gradient(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """No gradient is attached to an answer, which would keep all that it was made of."""
     assert not denoise(z, sigma).requires_grad, f"at sigma {sigma:g} its answer requires grad"
 
 
 @DENOISER.add("builds", "answers")
-def finite(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _finite(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """Answers to noisy images are finite."""
     answer = denoise(z, sigma)
     assert bool(answer.isfinite().all()), f"at sigma {sigma:g} it answers NaN or infinite values"
 
 
 @DENOISER.add("builds", "answers", "finite")
-def finite_far_away(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _finite_far_away(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """Answers are finite however far from all images the question is."""
     for value in (0.0, 5.0, -100.0):
         answer = denoise(torch.full_like(z[:1], value), sigma)
@@ -69,7 +69,7 @@ def finite_far_away(denoise: Denoise, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds", "answers")
-def input_unchanged(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _input_unchanged(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """The images that it is asked about are left as they are."""
     # a run gives each plugin a copy; whoever calls its function directly does not
     plugin, asked = denoise.plugin, z.clone()
@@ -79,14 +79,16 @@ def input_unchanged(denoise: Denoise, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds")
-def source_unchanged(build: Build, source: Source, images: Tensor, z: Tensor, sigma: float) -> None:
+def _source_unchanged(
+    build: Build, source: Source, images: Tensor, z: Tensor, sigma: float
+) -> None:
     """The source's images are left as they are."""
     build()(z, sigma)
     assert torch.equal(source.images, images), f"at sigma {sigma:g} it has changed its source"
 
 
 @DENOISER.add(*ANSWERED)
-def repeatable(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _repeatable(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """Asked twice, it answers the same: nothing depends on chance."""
     answer, again = denoise(z, sigma), denoise(z, sigma)
     moved = (again - answer).abs().max().item()
@@ -95,7 +97,7 @@ def repeatable(denoise: Denoise, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add(*ANSWERED, "repeatable", "source-unchanged")
-def built_anew(build: Build, z: Tensor, sigma: float) -> None:
+def _built_anew(build: Build, z: Tensor, sigma: float) -> None:
     """Built twice over the same images, it answers the same."""
     with fresh_cache():
         answer = build()(z, sigma)
@@ -107,7 +109,7 @@ def built_anew(build: Build, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add(*STEADY)
-def history(build: Build, sigmas: list[float], z: Tensor, sigma: float) -> None:
+def _history(build: Build, sigmas: list[float], z: Tensor, sigma: float) -> None:
     """What it was asked before moves no answer."""
     used, answer = build(), build()(z, sigma)
     for other in sigmas:
@@ -119,7 +121,7 @@ def history(build: Build, sigmas: list[float], z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add(*STEADY)
-def batch(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _batch(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """The answer to an image is the same whatever images are asked with it."""
     alone = denoise(z[:1], sigma)
     moved = (denoise(z, sigma)[:1] - alone).abs().max().item()
@@ -129,7 +131,7 @@ def batch(denoise: Denoise, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add(*STEADY, "batch")
-def large_batch(denoise: Denoise, noise: Tensor, z: Tensor, sigma: float) -> None:
+def _large_batch(denoise: Denoise, noise: Tensor, z: Tensor, sigma: float) -> None:
     """The answer to an image is the same in a batch of 64."""
     many = torch.cat([z, sigma * noise[5:]])
     answer = denoise(z, sigma)
@@ -139,7 +141,7 @@ def large_batch(denoise: Denoise, noise: Tensor, z: Tensor, sigma: float) -> Non
 
 
 @DENOISER.add(*STEADY)
-def order(denoise: Denoise, z: Tensor, sigma: float) -> None:
+def _order(denoise: Denoise, z: Tensor, sigma: float) -> None:
     """The order of images in a batch moves no answer."""
     answer = denoise(z, sigma)
     moved = (denoise(z.flip(0), sigma).flip(0) - answer).abs().max().item()
@@ -148,7 +150,7 @@ def order(denoise: Denoise, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add(*STEADY)
-def limit_at_zero(denoise: Denoise, source: Source, sigmas: list[float]) -> None:
+def _limit_at_zero(denoise: Denoise, source: Source, sigmas: list[float]) -> None:
     """Where there is hardly any noise, an image of the source is its own answer."""
     sigma = min(*sigmas, 0.002)
     x = source.values()
@@ -158,7 +160,7 @@ def limit_at_zero(denoise: Denoise, source: Source, sigmas: list[float]) -> None
 
 
 @DENOISER.add(*STEADY)
-def limit_at_infinity(denoise: Denoise, source: Source, noise: Tensor) -> None:
+def _limit_at_infinity(denoise: Denoise, source: Source, noise: Tensor) -> None:
     """Where there is nothing but noise, every answer is the mean of the source."""
     sigma = 1e4
     answer, mean = denoise(sigma * noise[:5], sigma), source.values().mean(0)
@@ -170,7 +172,7 @@ def limit_at_infinity(denoise: Denoise, source: Source, noise: Tensor) -> None:
 
 
 @DENOISER.add(*STEADY, "limit-at-infinity", may_refuse=True)
-def weights(build: Build, images: Tensor, noise: Tensor) -> None:
+def _weights(build: Build, images: Tensor, noise: Tensor) -> None:
     """Images of the source count as much as their weights say."""
     sigma, log_weights = 1e4, torch.zeros(len(images))
     log_weights[0] = 20.0  # so that the first is all that counts
@@ -182,7 +184,7 @@ def weights(build: Build, images: Tensor, noise: Tensor) -> None:
 
 
 @DENOISER.add(*STEADY, may_refuse=True)
-def noise_level(build: Build, sigmas: list[float], noise: Tensor, draw: torch.Generator) -> None:
+def _noise_level(build: Build, sigmas: list[float], noise: Tensor, draw: torch.Generator) -> None:
     """It takes sigma for what it is: of noise with that standard deviation."""
     # Pixels of independent normal noise of spread s have the posterior mean z s^2 / (s^2 + sigma^2)
     # in every pixel: from the slope of D follows which sigma it was made for.
@@ -199,7 +201,7 @@ def noise_level(build: Build, sigmas: list[float], noise: Tensor, draw: torch.Ge
 
 
 @DENOISER.add(*STEADY, only=FPMCDenoiser)
-def exact(denoise: Denoise, source: Source, z: Tensor, sigma: float) -> None:
+def _exact(denoise: Denoise, source: Source, z: Tensor, sigma: float) -> None:
     """The engine's answer is the float64 oracle's, in blocks of any size."""
     model, asked = denoise.fpmc(sigma), torch.cat([z, torch.full_like(z[:1], 5.0)])
     expected = reference_denoise(model, source, asked, sigma)
@@ -211,7 +213,7 @@ def exact(denoise: Denoise, source: Source, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds")
-def held_out_images(build: Build, z: Tensor, sigma: float) -> None:
+def _held_out_images(build: Build, z: Tensor, sigma: float) -> None:
     """It loads no images of its own accord, test images least of all."""
     with fresh_cache(), loads() as loaded:
         build()(z, sigma)
@@ -220,7 +222,7 @@ def held_out_images(build: Build, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds")
-def evaluation_network(build: Build, z: Tensor, sigma: float) -> None:
+def _evaluation_network(build: Build, z: Tensor, sigma: float) -> None:
     """It loads no registered network of its own accord: one may be what it is measured against."""
     with fresh_cache(), loads() as loaded:
         build()(z, sigma)
@@ -229,7 +231,7 @@ def evaluation_network(build: Build, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds")
-def process_state(build: Build, z: Tensor, sigma: float) -> None:
+def _process_state(build: Build, z: Tensor, sigma: float) -> None:
     """Settings of the process are left as they are."""
     with process_changes() as changes:
         build()(z, sigma)
@@ -237,7 +239,7 @@ def process_state(build: Build, z: Tensor, sigma: float) -> None:
 
 
 @DENOISER.add("builds", "repeatable", "built-anew")
-def random_state(build: Build, z: Tensor, sigma: float) -> None:
+def _random_state(build: Build, z: Tensor, sigma: float) -> None:
     """The generators that everyone draws from are left as they are."""
     with fresh_cache(), random_changes() as moved:
         build()(z, sigma)

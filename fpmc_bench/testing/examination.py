@@ -20,8 +20,9 @@ KEPT = ("ok", "surprise")
 def examine(subject: Subject, conditions: Conditions | None = None) -> tuple[Finding, ...]:
     """A finding for every check of this kind of plugin, in order.
 
-    The process is left as it was. UsageError for an `expected_failures` that is none, and where
-    what is needed to ask a teacher or to load a file's images is not given.
+    The process is left as it was. UsageError for an `expected_failures` that is none,
+    UnknownNameError for one of a check that there isn't, and MissingFilesError where a dataset or a
+    network has a file and nobody says where.
     """
     program = PROGRAMS[subject.kind](subject, conditions or Conditions())
     expected = _expected_failures(subject.cls, [one.name for one in program.checks])

@@ -1,6 +1,7 @@
 """The programs that checks are run as: what stands before a check's text, by kind of plugin."""
 
 import ast
+import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Set
@@ -11,9 +12,6 @@ from typing import Any, ClassVar
 
 import torch
 
-import fpmc_bench.contracts
-import fpmc_bench.fpmc
-import fpmc_bench.testing
 from fpmc_bench.catalog.datasets import load_dataset, missing_dataset
 from fpmc_bench.catalog.denoisers import build_denoiser
 from fpmc_bench.catalog.places import Places
@@ -54,7 +52,7 @@ STOCK: Mapping[str, Any] = {
     "torch": torch,
 }
 """What programs may use: that and nothing else is at hand when they are run."""
-DOORS = (fpmc_bench, fpmc_bench.contracts, fpmc_bench.fpmc, fpmc_bench.testing, math)
+DOORS = ("fpmc_bench", "fpmc_bench.contracts", "fpmc_bench.fpmc", "fpmc_bench.testing", "math")
 """From which a program imports it."""
 SIGMAS = (80.0, 1.0, 0.1, 0.002)
 SHAPE = ImageShape(3, 6, 5)
@@ -116,9 +114,10 @@ def preamble(used: Set[str]) -> str:
     lines += ["from pathlib import Path"] if "Path" in used else []
     left = {name for name in STOCK if name in used}
     for door in DOORS:
-        names = sorted(name for name in left if name in getattr(door, "__all__", vars(door)))
+        module = importlib.import_module(door)
+        names = sorted(left & set(getattr(module, "__all__", dir(module))))
         left -= set(names)
-        lines += [f"from {door.__name__} import {', '.join(names)}"] if names else []
+        lines += [f"from {door} import {', '.join(names)}"] if names else []
     lines += [f"{name} = {STOCK[name]}" for name in ("EQUAL", "CLOSE") if name in used]
     return "\n".join(lines)
 

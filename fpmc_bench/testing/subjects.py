@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.parameters import make_plugin
 from fpmc_bench.catalog.plugin_file import CLASSES, is_plugin_file, plugins_of_file
-from fpmc_bench.catalog.registry import Registered, installed_registry, singular
+from fpmc_bench.catalog.registry import Registered, singular
 from fpmc_bench.documents.names import parse_selection
 from fpmc_bench.errors import UnknownNameError, UsageError
 

@@ -19,13 +19,13 @@ STEADY = ("builds", "answers", "finite", "input-unchanged", "repeatable")
 
 
 @TEACHER.add()
-def builds(load: Load) -> None:
+def _builds(load: Load) -> None:
     """It can be loaded."""
     load()
 
 
 @TEACHER.add("builds")
-def identity(load: Load) -> None:
+def _identity(load: Load) -> None:
     """A network has a name, and a fingerprint that is the same when it is loaded again."""
     one, other = load(), load()
     for kind in ("name", "fingerprint"):
@@ -35,7 +35,7 @@ def identity(load: Load) -> None:
 
 
 @TEACHER.add("builds")
-def answers(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _answers(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """An answer is a tensor with an image for every image."""
     answer = network(z, sigma)
     found = list(getattr(answer, "shape", [])) or type(answer).__name__
@@ -43,7 +43,7 @@ def answers(network: TeacherModel, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add("builds", "answers")
-def dtype(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _dtype(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """An answer is of the type of the question: float32 or float64."""
     for asked in (z, z.double()):
         found = network(asked, sigma).dtype
@@ -51,20 +51,20 @@ def dtype(network: TeacherModel, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add("builds", "answers")
-def finite(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _finite(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """Answers to noisy images are finite."""
     answer = network(z, sigma)
     assert bool(answer.isfinite().all()), f"at sigma {sigma:g} it answers NaN or infinite values"
 
 
 @TEACHER.add("builds", "answers")
-def no_gradient(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _no_gradient(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """No gradient is attached to an answer to images that have none: its weights are fixed."""
     assert not network(z, sigma).requires_grad, f"at sigma {sigma:g} its answer requires grad"
 
 
 @TEACHER.add("builds", "answers")
-def differentiable(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _differentiable(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """An answer can be differentiated by the question: maps of sensitivity are made so."""
     asked = z.clone().requires_grad_()
     with torch.enable_grad():
@@ -75,7 +75,7 @@ def differentiable(network: TeacherModel, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add("builds", "answers")
-def input_unchanged(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _input_unchanged(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """The images that it is asked about are left as they are."""
     asked = z.clone()
     network(asked, sigma)
@@ -83,7 +83,7 @@ def input_unchanged(network: TeacherModel, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add("builds", "answers", "finite", "input-unchanged")
-def repeatable(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _repeatable(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """Asked twice, it answers the same: nothing depends on chance."""
     answer, again = network(z, sigma), network(z, sigma)
     moved = (again - answer).abs().max().item()
@@ -92,7 +92,7 @@ def repeatable(network: TeacherModel, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add(*STEADY)
-def batch(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _batch(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """The answer to an image is the same whatever images are asked with it."""
     alone = network(z[:1], sigma)
     moved = (network(z, sigma)[:1] - alone).abs().max().item()
@@ -102,7 +102,7 @@ def batch(network: TeacherModel, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add(*STEADY, "batch")
-def large_batch(network: TeacherModel, x: Tensor, noise: Tensor, z: Tensor, sigma: float) -> None:
+def _large_batch(network: TeacherModel, x: Tensor, noise: Tensor, z: Tensor, sigma: float) -> None:
     """The answer to an image is the same in a batch of 64."""
     answer = network(z, sigma)
     moved = (network(x + sigma * noise, sigma)[:5] - answer).abs().max().item()
@@ -111,7 +111,7 @@ def large_batch(network: TeacherModel, x: Tensor, noise: Tensor, z: Tensor, sigm
 
 
 @TEACHER.add(*STEADY)
-def order(network: TeacherModel, z: Tensor, sigma: float) -> None:
+def _order(network: TeacherModel, z: Tensor, sigma: float) -> None:
     """The order of images in a batch moves no answer."""
     answer = network(z, sigma)
     moved = (network(z.flip(0), sigma).flip(0) - answer).abs().max().item()
@@ -120,7 +120,7 @@ def order(network: TeacherModel, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add(*STEADY)
-def limit_at_zero(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
+def _limit_at_zero(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
     """Where there is hardly any noise, it answers the image: values in [-1, 1], and not noise."""
     sigma, spread = 0.002, float(x.std())
     z = x[:5] + sigma * noise[:5]
@@ -130,7 +130,7 @@ def limit_at_zero(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
 
 
 @TEACHER.add(*STEADY)
-def limit_at_infinity(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
+def _limit_at_infinity(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
     """Where there is nothing but noise, it answers an image without it."""
     sigma, spread = 80.0, float(x.std())
     answer = network(x[:5] + sigma * noise[:5], sigma)
@@ -140,7 +140,7 @@ def limit_at_infinity(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
 
 
 @TEACHER.add(*STEADY, "limit-at-zero", "limit-at-infinity")
-def noise_level(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
+def _noise_level(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
     """It takes sigma for what it is: told half or double of it, its error is greater."""
     sigma = x.std().item()
     z = x + sigma * noise
@@ -152,7 +152,7 @@ def noise_level(network: TeacherModel, x: Tensor, noise: Tensor) -> None:
 
 
 @TEACHER.add("builds")
-def process_state(load: Load, z: Tensor, sigma: float) -> None:
+def _process_state(load: Load, z: Tensor, sigma: float) -> None:
     """Settings of the process are left as they are."""
     with fresh_cache(), process_changes() as changes:
         load()(z, sigma)
@@ -160,7 +160,7 @@ def process_state(load: Load, z: Tensor, sigma: float) -> None:
 
 
 @TEACHER.add("builds", "repeatable")
-def random_state(load: Load, z: Tensor, sigma: float) -> None:
+def _random_state(load: Load, z: Tensor, sigma: float) -> None:
     """The generators that everyone draws from are left as they are."""
     with fresh_cache(), random_changes() as moved:
         load()(z, sigma)

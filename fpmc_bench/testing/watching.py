@@ -18,8 +18,8 @@ from unittest import mock
 import numpy as np
 import torch
 
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.process_state import ProcessState, own_randomness
-from fpmc_bench.catalog.registry import installed_registry
 from fpmc_bench.storage.cache import ENVIRONMENT_VARIABLE
 
 SEED = 20_250_731
