@@ -301,6 +301,17 @@ def test_the_command_prints_a_table_a_protocol_and_says_what_it_means(run: Path)
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+def test_groups_are_said_and_so_is_that_they_are_few(tmp_path: Path) -> None:
+    for seed, name in enumerate(("a", "b")):
+        side(tmp_path, name, errors(seed), groups=[0] * 15 + [1] * 15)
+    shown = call("a", "b", "--in", tmp_path).stdout
+    assert "a - b over 30 items in 2 groups" in shown
+    assert "Errors of 2 groups are themselves rough." in shown
+    assert "so many groups, with differences" in shown
+    plain = json.loads(call("a", "b", "--in", tmp_path, "--json").stdout)
+    assert (plain[0]["groups"], plain[0]["interval"]) == (2, "t")
+
+
 def test_two_folders_are_compared_entry_by_entry(run: Path) -> None:
     other = run.parent / "other"
     shutil.copytree(run, other)

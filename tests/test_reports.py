@@ -16,16 +16,18 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Canvas
 from PIL import Image
 from synthetic_records import write_exact_records, write_realistic_records, write_synthetic
 
 from fpmc_bench.documents.record import read_records
 from fpmc_bench.errors import FpmcBenchError, InputError, RunError
 from fpmc_bench.results.render import write_figures, write_tables
+from fpmc_bench.results.render.cells import figure_column
 from fpmc_bench.results.render.colours import looks_of
 from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
 from fpmc_bench.results.render.figures import draw_sigma_figure
-from fpmc_bench.results.render.forest import draw_forest
+from fpmc_bench.results.render.forest import draw_forest, forest_panel, lines_of
 from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.render.latex import render_latex
 from fpmc_bench.results.render.markdown import render_markdown
@@ -317,3 +319,18 @@ def test_a_damaged_file_of_samples_is_refused(tmp_path: Path, content: bytes) ->
     np.savez(path, order=np.array('["mine"]'))
     with pytest.raises(RunError, match=r"sample-mse\.npz is not a file of samples"):
         write_reports(tmp_path)
+
+
+def test_bars_of_few_groups_are_as_long_as_that_makes_them(tmp_path: Path) -> None:
+    """Of two groups Student's t has one degree of freedom: 12.7 standard errors either way."""
+    mse = np.random.default_rng(0).random((8, 4))
+    write_synthetic(tmp_path, "ls", {"mse@1": mse}, groups=[0, 0, 0, 0, 1, 1, 1, 1])
+    (table,) = build_tables(read_records(tmp_path))
+    canvas = Canvas()
+    axes = canvas.add_subplot()
+    forest_panel(axes, table, lines_of(table))
+    figure = table.rows[0].figures["mse@1"]
+    end = (figure.mean + 12.7062 * figure.standard_error) / 10.0 ** figure_column([figure]).power
+    ends = [float(np.max(line.get_xdata())) for line in axes.lines]
+    assert pytest.approx(end, rel=1e-4) in ends
+    assert table.measured == "8 items in 2 groups"

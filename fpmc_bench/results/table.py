@@ -12,6 +12,7 @@ from fpmc_bench.documents.failure import Failure
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Figure, Record
+from fpmc_bench.results.caption import caption_of
 from fpmc_bench.results.checks import (
     refuse_altered,
     refuse_of_different_rows,
@@ -21,21 +22,13 @@ from fpmc_bench.results.remarks import as_sentences, remarks_on
 from fpmc_bench.results.statistics import SIGNIFICANCE, Difference, paired_difference
 from fpmc_bench.results.summaries import contributions, independent_error
 from fpmc_bench.results.sweeps import ParameterSweep, sweeps_among
-from fpmc_bench.results.ties import FEWEST, tie_p_values
+from fpmc_bench.results.ties import tie_p_values
 from fpmc_bench.results.timing import timing_sentences
 
 RANKED_BY = "mse@1"
-DEFINITIONS = {
-    "mse@1": "mean squared difference of raw pixel values in [-1, 1], nothing clamped",
-    "r2-pooled@1": "1 - squared errors / squared deviations of the references from their own "
-    "means, each summed over all items",
-    "r2@1": "1 - squared error / squared deviation of the reference from its own mean",
-}
 POOLED_IN_PLACE_OF = {"r2@1": "r2-pooled@1"}
 """Metrics that tables for people leave to CSV and JSON where there is the other one: that of a flat
 reference is a quotient of two small numbers, and moves the mean of all."""
-FEW_GROUPS = 10
-"""Below which an error that is clustered by them is itself rough: by a quarter, of ten."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +85,11 @@ class Table:
     caption: tuple[str, ...]
     """Sentences: what was measured, against what, how ± was computed, the rows' remarks, and why
     rows failed."""
+
+    @property
+    def measured(self) -> str:
+        """What rows were measured on: so many items, in so many groups."""
+        return f"{self.items} items" + (f" in {self.groups} groups" if self.groups else "")
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -171,7 +169,7 @@ def _table(
         failed=failed,
         sweeps=sweeps_among([record for record, _ in records]),
         caption=(
-            *_caption(first, has_other=others > 0),
+            *caption_of(first, _shown(_sorted(first.figures)), has_other=others > 0),
             *timing_sentences([record for record, _ in ranked]),
             *as_sentences(remarks, len(records)),
             *(f"{row.entry} failed: {row.reason}" for row in failed),
@@ -183,27 +181,6 @@ def _place(record: Record) -> tuple[bool, bool, float, str]:
     """Sort key: the other network, then entries by mean, those that are not a number last."""
     mean = record.figures[RANKED_BY].mean
     return not record.is_other_network, math.isnan(mean), mean, record.entry
-
-
-def _caption(record: Record, *, has_other: bool) -> tuple[str, ...]:
-    levels = f"{len(record.sigmas)} noise levels from {max(record.sigmas):g} to "
-    levels += f"{min(record.sigmas):g}"
-    sentences = [
-        f"Suite {record.suite} ({record.suite_fingerprint[:12]}), {record.protocol} against "
-        f"{record.reference}: {record.items} items, {levels}, seed {record.provenance.seed}.",
-        *(
-            f"{metric}: {DEFINITIONS[metric]}."
-            for metric in _shown(_sorted(record.figures))
-            if metric in DEFINITIONS
-        ),
-        *_errors(record),
-        _marks(record),
-        "checked is how far the figures were computed anew: claimed, not at all; verified, n items "
-        "of them, which agree; reproduced, all of them.",
-    ]
-    if has_other:
-        sentences.append("The other network is the suite's second teacher; it is not ranked.")
-    return tuple(sentences)
 
 
 def _from_best(
@@ -219,21 +196,6 @@ def _from_best(
     }
 
 
-def _marks(record: Record) -> str:
-    """What * means, and why all have it where that can't be otherwise."""
-    independent, unit = record.groups or record.items, "group" if record.groups else "item"
-    if independent < FEWEST:
-        return (
-            f"* marks every entry: {independent} {unit}s are too few to tell any two apart, "
-            f"whatever their errors; it takes {FEWEST}."
-        )
-    return (
-        f"* marks the best entry and those that can't be told from it: a model confidence set of "
-        f"{RANKED_BY} by the largest paired t, signs flipped {unit} by {unit}. "
-        f"{100 * (1 - SIGNIFICANCE):g} % of such tables mark all entries that are truly best."
-    )
-
-
 def _sorted(metrics: Iterable[str]) -> tuple[str, ...]:
     """That by which rows are ranked, then the others by name."""
     return tuple(sorted(metrics, key=lambda metric: (metric != RANKED_BY, metric)))
@@ -241,21 +203,3 @@ def _sorted(metrics: Iterable[str]) -> tuple[str, ...]:
 
 def _shown(metrics: Sequence[str]) -> tuple[str, ...]:
     return tuple(one for one in metrics if POOLED_IN_PLACE_OF.get(one) not in metrics)
-
-
-def _errors(record: Record) -> list[str]:
-    """How ± was computed, and how far it is to be trusted."""
-    of_items = ", an item's value being its mean over noise levels" if record.facts.by_sigma else ""
-    if record.groups is None:
-        mean = f"the mean over n = {record.items} items"
-        return [f"± is the standard error s/sqrt(n) of {mean}{of_items}."]
-    sentences = [
-        f"± is the standard error of the mean over {record.items} items in {record.groups} groups"
-        f"{of_items}; errors are clustered by group, and never below those of independent items."
-    ]
-    if record.groups < FEW_GROUPS:
-        sentences.append(
-            f"With {record.groups} groups such an error is itself rough (degrees of freedom: "
-            f"{record.groups - 1}); CSV and JSON have that of independent items beside it."
-        )
-    return sentences

@@ -11,11 +11,11 @@ import pandas as pd
 from tabulate import tabulate
 
 from fpmc_bench.documents.text import one_line
+from fpmc_bench.results.caption import DEFINITIONS, FEW_GROUPS
 from fpmc_bench.results.compare import Comparison
 from fpmc_bench.results.intervals import FEWEST, MOST
 from fpmc_bench.results.render.csv import as_csv
 from fpmc_bench.results.statistics import SIGNIFICANCE
-from fpmc_bench.results.table import DEFINITIONS
 
 WIDTH_COLUMNS = 100
 
@@ -104,13 +104,18 @@ def _notes(comparisons: Sequence[Comparison]) -> list[str]:
     """What the columns mean, a sentence or two each."""
     first, methods = comparisons[0], {one.interval.method for one in comparisons}
     count = max(sum(one.protocol == own.protocol for one in comparisons) for own in comparisons)
-    unit = "group" if any(one.groups for one in comparisons) else "item"
+    units = "groups" if all(one.groups for one in comparisons) else "items"
+    if units == "items" and any(one.groups for one in comparisons):
+        units = "items or groups"
     notes = []
     if first.metric in DEFINITIONS:
         notes.append(f"{first.metric}: {DEFINITIONS[first.metric]}.")
-    notes.append("± is the standard error of the paired difference" + _clustered(comparisons) + ".")
+    clustered = ", clustered by group where items come in groups" if "groups" in units else ""
+    notes.append(f"± is the standard error of the paired difference{clustered}.")
+    if few := [one.groups for one in comparisons if one.groups and one.groups < FEW_GROUPS]:
+        notes.append(f"Errors of {min(few)} groups are themselves rough.")
     if "BCa" in methods:
-        notes.append(f"Intervals are bootstrapped (BCa), resampled {unit} by {unit}.")
+        notes.append(f"Intervals are bootstrapped (BCa) over {units}.")
     if "t" in methods:
         notes.append(
             f"With fewer than {FEWEST} items or groups, more than {MOST}, or no difference at all "
@@ -123,18 +128,10 @@ def _notes(comparisons: Sequence[Comparison]) -> list[str]:
         f"which a is better than b, equal, or worse."
     )
     notes.append(
-        f"to tell apart: so many {unit}s, with differences of this mean and spread, would give "
+        f"to tell apart: so many {units}, with differences of this mean and spread, would give "
         f"p < {SIGNIFICANCE:g} in four of five cases{together}; done: these did."
     )
     return notes
-
-
-def _clustered(comparisons: Sequence[Comparison]) -> str:
-    grouped = sorted({one.groups for one in comparisons if one.groups})
-    if not grouped:
-        return ""
-    few = "; so few leave it rough" if grouped[0] < FEWEST else ""
-    return f", clustered by {' and '.join(map(str, grouped))} groups{few}"
 
 
 def _plain(one: Comparison) -> dict[str, Any]:

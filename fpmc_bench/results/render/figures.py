@@ -57,7 +57,7 @@ def draw_sigma_figure(table: Table, kind: Picture = "png") -> bytes:
         title = f"{table.suite}, {table.protocol} against {table.reference}"
         bands = f"bands: ±{BAND_ERRORS} s.e. of a row's mean"
         canvas.suptitle(
-            f"{plain(title)}\n{table.items} items a noise level, {bands}",
+            f"{plain(title)}\n{table.measured} a noise level, {bands}",
             fontsize="medium",
             x=0.01,
             ha="left",

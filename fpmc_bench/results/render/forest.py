@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fpmc_bench.documents.record import Figure
+from fpmc_bench.results.caption import DEFINITIONS
 from fpmc_bench.results.render.canvas import MARKS, Picture, drawn, plain, plain_log_ticks
 from fpmc_bench.results.render.cells import NO_RANK, entry_text, failed_text, folded, rank_text
 from fpmc_bench.results.render.colours import NETWORK, looks_of
 from fpmc_bench.results.render.numbers import NumberColumn, figure_column
 from fpmc_bench.results.render.origin import key_of_table
-from fpmc_bench.results.table import DEFINITIONS, RANKED_BY, Table
+from fpmc_bench.results.table import RANKED_BY, Table
 
 CONFIDENCE = 0.95
 LEGEND = f"bars: {CONFIDENCE:.0%} intervals; shaded: the best, and what is not told apart from it"
@@ -60,7 +61,7 @@ def draw_forest(table: Table, kind: Picture = "png") -> bytes:
 
     def draw(canvas: Canvas) -> None:
         forest_panel(canvas.add_subplot(), table, lines)
-        title = f"{table.suite}, {table.protocol} against {table.reference}, {table.items} items"
+        title = f"{table.suite}, {table.protocol} against {table.reference}, {table.measured}"
         canvas.suptitle(f"{plain(title)}\n{LEGEND}", fontsize="medium", x=0.01, ha="left")
 
     return drawn((WIDTH_INCHES, FRAME_INCHES + lines.inches), draw, kind, key_of_table(table))
@@ -78,7 +79,8 @@ def forest_panel(axes: Axes, table: Table, lines: Lines) -> None:
     """Draw the rows of `table` into `axes`, their ranks on the left, their figures on the right."""
     figures = [row.figures[RANKED_BY] for row in table.rows]
     column = figure_column(figures)
-    intervals = [_interval(figure, 10.0**-column.power) for figure in figures]
+    independent = table.groups or table.items
+    intervals = [_interval(figure, 10.0**-column.power, independent) for figure in figures]
     limits, log = _limits(intervals)
     if log:
         axes.set_xscale("log")
@@ -153,9 +155,12 @@ def _label(axes: Axes, table: Table, lines: Lines, column: NumberColumn) -> None
     )
 
 
-def _interval(figure: Figure, scale: float) -> Interval:
-    """The t interval of a mean, in units of 1 / scale; the mean alone where there is no error."""
-    half = figure.standard_error * float(stats.t.ppf((1 + CONFIDENCE) / 2, max(figure.n - 1, 1)))
+def _interval(figure: Figure, scale: float, independent: int) -> Interval:
+    """The t interval of a mean, in units of 1 / scale; the mean alone where there is no error.
+
+    `independent`: how many items, or groups of these, its error is of.
+    """
+    half = figure.standard_error * float(stats.t.ppf((1 + CONFIDENCE) / 2, max(independent - 1, 1)))
     half = half if np.isfinite(half) else 0.0
     return (figure.mean - half) * scale, figure.mean * scale, (figure.mean + half) * scale
 

@@ -148,7 +148,7 @@ def draw_table_figure(title: str, tables: Sequence[Table]) -> bytes:
         for panel, table, own in zip(panels, tables, lines, strict=True):
             forest_panel(panel, table, own)
             panel.set_title(
-                plain(f"{table.protocol} against {table.reference}, {table.items} items"),
+                plain(f"{table.protocol} against {table.reference}, {table.measured}"),
                 fontsize="medium",
                 loc="left",
             )

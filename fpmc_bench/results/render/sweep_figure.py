@@ -100,7 +100,7 @@ def _name_axes(axes: Axes, table: Table, sweep: ParameterSweep) -> None:
     axes.grid(which="major", color="0.9", linewidth=0.6)
     axes.set_title(
         plain(f"{table.suite}, {table.protocol} against {table.reference}")
-        + f"\n{table.items} items, bars and band: ±{BARS_ERRORS} s.e.",
+        + f"\n{table.measured}, bars and band: ±{BARS_ERRORS} s.e.",
         fontsize="medium",
         loc="left",
     )
