@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kept_predictions import write_kept
+from runs import fpmc_bench
 from synthetic_records import write_synthetic
 
 from fpmc_bench.documents.record import read_record
@@ -124,6 +125,28 @@ def test_what_lacks_predictions_says_how_to_keep_them(tmp_path: Path) -> None:
     )
     with pytest.raises(RunError, match=r"run synthetic --run-dir .* --keep-predictions"):
         published_table({"ls": KeptRow(*read_record(path), tmp_path)})
+
+
+def test_the_command_takes_folders_and_rows_of_them(tmp_path: Path) -> None:
+    for name, size in (("a", 0.1), ("b", 0.2)):
+        write_kept(tmp_path / name, "mine", off_by(size), REFERENCE)
+        write_kept(tmp_path / name, name, off_by(3 * size), REFERENCE)
+
+    def entries(*arguments: str) -> list[str]:
+        result = fpmc_bench("compare", *arguments, "--as-published", "--json", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        return [row["entry"] for row in json.loads(result.stdout)[0]["rows"]]
+
+    assert entries("a") == ["mine", "a"]
+    assert entries("a", "b/records") == ["mine@a", "mine@b/records", "a", "b"]
+    assert entries("a", "--in", "a", "-p", "denoiser-mse") == ["a"]
+    assert entries("b@b", "a/records/mine.denoiser-mse.json") == ["mine", "b"]
+    table = fpmc_bench("compare", "a", "--as-published", "--csv", cwd=tmp_path).stdout
+    assert table.splitlines()[0].startswith("suite,protocol,entry,rank,MSE,MSE rank,r2,r2 rank")
+    refused = fpmc_bench("compare", "a", "--as-published", "--by-sigma", cwd=tmp_path)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    nothing = fpmc_bench("compare", "a", "--as-published", "-p", "sample-mse", cwd=tmp_path)
+    assert (nothing.returncode, nothing.stdout) == (1, "")
 
 
 def test_rows_of_two_kinds_are_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import click
 
 from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.errors import UsageError
 
 FORMATS = ("terminal", "csv", "json")
 
@@ -24,6 +25,11 @@ FORMATS = ("terminal", "csv", "json")
 @click.option("--metric", default="mse@1", show_default=True, help="As records name it.")
 @click.option("--by-sigma", is_flag=True, help="At every noise level, and not over all of them.")
 @click.option(
+    "--as-published",
+    is_flag=True,
+    help="All rows named under the definitions that others publish by, and how ranks change.",
+)
+@click.option(
     "-f",
     "--format",
     "form",
@@ -40,6 +46,7 @@ def compare(
     protocol: str | None,
     metric: str,
     by_sigma: bool,
+    as_published: bool,
     form: str,
     as_json: bool,
     as_csv: bool,
@@ -52,15 +59,31 @@ def compare(
     fpmc-bench compare ls@runs/mine ls@runs/yours     one entry of two runs
     fpmc-bench compare runs/mine runs/yours           all rows that both have
     fpmc-bench compare a/records/ls.denoiser-mse.json b/records/els.denoiser-mse.json
+    fpmc-bench compare runs/mine --as-published       all rows, as others would measure them
 
     Rows must have been measured on the same items: what differs is named, and refused. Items of one
-    picture count together where the dataset says so.
+    picture count together where the dataset says so. --as-published needs the predictions that
+    `run --keep-predictions` has left.
     """
     from fpmc_bench.results import compare as comparing
+    from fpmc_bench.results.published import published_tables
     from fpmc_bench.results.render.comparison import render_csv, render_json, render_text
-    from fpmc_bench.results.sides import pairs_of
+    from fpmc_bench.results.render.published import (
+        published_csv,
+        published_json,
+        render_published,
+    )
+    from fpmc_bench.results.sides import pairs_of, rows_named
+    from fpmc_bench.results.table import RANKED_BY
 
     form = "json" if as_json else "csv" if as_csv else form
+    if as_published:
+        if by_sigma or metric != RANKED_BY:
+            raise UsageError("--as-published has metrics of its own, over all noise levels")
+        tables = published_tables(rows_named(rows, folder), protocol)
+        shown = {"terminal": render_published, "csv": published_csv, "json": published_json}
+        echo(shown[form](*tables), nl=False)
+        return
     found = comparing.compare(pairs_of(rows, folder, protocol), metric, by_sigma=by_sigma)
     renderers = {"terminal": render_text, "csv": render_csv, "json": render_json}
     echo(renderers[form](found), nl=False)

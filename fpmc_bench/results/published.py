@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.checks import (
@@ -129,6 +130,28 @@ class KeptRow:
     record: Record
     values: ItemValues
     run_dir: Path
+
+
+def published_tables(
+    rows: Mapping[str, tuple[Path, Mapping[str, tuple[Record, ItemValues]]]],
+    protocol: str | None = None,
+) -> tuple[PublishedTable, ...]:
+    """A table a protocol, or of one alone: rows as `results.sides.rows_named` gives them.
+
+    RunError as `published_table`, and where no row has a record under the protocol.
+    """
+    asked = PROTOCOLS if protocol is None else (protocol,)
+    by_protocol = {
+        one: {
+            label: KeptRow(*records[one], run_dir)
+            for label, (run_dir, records) in rows.items()
+            if one in records
+        }
+        for one in asked
+    }
+    if not any(by_protocol.values()):
+        raise RunError(f"there are no rows under {protocol or 'any protocol'}")
+    return tuple(published_table(found) for found in by_protocol.values() if found)
 
 
 def published_table(rows: Mapping[str, KeptRow]) -> PublishedTable:

@@ -66,6 +66,38 @@ def pairs_of(
     return tuple(pair for pair in known if pair.protocols)
 
 
+def rows_named(
+    arguments: Sequence[str], folder: Path | None = None
+) -> dict[str, tuple[Path, Mapping[str, tuple[Record, ItemValues]]]]:
+    """Rows, each with its run directory and its records by protocol; of a folder, all of its rows.
+
+    Their names are those of their entries, ENTRY@FOLDER where these don't tell them apart. As
+    `pairs_of` it raises UsageError, UnknownNameError or RunError for what is no row.
+    """
+    found: list[tuple[str, Path, Mapping[str, tuple[Record, ItemValues]]]] = []
+    for argument in arguments:
+        path = Path(argument)
+        if folder is None and path.is_dir():
+            found += [(entry, path, own) for entry, own in _rows(path).items()]
+        else:
+            own = _row(argument, folder)
+            _, at, place = argument.partition("@")
+            is_file = argument.endswith(".json")
+            directory = path.parent if is_file else Path(place) if at else folder or Path()
+            found.append((next(iter(own.values()))[0].entry, directory, own))
+    entries = [entry for entry, _, _ in found]
+    return {
+        entry if entries.count(entry) == 1 else f"{entry}@{directory}": (_run_dir(directory), own)
+        for entry, directory, own in found
+    }
+
+
+def _run_dir(directory: Path) -> Path:
+    """Above a folder of records."""
+    folder = records_folder(directory).resolve()
+    return folder.parent if folder.name == "records" else directory
+
+
 def _of_folders(first: str, second: str) -> list[Pair]:
     one, other = (_rows(Path(name)) for name in (first, second))
     return [

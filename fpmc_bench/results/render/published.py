@@ -4,18 +4,25 @@ import json
 import math
 import textwrap
 
+import pandas as pd
 from tabulate import tabulate
 
 from fpmc_bench.documents.text import one_line
 from fpmc_bench.results.published import PublishedRow, PublishedTable
 from fpmc_bench.results.render.cells import NO_RANK
+from fpmc_bench.results.render.csv import as_csv
 from fpmc_bench.results.render.numbers import significant
 
 WIDTH_COLUMNS = 100
 DIGITS = 3
 
 
-def render_published(table: PublishedTable) -> str:
+def render_published(*tables: PublishedTable) -> str:
+    """One below the other."""
+    return "\n\n".join(map(_rendered, tables)) + "\n"
+
+
+def _rendered(table: PublishedTable) -> str:
     """A column a definition: its figure, the rank by it, and by how many places that is another."""
     lines = [
         [
@@ -65,6 +72,28 @@ def published_json(*tables: PublishedTable) -> str:
         for table in tables
     ]
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def published_csv(*tables: PublishedTable) -> str:
+    """A line a row; of every definition its figure, and the rank by it."""
+    lines = [
+        {
+            "suite": table.suite,
+            "protocol": table.protocol,
+            "entry": row.label,
+            "rank": row.rank,
+            **{
+                column: number
+                for one, value, rank in zip(table.definitions, row.figures, row.ranks, strict=True)
+                for column, number in ((one.name, value), (f"{one.name} rank", rank))
+            },
+        }
+        for table in tables
+        for row in table.rows
+    ]
+    frame = pd.DataFrame(lines)
+    ranks = [name for name in frame.columns if name.endswith("rank")]
+    return as_csv(frame.astype(dict.fromkeys(ranks, "Int64")))
 
 
 def _rank(rank: int | None) -> str:
