@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "data info": ("digits",),
     "data fetch": ("cifar10", "--to", "got"),
     "data prepare": ("pictures", "out.zip", "--side-px", "4"),
+    "verify": ("measured", "--seed", "1", "--quiet"),
     "doctor": (),
 }
 """What each is given, from a folder with what `inputs` are."""
@@ -69,6 +70,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inputs")
     write_suite(folder)
     write_exact_records(folder / "board")
+    run = ("run", "small.toml", "-d", "ls", "-p", "denoiser-mse", "--items", "2", "--quiet")
+    assert fpmc_bench(*run, "--run-dir", "measured", cwd=folder).returncode == 0
     (folder / "study.toml").write_text(STUDY)
     write_edm(folder / "edm.pkl", edm_object(network_of(SMALL)))
     weights = EDMPrecond(TINY).state_dict()

@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "fpmc_bench.cli.inspect:info",
     "leaderboard": "fpmc_bench.cli.leaderboard:leaderboard",
     "compare": "fpmc_bench.cli.compare:compare",
+    "verify": "fpmc_bench.cli.verify:verify",
     "tune": "fpmc_bench.cli.tune:tune",
     "finetune": "fpmc_bench.cli.finetune:finetune",
     "study": "fpmc_bench.cli.study:study",

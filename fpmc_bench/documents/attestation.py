@@ -20,7 +20,7 @@ from fpmc_bench.storage.atomic import write_atomically
 SUFFIX: Final = ".attestation"
 TOLERANCE: Final = 1e-4
 """Largest difference of an item that agrees, in `UNIT`, unless another is asked for."""
-UNIT: Final = "mean squared deviation of the reference from its own mean, or sigma^2 where smaller"
+UNIT: Final = "the item's own error, or of the smaller of sigma^2 and the reference's variance"
 CLAIMED: Final = "claimed"
 ItemRange = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
 """From an item up to but not including another."""

@@ -42,6 +42,13 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, str) and value in NOT_FINITE else value
 
 
+def with_numbers(value: Any) -> Any:
+    """Plain data as it was before it was JSON: text that stands for such a number is one again."""
+    if isinstance(value, dict):
+        return {name: with_numbers(one) for name, one in value.items()}
+    return [with_numbers(one) for one in value] if isinstance(value, list) else _number(value)
+
+
 AnyFloat = Annotated[float, BeforeValidator(_number)]
 """A float of a document, which may be infinite or not a number."""
 

@@ -1,0 +1,1 @@
+"""Records altered in every way that came to mind, and who notices."""
