@@ -1,52 +1,38 @@
 """`leaderboard check` finds whatever is not as the items say, names it, and says what to do."""
 
-import hashlib
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from boards import changed, drawn_once, rendered, small_board
 from PIL import Image, PngImagePlugin
-from runs import environment, fpmc_bench, write_suite
+from runs import environment, fpmc_bench
 from synthetic_records import ENVIRONMENT
 
 from fpmc_bench.documents.attestation import Attestation, record_digest, write_attestation
 from fpmc_bench.documents.failure import failure_of, write_failures
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import read_record, write_record
-from fpmc_bench.results.board import check as checking
 from fpmc_bench.results.board.check import check
 from fpmc_bench.results.board.registered import registered_suite
-from fpmc_bench.results.reading import read_tables
-from fpmc_bench.results.render import write, write_figures, write_tables
-from fpmc_bench.results.render.write import figures_of
 from fpmc_bench.results.summaries import figure_of
-from fpmc_bench.results.table import Table
 from fpmc_bench.storage.arrays import write_arrays
 
 LS = "records/ls.sample-mse"
 WHAT_TO_DO = re.compile("remove|bring|keep it|run it|run the|anew|put the")
 Tamper = Callable[[Path], None]
-DRAWN: dict[tuple[str, str], bytes] = {}
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run with its tables and figures, and an attestation of one row."""
-    folder = tmp_path_factory.mktemp("published")
-    write_suite(folder)
-    asked = ("run", "small.toml", "-d", "ls", "-d", "optimal", "--run-dir", "board", "--quiet")
-    done = fpmc_bench(*asked, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    board = folder / "board"
-    shutil.rmtree(board / "ledger")
+    board = small_board(tmp_path_factory.mktemp("published"), "ls", "optimal")
     record = board / "records" / "optimal.sample-mse.json"
     attested = Attestation(
         row="optimal.sample-mse",
@@ -64,25 +50,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return board
 
 
-@pytest.fixture(autouse=True)
-def _drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures of the same tables and samples, which take most of a check's time."""
-
-    def figures(run_dir: Path, tables: Sequence[Table]) -> dict[str, Callable[[], bytes]]:
-        samples = [path.read_bytes() for path in sorted(run_dir.glob("samples/*"))]
-        key = hashlib.sha256(repr((tables, samples)).encode()).hexdigest()
-
-        def once(name: str, draw: Callable[[], bytes]) -> bytes:
-            if (name, key) not in DRAWN:
-                DRAWN[name, key] = draw()
-            return DRAWN[name, key]
-
-        return {
-            name: partial(once, name, draw) for name, draw in figures_of(run_dir, tables).items()
-        }
-
-    for module in (write, checking):
-        monkeypatch.setattr(module, "figures_of", figures)
+_drawn_once = pytest.fixture(autouse=True)(drawn_once)
 
 
 @pytest.fixture
@@ -90,21 +58,8 @@ def board(published: Path, tmp_path: Path) -> Path:
     return shutil.copytree(published, tmp_path / "board")
 
 
-def rendered(board: Path) -> None:
-    tables = read_tables(board)
-    write_tables(board, tables)
-    assert all(write_figures(board, tables).values())
-
-
 def faults(board: Path) -> dict[str, str]:
     return {one.file: one.text for one in check(board).faults}
-
-
-def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """A JSON file, its content changed in place."""
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def forged(board: Path, stem: str) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fpmc_bench.cli.leaderboard_add import add
 from fpmc_bench.cli.leaderboard_check import check
 from fpmc_bench.cli.leaderboard_items import items
 from fpmc_bench.cli.leaderboard_site import site
@@ -23,6 +24,7 @@ def leaderboard() -> None:
 
 
 leaderboard.add_command(site)
+leaderboard.add_command(add)
 leaderboard.add_command(check)
 leaderboard.add_command(items)
 

@@ -34,14 +34,14 @@ def check(ctx: click.Context, directories: tuple[Path, ...], strict: bool, as_js
 
     done = [checked(directory) for directory in directories]
     if as_json:
-        print_json([_plain(one) for one in done])
+        print_json([plain_check(one) for one in done])
     else:
         for one in done:
-            _print(one)
+            print_check(one)
     ctx.exit(1 if any(one.faults or (strict and one.notes) for one in done) else 0)
 
 
-def _print(done: "Check") -> None:
+def print_check(done: "Check") -> None:
     """What was looked at, in a line, and below it every finding."""
     looked_at = (
         f"{done.records} records, {done.figures} figures of {done.items} items, "
@@ -56,7 +56,8 @@ def _print(done: "Check") -> None:
         echo(f"  note: {note}")
 
 
-def _plain(done: "Check") -> dict[str, Any]:
+def plain_check(done: "Check") -> dict[str, Any]:
+    """As JSON has it."""
     return {
         **vars(done),
         "directory": done.directory.as_posix(),

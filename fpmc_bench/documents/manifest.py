@@ -1,15 +1,19 @@
 """run.json: what a run directory is of, and the suite with every entry that was run in it."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.reading import Document, first_fault
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
 
 MANIFEST = "run.json"
+"""The file's name in a run directory."""
 
 
 class Manifest(Document):
@@ -21,6 +25,28 @@ class Manifest(Document):
     fingerprint: str
     identity: dict[str, Any] = Field(default_factory=dict)
     suite: Suite
+
+
+def manifest_bytes(content: Mapping[str, Any]) -> bytes:
+    """As the file has it: fingerprint, identity and suite, plain data."""
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def united_suites(held: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The suite asked for, with the entries and protocols of another, which may be damaged.
+
+    Both as plain data. Of an entry that both have it is the one asked for.
+    """
+    known = [one for one in _listed(held, "entries") if isinstance(one.get("name"), str)]
+    entries = {one["name"]: one for one in (*known, *asked["entries"])}
+    protocols = [*_listed(held, "protocols", str), *asked["protocols"]]
+    ordered = [name for name in PROTOCOLS if name in protocols]
+    return {**asked, "protocols": ordered, "entries": list(entries.values())}
+
+
+def _listed(held: Mapping[str, Any], field: str, kind: type = dict) -> list[Any]:
+    found = held.get(field)
+    return [one for one in found if isinstance(one, kind)] if isinstance(found, list) else []
 
 
 def read_manifest(run_dir: Path) -> Manifest:

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fpmc_bench.documents.attestation import SUFFIX
+from fpmc_bench.documents.earlier import set_aside
 from fpmc_bench.documents.failure import FAILURES
 from fpmc_bench.documents.identity import of_record
-from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.documents.manifest import manifest_bytes, united_suites
 from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
@@ -31,13 +31,11 @@ from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.results.trajectories import TRAJECTORIES
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked, read_manifest
-from fpmc_bench.storage.keys import content_key
 
 CONTENTS = (
     *("run.json", FAILURES),
     *("samples", "predictions", "ledger", "records", "earlier", "tables", "figures"),
 )
-KEY_SHOWN = 8
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +97,10 @@ class RunDirectory:
         content = {
             "fingerprint": suite.fingerprint,
             "identity": identity,
-            "suite": _united(held.get("suite", {}), json.loads(suite.model_dump_json())),
+            "suite": united_suites(held.get("suite", {}), json.loads(suite.model_dump_json())),
         }
         if content != held:
-            write_atomically(self.manifest, (json.dumps(content, indent=2) + "\n").encode())
+            write_atomically(self.manifest, manifest_bytes(content))
         self.ledger.forget_failures()
 
     def set_aside(self, stem: str) -> None:
@@ -110,16 +108,9 @@ class RunDirectory:
 
         A line of the log says so.
         """
-        record = self.records / f"{stem}.json"
-        if not record.is_file():
-            return
-        key = content_key(record.read_text(errors="replace"), letters=KEY_SHOWN)
-        for path in (record.with_suffix(SUFFIX), record.with_suffix(".npz"), record):
-            if path.is_file():
-                target = self.path / "earlier" / f"{stem}.{key}{path.suffix}"
-                target.parent.mkdir(exist_ok=True)
-                path.replace(target)
-        log.warning("%s is of another run than this: it lies in %s now", record, target.parent)
+        if folder := set_aside(self.path, stem):
+            record = self.records / f"{stem}.json"
+            log.warning("%s is of another run than this: it lies in %s now", record, folder)
 
     def _held(self) -> dict[str, Any]:
         """What the directory is for: by its manifest, else by any of its records; {} by nothing."""
@@ -139,18 +130,3 @@ class RunDirectory:
         for name in CONTENTS:
             target = self.path / name
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
-
-
-def _united(held: Mapping[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """The suite asked for, with the entries and protocols of earlier runs."""
-    known = [one for one in _listed(held, "entries") if isinstance(one.get("name"), str)]
-    entries = {one["name"]: one for one in (*known, *asked["entries"])}
-    protocols = [*_listed(held, "protocols", str), *asked["protocols"]]
-    ordered = [name for name in PROTOCOLS if name in protocols]
-    return {**asked, "protocols": ordered, "entries": list(entries.values())}
-
-
-def _listed(held: Mapping[str, Any], field: str, kind: type = dict) -> list[Any]:
-    """What is in a list of a suite, as a manifest has it, that may have been damaged."""
-    found = held.get(field)
-    return [one for one in found if isinstance(one, kind)] if isinstance(found, list) else []

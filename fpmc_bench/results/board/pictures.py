@@ -1,8 +1,9 @@
 """Samples and trajectories that lie beside records, held against the items and each other.
 
 Each row's samples are compared with the reference's, which stand first: their `mse@1` is that of
-the row's first items, or the pictures are of something else. A trajectory ends at its sample, and
-all begin with the same noise.
+the row's first items, or the pictures are of something else. It may differ by what another
+machine's reference would, for rows are added from many: by `TOLERANCE` of the reference's variance.
+A trajectory ends at its sample, and all begin with the same noise.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fpmc_bench.documents.attestation import TOLERANCE
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record
@@ -27,9 +29,6 @@ from fpmc_bench.results.trajectories import (
 
 Images = NDArray[np.floating]
 """Of one row, [n,C,H,W]."""
-
-ROUNDING = 1e-9
-"""Relative, of a mean of squares in float64."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ def _unlike(
     if next(iter(rows), None) != reference:
         return [f"its first row is not the reference, {reference}; {AS_PUBLISHED}"]
     target = rows[reference].astype(np.float64)
+    apart = TOLERANCE * target.reshape(len(target), -1).var(axis=1).mean()
     found = []
     for row, images in rows.items():
         if RANKED_BY not in records.get(row, ()):
@@ -91,7 +91,7 @@ def _unlike(
             found.append(f"row '{row}' is of another shape than the reference's; {AS_PUBLISHED}")
             continue
         errors = np.square(images - target).mean(axis=(1, 2, 3))
-        agree = np.isclose(errors, stated, rtol=ROUNDING, atol=0, equal_nan=True)
+        agree = np.isclose(errors, stated, rtol=0, atol=apart, equal_nan=True)
         if not agree.all():
             item = int(np.flatnonzero(~agree)[0])
             found.append(
