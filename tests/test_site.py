@@ -15,15 +15,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from runs import fpmc_bench
-from site_boards import FOLDER, HOSTILE, write_board, write_hostile_board
+from site_boards import FOLDER, HOSTILE, SIDE, write_board, write_hostile_board
 from synthetic_records import write_exact_records, write_realistic_records
 
 from fpmc_bench.documents.items import ItemValues
-from fpmc_bench.documents.record import read_records
+from fpmc_bench.documents.record import read_record, read_records
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.results.render.sample_grid import read_samples
 from fpmc_bench.results.site import build_site
 from fpmc_bench.results.site.charts import relative_to
-from fpmc_bench.results.site.pictures import difference_codes, strip_of, strip_png
+from fpmc_bench.results.site.pictures import codes_of, difference_codes, strip_of, strip_png
 from fpmc_bench.results.site.plots import plot_text
 from fpmc_bench.results.site.slugs import slug
 from fpmc_bench.results.site.views import link
@@ -284,6 +285,23 @@ def test_trajectories_are_shown_level_by_level(boards: Path, site: Path) -> None
     assert text.index("teacher_b, noisy") < text.index("els, noisy") < text.index("optimal, noisy")
     (hostile,) = (one for one in (site / "suites").glob("*/index.html") if "plain" not in str(one))
     assert "None were kept" in hostile.read_text()
+
+
+def test_the_worst_of_the_samples_are_shown_with_what_they_should_be(
+    boards: Path, site: Path
+) -> None:
+    samples = read_samples(boards / "plain" / "samples" / "sample-mse.npz")
+    _, values = read_record(boards / "plain" / "records" / "els.sample-mse.json")
+    worst = int(np.argmax(values["mse@1"][:3]))
+    for kind, expected in (
+        ("reference", codes_of(samples["teacher_b"][worst])),
+        ("prediction", codes_of(samples["els"][worst])),
+        ("difference", difference_codes(samples["els"][worst], samples["teacher_b"][worst])),
+    ):
+        with Image.open(site / f"suites/plain/images/worst-sample-mse-{kind}-els.png") as image:
+            assert np.array_equal(np.asarray(image)[:, :SIDE], expected[0])
+    text = (site / "suites/plain/entries/els.html").read_text()
+    assert "The worst of the first 3, whose images were kept" in text
 
 
 def test_an_attested_row_says_what_was_computed_anew(site: Path) -> None:

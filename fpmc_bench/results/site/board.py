@@ -34,7 +34,7 @@ class Board:
     """
 
     name: str
-    records_folder: Path
+    directory: Path
     suite: Suite | None
     tables: tuple[Table, ...]
     records: Mapping[tuple[str, str], tuple[Record, ItemValues]]
@@ -45,6 +45,11 @@ class Board:
     @property
     def title(self) -> str:
         return self.tables[0].suite
+
+    @property
+    def records_folder(self) -> Path:
+        """Where its records lie."""
+        return _records_folder(self.directory)
 
     @property
     def slug(self) -> str:
@@ -102,15 +107,14 @@ def read_boards(directory: Path) -> list[Board]:
 
 def read_board(directory: Path) -> Board:
     """One leaderboard's folder; RunError where anything in it is damaged, altered or mixed."""
-    inside = directory / "records"
-    folder = inside if inside.is_dir() else directory
+    folder = _records_folder(directory)
     records = read_records(folder)
     attestations = read_attestations(folder)
     tables = build_tables(records, read_failures(directory), attestations)
     samples, trajectories = directory / "samples", directory / "samples" / "trajectories.npz"
     return Board(
         name=directory.resolve().name,
-        records_folder=folder,
+        directory=directory,
         suite=_suite(directory / "run.json", tables[0].suite_fingerprint),
         tables=tables,
         records={(record.entry, record.protocol): (record, values) for record, values in records},
@@ -122,6 +126,11 @@ def read_board(directory: Path) -> Board:
         },
         trajectories=read_trajectories(trajectories) if trajectories.is_file() else None,
     )
+
+
+def _records_folder(directory: Path) -> Path:
+    inside = directory / "records"
+    return inside if inside.is_dir() else directory
 
 
 def _has_records(directory: Path) -> bool:

@@ -57,5 +57,5 @@ def board_files(board: Board, shown: Mapping[str, Gallery]) -> dict[str, bytes]:
     files["index.html"] = suite_page(board, shown, ways, tables, records)
     for entry in board.entries:
         own = journeys_of(ways, entry)
-        files[board.entry_path(entry)] = entry_page(board, entry, shown, own, records[entry])
+        files[board.entry_path(entry)] = entry_page(board, entry, shown, own, records[entry], files)
     return files

@@ -15,13 +15,12 @@ from fpmc_bench.results.site.journeys import Journey
 from fpmc_bench.results.site.pages import page
 from fpmc_bench.results.site.views import (
     RowView,
-    WorstItem,
     other_parameters,
     provenance_facts,
     rows_of,
     schedules,
-    worst_items,
 )
+from fpmc_bench.results.site.worst import WorstImages, WorstItem, worst_images, worst_items
 from fpmc_bench.results.table import Table
 
 
@@ -37,6 +36,7 @@ class EntryPart:
     ratios: Sequence[Figure]
     gallery: Gallery | None
     worst: Sequence[WorstItem]
+    images: WorstImages | None
     facts: Sequence[tuple[str, str]]
 
 
@@ -46,9 +46,10 @@ def entry_page(
     shown: Mapping[str, Gallery],
     ways: Sequence[Journey],
     downloads: Sequence[Download],
+    files: dict[str, bytes],
 ) -> bytes:
-    """Its HTML; samples come by protocol."""
-    parts = [_part(board, entry, table, shown) for table in board.tables_of(entry)]
+    """Its HTML; samples come by protocol. PNGs of its worst items are added to `files`."""
+    parts = [_part(board, entry, table, shown, files) for table in board.tables_of(entry)]
     record = parts[0].record
     selection = "" if record.is_other_network else f" -d {shlex.quote(entry)}"
     return page(
@@ -69,18 +70,25 @@ def entry_page(
     )
 
 
-def _part(board: Board, entry: str, table: Table, shown: Mapping[str, Gallery]) -> EntryPart:
+def _part(
+    board: Board,
+    entry: str,
+    table: Table,
+    shown: Mapping[str, Gallery],
+    files: dict[str, bytes],
+) -> EntryPart:
     record, values = board.records[entry, table.protocol]
     gallery = shown.get(table.protocol)
     return EntryPart(
         table,
-        next(view for view in rows_of(table) if view.row.entry == entry),
+        next(view for view in rows_of(table, in_ones=True) if view.row.entry == entry),
         record,
         board.attestations.get(record.stem),
         looks_of(table)[entry],
         _ratios(board, entry, table),
         gallery.of(entry) if gallery else None,
         worst_items(values),
+        worst_images(board, entry, table.protocol, files),
         provenance_facts(record),
     )
 

@@ -40,5 +40,5 @@ def index_page(boards: Sequence[tuple[Board, Mapping[str, Gallery]]]) -> bytes:
 
 
 def _part(table: Table, gallery: Gallery | None) -> CardPart:
-    best = next((view for view in rows_of(table) if view.row.rank == 1), None)
+    best = next((view for view in rows_of(table, in_ones=True) if view.row.rank == 1), None)
     return CardPart(table, thumbnail(table), best, gallery)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fpmc_bench.results.render.cells import notes
 from fpmc_bench.results.render.colours import Look, looks_of
 from fpmc_bench.results.render.latex import render_latex
 from fpmc_bench.results.site.board import Board
@@ -12,7 +13,8 @@ from fpmc_bench.results.site.galleries import Gallery
 from fpmc_bench.results.site.journeys import Journey
 from fpmc_bench.results.site.pages import page
 from fpmc_bench.results.site.plots import Chart
-from fpmc_bench.results.site.views import RowView, WorstItem, rows_of, worst_items
+from fpmc_bench.results.site.views import RowView, heads_of, rows_of
+from fpmc_bench.results.site.worst import WorstItem, worst_items
 from fpmc_bench.results.table import Table
 
 
@@ -21,7 +23,9 @@ class Part:
     """One protocol's part of it."""
 
     table: Table
+    heads: Sequence[str]
     rows: Sequence[RowView]
+    notes: Sequence[str]
     looks: Mapping[str, Look]
     charts: Sequence[Chart]
     gallery: Gallery | None
@@ -53,7 +57,9 @@ def _part(
     looks = looks_of(table)
     return Part(
         table,
+        heads_of(table),
         rows_of(table),
+        (*table.caption[:1], *notes(table)),
         looks,
         _charts(board, table, looks),
         gallery,

@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
-from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Record
-from fpmc_bench.results.render.cells import SECONDS_DIGITS, rank_text, ranking
-from fpmc_bench.results.render.numbers import significant
-from fpmc_bench.results.statistics import item_means
-from fpmc_bench.results.table import RANKED_BY, Row, Table
-
-WORST = 5
+from fpmc_bench.results.render.cells import TIMES, rank_text, ranking
+from fpmc_bench.results.render.numbers import NumberColumn
+from fpmc_bench.results.table import Row, Table
 
 
 @dataclass(frozen=True)
@@ -38,54 +32,39 @@ class RowView:
     seconds: Cell
 
 
-@dataclass(frozen=True)
-class WorstItem:
-    """An item, its error, and how many times its row's mean that is."""
-
-    number: int
-    error: float
-    times: float
+def heads_of(table: Table) -> list[str]:
+    """Above the numbers of a table: its metrics and the time of a query, with their units."""
+    shown = ranking(table)
+    named = [*shown.figures.items(), (TIMES, shown.seconds)]
+    return [column.headed(name) for name, column in named]
 
 
-def rows_of(table: Table) -> list[RowView]:
-    """All rows that have figures, in the order of the table."""
-    columns = ranking(table).figures
+def rows_of(table: Table, *, in_ones: bool = False) -> list[RowView]:
+    """All rows that have figures, in the order of the table; in units of `heads_of`, or of one."""
+    shown = ranking(table)
     return [
         RowView(
             row,
             rank_text(row),
             tuple(
-                Cell(
-                    column.in_ones(column.values[at]),
-                    column.in_ones(column.errors[at]),
-                    sort_value(row.figures[metric].mean),
-                )
-                for metric, column in columns.items()
+                _cell(column, at, row.figures[metric].mean, in_ones=in_ones)
+                for metric, column in shown.figures.items()
             ),
-            Cell(
-                significant(row.seconds_per_query, SECONDS_DIGITS),
-                "",
-                sort_value(row.seconds_per_query),
-            ),
+            _cell(shown.seconds, at, row.seconds_per_query, in_ones=in_ones),
         )
         for at, row in enumerate(table.rows)
     ]
 
 
+def _cell(column: NumberColumn, at: int, value: float, *, in_ones: bool) -> Cell:
+    texts = [column.values[at], column.errors[at] if column.errors else ""]
+    mean, error = [column.in_ones(text) if in_ones and text else text for text in texts]
+    return Cell(mean, error, sort_value(value))
+
+
 def sort_value(value: float) -> str:
     """In full, or nothing for what is no number and stands last."""
     return repr(value) if math.isfinite(value) else ""
-
-
-def worst_items(values: ItemValues, count: int = WORST) -> list[WorstItem]:
-    """Those with the largest error, from [items,S] or [items] by metric; the largest first."""
-    errors = item_means(values[RANKED_BY])
-    mean = float(errors.mean())
-    order = np.argsort(-errors, kind="stable")[:count]
-    return [
-        WorstItem(int(item), float(errors[item]), float(errors[item]) / mean if mean else math.nan)
-        for item in order
-    ]
 
 
 def schedules(record: Record) -> dict[str, list[str]]:
