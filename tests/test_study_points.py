@@ -11,6 +11,7 @@ from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.documents.study import StudyRow
 from fpmc_bench.documents.suite import SourceAugmentation
+from fpmc_bench.results.statistics import clustered_error
 from fpmc_bench.results.study_points import augmentation_points, finetune_points
 
 LEVELS = np.array([0.5, 2.0, 0.25, 0.01])
@@ -76,3 +77,21 @@ def test_rows_without_a_record_are_left_out(
     del records["ls"]
     rows = [StudyRow(name="ls", base="ls"), StudyRow(name="ls+q", base="ls", axes=("q",))]
     assert finetune_points(rows, records) == []
+
+
+def test_changes_on_items_in_groups_are_clustered(tmp_path: Path) -> None:
+    groups = [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    spread = np.repeat([1.0, 4.0, 9.0], 3)[:, None]
+    known = {
+        name: read_record(write_synthetic(tmp_path, name, {"mse@1": mse}, groups=groups))
+        for name, mse in {"ls": BASE, "ls+q": OWN * spread, "ls+hflip": OWN * spread}.items()
+    }
+    rows = [StudyRow(name="ls", base="ls"), StudyRow(name="ls+q", base="ls", axes=("q",))]
+    added = StudyRow(name="ls+hflip", base="ls", augmentations=(HFLIP,))
+    learned, augmented = finetune_points(rows, known), augmentation_points([rows[0], added], known)
+    for level, (point, other) in enumerate(zip(learned, augmented, strict=True)):
+        difference = (OWN * spread - BASE)[:, level]
+        expected = clustered_error(difference, np.array(groups))
+        assert point.difference_se == pytest.approx(expected)
+        assert point.difference_se > 1.2 * scipy.stats.sem(difference)
+        assert other.change_percent_se == pytest.approx(100 * expected / BASE[:, level].mean())

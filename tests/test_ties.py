@@ -143,3 +143,13 @@ def test_a_large_table_is_quick() -> None:
     started = time.process_time()
     tie_p_values(rows)
     assert time.process_time() - started < 1.0
+
+
+def test_a_row_is_no_more_surely_worse_than_those_that_went_before_it() -> None:
+    noise = np.random.default_rng(0).standard_normal((2, 40))
+    noise = (noise - noise.mean(axis=1, keepdims=True)) / noise.std(axis=1, keepdims=True)
+    surely = {"b": noise[0] + 2.6 / math.sqrt(39), "c": noise[1] + 2.5 / math.sqrt(39)}
+    alone = tie_p_values({"a": np.zeros(40), "c": surely["c"]})["c"]
+    p_values = tie_p_values({"a": np.zeros(40), **surely})
+    assert alone < p_values["b"] == p_values["c"]
+    assert p_values == tie_p_values({"a": np.zeros(40), **surely}), "not the same every time"
