@@ -22,7 +22,7 @@ import pytest
 import torch
 from in_process import call
 
-from fpmc_bench import build_denoiser, hookspecs
+from fpmc_bench import build_denoiser, hookspecs, load_suite
 from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.registry import KINDS
 from fpmc_bench.cli import main
@@ -266,6 +266,16 @@ def test_the_page_of_leaderboards_has_their_tables_and_figures() -> None:
     assert {path.parent.name for path in FOLDER.glob("*/run.json")} == set(
         re.findall(r"^## (\S+)$", text, re.MULTILINE)
     )
+
+
+def test_what_is_said_below_a_picture_is_the_schedule_of_the_suite() -> None:
+    levels = importlib.import_module("method_pictures").LEVELS
+    params = {entry.denoiser: entry.params for entry in load_suite("photos").entries}
+    for name in ("ls", "els", "pspc-square", "pspc-flex", "windows"):
+        page = (ROOT / "docs" / "methods" / f"{name}.md").read_text(encoding="utf-8")
+        for schedule in params[name].values():
+            first, second, third = (f"{schedule[level]:g}" for level in levels)
+            assert f"{first}, {second} and {third}" in page
 
 
 def test_a_picture_shows_the_filters_of_the_plugin() -> None:
