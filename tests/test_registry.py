@@ -298,11 +298,11 @@ def test_the_built_in_plugins_say_where_they_come_from() -> None:
 
 def test_the_example_distribution_is_found(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLE))
-    site.declare("fpmc-bench-example", "0.1.0", "fpmc_bench_example")
+    site.declare("soft-optimal", "0.1.0", "soft_optimal")
     registry = site.registry()
     assert registry.broken == ()
-    assert registry.get("denoisers", "soft-optimal").distribution == "fpmc-bench-example"
-    assert registry.get("suites", "example").item.is_file()
+    assert registry.get("denoisers", "soft-optimal").distribution == "soft-optimal"
+    assert registry.get("suites", "soft-optimal").item.is_file()
 
 
 def test_the_example_distribution_passes_its_own_tests() -> None:

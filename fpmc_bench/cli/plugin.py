@@ -1,5 +1,7 @@
 """`fpmc-bench plugin check` and `fpmc-bench plugin new`: for whoever writes one."""
 
+from pathlib import Path
+
 import click
 
 from fpmc_bench.cli.common import (
@@ -15,6 +17,42 @@ from fpmc_bench.cli.printing import PrintingCommand, PrintingGroup, echo
 @click.group(cls=PrintingGroup)
 def plugin() -> None:
     """Write a plugin: a distribution to start from, and what it has to keep."""
+
+
+@plugin.command(cls=PrintingCommand)
+@click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(["denoiser", "augmentation", "teacher", "dataset"]),
+    default="denoiser",
+    show_default=True,
+    help="What it is a plugin of.",
+)
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    show_default="here",
+    help="The folder that the new one is made in.",
+)
+def new(name: str, kind: str, into: Path) -> None:
+    """Write a distribution with one plugin, NAME, whose tests pass as they come.
+
+    NAME has small letters, digits and dashes, as my-denoiser; it names the plugin, its distribution
+    and its folder. Nothing is overwritten.
+    """
+    from fpmc_bench.jobs.plugin_new import NewPlugin, write_plugin
+
+    plugin = NewPlugin(name, kind, registry_with_warnings())
+    folder = write_plugin(plugin, into)
+    for place in sorted(path for path in folder.rglob("*") if path.is_file()):
+        echo(f"wrote {place}")
+    run = f"\n    fpmc-bench run {name}" if kind == "denoiser" else ""
+    echo(
+        f"\nNext:\n    python -m pip install -e '{folder}[test]'\n"
+        f"    python -m pytest {folder}\n    fpmc-bench plugin check {name}{run}\n\n"
+        f"Yours is the class {plugin.cls} in {folder / plugin.package / kind}.py."
+    )
 
 
 @plugin.command(cls=PrintingCommand)

@@ -6,7 +6,7 @@ from fpmc_bench import Source, fpmc_denoise
 from fpmc_bench.contracts import ImageShape, ParameterError, Setting
 from fpmc_bench.testing import check_denoiser
 
-from fpmc_bench_example.soft_optimal import SoftOptimal
+from soft_optimal.denoiser import SoftOptimal
 
 SIGMAS = (80.0, 1.0, 0.1)
 

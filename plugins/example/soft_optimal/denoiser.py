@@ -19,7 +19,8 @@ class SoftOptimal(FPMCDenoiser):
     """Mean of the training images under the tempered posterior."""
 
     name: ClassVar[str] = "soft-optimal"
-    citation: ClassVar[str] = "the example plugin of fpmc_bench"
+    citation: ClassVar[str] = "Nobody, 'Not written yet', 2026"
+    formula: ClassVar[str] = "D = sum_n w_n x_n, w = softmax_n(-||z - x_n||^2 / (2 sigma^2 T))"
     expected_failures: ClassVar[Mapping[str, str]] = {
         "noise-level": "a temperature weighs images as noise of another sigma would"
     }
