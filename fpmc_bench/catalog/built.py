@@ -38,6 +38,9 @@ class BuiltDenoiser:
         default_factory=lambda: KeptModels(current_settings().budget_bytes), init=False
     )
 
+    def __repr__(self) -> str:
+        return f"BuiltDenoiser({self.name} over {self.source!r})"
+
     @property
     def name(self) -> str:
         return self.plugin.name

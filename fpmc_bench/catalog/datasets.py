@@ -31,6 +31,12 @@ class LoadedDataset:
     train: Source
     test: Source | None
 
+    def __repr__(self) -> str:
+        tested = f"{len(self.test)} test images" if self.test else "no test images"
+        return (
+            f"LoadedDataset({self.name}: {len(self.train)} training images, {tested}, {self.shape})"
+        )
+
     @property
     def shape(self) -> ImageShape:
         return self.train.shape

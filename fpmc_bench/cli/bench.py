@@ -59,7 +59,7 @@ def bench(
     bounds: work that stays in the cache passes a copy.
     """
     import torch
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite

@@ -19,7 +19,7 @@ from fpmc_bench.cli.finetune_options import finetune_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from fpmc_bench.finetune.descent import Descent
     from fpmc_bench.finetune.weights import FinetuneCard
@@ -59,7 +59,7 @@ def finetune(
     Writes the weights, for denoiser "finetuned", and a figure of how their errors fell. When the
     same command is given again, an interrupted fine-tuning goes on, and a finished one is shown.
     """
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite

@@ -19,7 +19,7 @@ from fpmc_bench.documents.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from fpmc_bench.documents.suite import Suite
-    from fpmc_bench.jobs.run import RunOutcome
+    from fpmc_bench.jobs.outcome import RunOutcome
 
 
 @click.command(cls=PrintingCommand)

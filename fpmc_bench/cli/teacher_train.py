@@ -85,7 +85,7 @@ def _warn(remark: str) -> None:
 @contextmanager
 def _bar(done: int, steps: int, out: Path) -> Iterator["Progress"]:
     """A progress bar with a running mean of the loss."""
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     if done:
         echo(f"going on from step {done} of {out}", err=True)

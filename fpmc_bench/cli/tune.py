@@ -52,7 +52,7 @@ def tune(
 
     Prints the errors of all candidates and the lines to put into the suite file.
     """
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     from fpmc_bench.catalog.context import load_context
     from fpmc_bench.catalog.entries import chosen_entries

@@ -48,6 +48,11 @@ class ItemValues(Mapping[str, NDArray[np.float64]]):
                 f"of {sorted(lengths)} items"
             )
 
+    def __repr__(self) -> str:
+        shape = next((list(array.shape) for array in self.by_metric.values()), [])
+        grouped = "" if self.groups is None else f", {self.group_count} groups"
+        return f"ItemValues({', '.join(self.by_metric)}: {shape}{grouped})"
+
     def __getitem__(self, metric: str) -> NDArray[np.float64]:
         return self.by_metric[metric]
 

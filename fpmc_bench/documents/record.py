@@ -5,6 +5,7 @@ metric: [items, sigmas] where the protocol measures by noise level, else [items]
 (`documents/items.py`).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -41,6 +42,11 @@ class SigmaFigures(Document):
 
     sigma: FiniteFloat
     figures: dict[Metric, Figure]
+
+    def __repr__(self) -> str:
+        return f"SigmaFigures(sigma {self.sigma:.3g}: {_listed(self.figures)})"
+
+    __str__ = __repr__
 
 
 class Share(Document):
@@ -94,6 +100,11 @@ class Record(Document):
     publication: Publication
     remarks: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Record({self.stem} of {self.suite}, {self.items} items: {_listed(self.figures)})"
+
+    __str__ = __repr__
+
     @property
     def protocol(self) -> str:
         return self.provenance.protocol
@@ -126,6 +137,13 @@ class Record(Document):
     @property
     def stem(self) -> str:
         return f"{self.entry}.{self.protocol}"
+
+
+def _listed(figures: Mapping[str, Figure]) -> str:
+    return ", ".join(
+        f"{metric} {figure.mean:.3g} ± {figure.standard_error:.2g}"
+        for metric, figure in figures.items()
+    )
 
 
 def write_record(directory: Path, record: Record, values: ItemValues) -> Path:

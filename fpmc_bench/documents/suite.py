@@ -81,6 +81,14 @@ class Suite(FiniteDocument):
     protocols: tuple[Protocol, ...] = Field(default=tuple(PROTOCOLS), min_length=1)
     entries: tuple[Entry, ...] = Field(min_length=1)
 
+    def __repr__(self) -> str:
+        return (
+            f"Suite({self.name}: {len(self.entries)} entries, {self.items} items, "
+            f"{self.sigmas.steps} noise levels, seed {self.seed})"
+        )
+
+    __str__ = __repr__
+
     @model_validator(mode="after")
     def _distinct_entries(self) -> Self:
         names = [entry.name for entry in self.entries]

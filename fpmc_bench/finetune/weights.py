@@ -95,6 +95,10 @@ class FinetunedWeights:
     fingerprint: str = ""
     """sha256 of the file that they were read from."""
 
+    def __repr__(self) -> str:
+        learned = sum(bool(level.learned) for level in self.card.levels)
+        return f"FinetunedWeights({self.card.base}, learned at {learned} noise levels)"
+
     def model(self, level: int) -> FPMC:
         """The collection of one noise level, an index of the card's sigmas.
 

@@ -29,11 +29,14 @@ def _check_non_negative(name: str, values: Tensor) -> None:
         raise InputError(f"{name} must be finite and non-negative")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Filter(ABC):
     """M vectors over the D dimensions of images of one shape."""
 
     shape: ImageShape
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.estimators} estimators, {self.shape})"
 
     @property
     @abstractmethod
@@ -66,7 +69,7 @@ class SharedByChannels(Filter):
         return self.planes().repeat(1, self.shape.channels)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Uniform(SharedByChannels):
     """One estimator that sees every dimension equally: the matrix of ones, M = 1."""
 
@@ -82,7 +85,7 @@ class Uniform(SharedByChannels):
         return torch.ones(1, self.shape.pixels, dtype=torch.float64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PixelOneHot(SharedByChannels):
     """Estimator i is pixel i with all its channels; M = H*W."""
 
@@ -98,7 +101,7 @@ class PixelOneHot(SharedByChannels):
         return torch.eye(self.shape.pixels, dtype=torch.float64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DimensionOneHot(Filter):
     """Estimator i is dimension i alone; M = D."""
 
@@ -114,7 +117,7 @@ class DimensionOneHot(Filter):
         return torch.eye(self.shape.dimensions, dtype=torch.float64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Separable(SharedByChannels):
     """Windows rows[i] x columns[j]; M = I*J, estimator index i*J + j.
 
@@ -140,7 +143,7 @@ class Separable(SharedByChannels):
         return torch.kron(self.rows.double(), self.columns.double())
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PixelMasks(SharedByChannels):
     """Any non-negative (or boolean) vectors over pixels: `masks` [M,H,W].
 
@@ -165,7 +168,7 @@ class PixelMasks(SharedByChannels):
         return self.masks.flatten(1).double()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense(Filter):
     """Any non-negative (or boolean) matrix over dimensions: `matrix` [M,D].
 

@@ -41,6 +41,11 @@ class FPMC:
         ):
             raise InputError("translations need a separable precision and a one-hot pixel response")
 
+    def __repr__(self) -> str:
+        kinds = f"{type(self.precision).__name__} / {type(self.response).__name__}"
+        moved = ", translated" if self.translations is not None else ""
+        return f"FPMC({self.estimators} estimators, {kinds}, {self.shape}{moved})"
+
     @property
     def shape(self) -> ImageShape:
         """Of the images that it denoises."""

@@ -81,6 +81,10 @@ class Source:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __repr__(self) -> str:
+        weighted = "" if self.log_weights is None else ", weighted"
+        return f"Source({len(self)} images {self.shape}, {self.images.dtype}{weighted})"
+
     @property
     def shape(self) -> ImageShape:
         """Of one image."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpmc_bench.harness.units import WorkUnit
 from fpmc_bench.harness.workers import Progress, Workbench

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpmc_bench.errors import DiskError, RunError
 from fpmc_bench.images.web_page import is_web_page

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from PIL import Image
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.decoding import opened

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from fpmc_bench.launched import is_main
 from fpmc_bench.storage.atomic import atomic_path

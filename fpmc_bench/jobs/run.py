@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
-from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
@@ -32,21 +30,11 @@ from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import Workbench
+from fpmc_bench.jobs.outcome import RunOutcome
 from fpmc_bench.results.reading import read_tables
 from fpmc_bench.results.render import write_tables
 from fpmc_bench.results.table import Table
 from fpmc_bench.storage.folders import refuse_unwritable
-
-
-@dataclass(frozen=True)
-class RunOutcome:
-    """What a run leaves: its directory, the records of what it was asked for, and the failures."""
-
-    directory: Path
-    records: tuple[Record, ...]
-    failures: dict[str, str]
-    """`entry.protocol` -> traceback, or why else a row has no record."""
-    is_main: bool
 
 
 def run_suite(

@@ -31,7 +31,8 @@ from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
-from fpmc_bench.jobs.run import RunOutcome, run_plan
+from fpmc_bench.jobs.outcome import RunOutcome
+from fpmc_bench.jobs.run import run_plan
 from fpmc_bench.results.render.optional import drew
 from fpmc_bench.results.render.study_views import VIEWS, Answer
 from fpmc_bench.storage.atomic import write_atomically

@@ -91,6 +91,9 @@ class Table:
         """What rows were measured on: so many items, in so many groups."""
         return f"{self.items} items" + (f" in {self.groups} groups" if self.groups else "")
 
+    def __repr__(self) -> str:
+        return f"Table({self.suite}: {self.protocol}, {len(self.rows)} rows, {self.items} items)"
+
     @property
     def shown(self) -> tuple[str, ...]:
         """Of the metrics, those that tables for people have."""

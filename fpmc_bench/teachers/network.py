@@ -35,6 +35,9 @@ class NetworkTeacher:
     label: Label | None = None
     """Of a network that is conditioned on classes; None: it isn't, or is asked without one."""
 
+    def __repr__(self) -> str:
+        return f"NetworkTeacher({self.name}: {self.parameters} parameters, {self.shape})"
+
     @property
     def config(self) -> NetworkConfig:
         return self.card.config

@@ -18,19 +18,31 @@ def render_csv(*tables: Table) -> str:
     The column `metrics` has the versions, a column `remarks` is there where a row has any. Rows
     that failed come last in their table, with a `reason` in a column that is there for them.
     """
-    lines = [line for table in tables for line in (*_figures(table), *_failures(table))]
-    return as_csv(pd.DataFrame(lines).astype({"rank": "Int64"}))
+    return as_csv(rows_frame(*tables))
 
 
 def render_sigma_csv(table: Table) -> str:
     """`mse@1` by noise level, one line an entry and level; the header alone for sample-mse."""
+    return as_csv(levels_frame(table).drop(columns=["suite", "protocol"]))
+
+
+def rows_frame(*tables: Table) -> pd.DataFrame:
+    """A line a row, those that failed last, with the columns that `render_csv` names."""
+    lines = [line for table in tables for line in (*_figures(table), *_failures(table))]
+    return pd.DataFrame(lines).astype({"rank": "Int64"})
+
+
+def levels_frame(*tables: Table) -> pd.DataFrame:
+    """`mse@1` by noise level, a line an entry and level of every table that has levels."""
     lines = [
-        (row.entry, sigma, figure.mean, figure.standard_error)
+        (table.suite, table.protocol, row.entry, sigma, figure.mean, figure.standard_error)
+        for table in tables
         for row in table.rows
         for sigma, figure in zip(table.sigmas, row.by_sigma, strict=True)
     ]
     name = _column(RANKED_BY)
-    return as_csv(pd.DataFrame(lines, columns=["entry", "sigma", name, f"{name}_se"]))
+    columns = ["suite", "protocol", "entry", "sigma", name, f"{name}_se"]
+    return pd.DataFrame(lines, columns=columns)
 
 
 def _figures(table: Table) -> list[dict[str, Any]]:
