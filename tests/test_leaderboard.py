@@ -328,6 +328,21 @@ def test_rows_of_other_groups_are_refused(tmp_path: Path) -> None:
         build_tables(read_records(tmp_path))
 
 
+def test_rows_whose_references_vary_otherwise_are_refused(tmp_path: Path) -> None:
+    """A row whose divisor was raised, consistently, would have a better r2 than it should."""
+    pooled = np.full((8, LEVELS), 0.25)
+    mse = errors(1.0)
+    write_synthetic(tmp_path, "a", {"mse@1": mse, "r2-pooled@1": pooled})
+    write_synthetic(tmp_path, "b", {"mse@1": mse, "r2-pooled@1": pooled * (1 + 1e-5)})
+    build_tables(read_records(tmp_path))
+    pooled[3, 2] *= 1.01
+    write_synthetic(tmp_path, "b", {"mse@1": mse, "r2-pooled@1": pooled})
+    with pytest.raises(
+        RunError, match="references differ in 1 of 32 values of r2-pooled@1, of item 3 first"
+    ):
+        build_tables(read_records(tmp_path))
+
+
 def test_every_row_says_how_far_it_is_from_the_best_and_whether_that_is_chance(
     tmp_path: Path,
 ) -> None:
