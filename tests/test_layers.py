@@ -124,8 +124,8 @@ def test_only_the_harness_imports_accelerate() -> None:
     assert importers("accelerate") == {"harness"}
 
 
-def test_only_results_import_the_plotting_library() -> None:
-    assert importers("matplotlib") <= {"results"}
+def test_only_results_import_the_plotting_libraries() -> None:
+    assert importers("matplotlib") | importers("plotly") <= {"results"}
 
 
 def test_documents_are_read_and_tables_made_without_torch() -> None:

@@ -13,10 +13,16 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from kept_predictions import write_kept
 from PIL import Image
 from runs import fpmc_bench
 from site_boards import FOLDER, HOSTILE, SIDE, write_board, write_hostile_board
-from synthetic_records import write_exact_records, write_realistic_records
+from synthetic_records import (
+    EXACT_SIGMAS,
+    write_exact_records,
+    write_realistic_records,
+    write_synthetic,
+)
 
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import read_record, read_records
@@ -44,6 +50,9 @@ def site(boards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site") / "out"
     build_site(boards, out)
     return out
+
+
+OTHER = "other network"
 
 
 class Page(HTMLParser):
@@ -304,6 +313,19 @@ def test_the_worst_of_the_samples_are_shown_with_what_they_should_be(
     assert "The worst of the first 3, whose images were kept" in text
 
 
+def test_kept_predictions_show_the_worst_of_all_at_their_worst_noise_level(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    reference = random.uniform(-1, 1, (6, 3, 1, SIDE, SIDE)).astype("f4")
+    predictions = reference.copy()
+    predictions[4, 1] *= 0.5
+    write_kept(tmp_path, "mine", predictions, reference)
+    build_site(tmp_path, tmp_path / "out")
+    (board,) = (tmp_path / "out" / "suites").iterdir()
+    with Image.open(board / "images" / "worst-denoiser-mse-prediction-mine.png") as image:
+        assert np.array_equal(np.asarray(image)[:, :SIDE], codes_of(predictions[4, 1, 0]))
+    assert "The worst of all 6 items" in (board / "entries" / "mine.html").read_text()
+
+
 def test_an_attested_row_says_what_was_computed_anew(site: Path) -> None:
     entries = site / "suites" / "plain" / "entries"
     assert "2 of 8 items were computed anew on 2026-01-02" in (entries / "ls.html").read_text()
@@ -329,6 +351,28 @@ def test_a_ratio_has_the_error_of_pairs() -> None:
     groups = np.arange(4000) // 40
     one, another = (ItemValues({"mse@1": array}, groups) for array in (mine, other))
     assert relative_to(one, another)[0].standard_error != ratio.standard_error
+
+
+def test_what_is_no_number_and_what_is_zero_have_pages(tmp_path: Path) -> None:
+    errors = np.full((4, len(EXACT_SIGMAS)), 0.5)
+    write_synthetic(tmp_path / "records", "zero", {"mse@1": 0 * errors, "r2@1": 1 + errors})
+    write_synthetic(tmp_path / "records", "none", {"mse@1": errors * np.nan, "r2@1": errors})
+    write_synthetic(
+        tmp_path / "records", "other", {"mse@1": 0 * errors, "r2@1": errors}, role=OTHER
+    )
+    build_site(tmp_path, tmp_path / "out")
+    (page,) = (tmp_path / "out" / "suites").glob("*/index.html")
+    charts = re.findall(r'json" data-chart="[^"]+">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert len(charts) == 4
+    for chart in charts:
+        json.loads(chart, parse_constant=pytest.fail)
+
+
+def test_only_what_was_checked_can_be_taken_away(tmp_path: Path) -> None:
+    write_exact_records(tmp_path / "records")
+    (tmp_path / "records" / "ls.denoiser-mse.html").write_text("<script>alert(1)</script>")
+    build_site(tmp_path, tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("ls.denoiser-mse.html"))
 
 
 def test_many_noise_levels_and_entries_have_a_page(tmp_path: Path) -> None:

@@ -67,11 +67,26 @@ def worst_items(
     if count < 1:
         raise UsageError(f"{count} items were asked for; expected at least 1")
     record, values = _record(Path(directory), entry, protocol)
-    means = item_means(values[RANKED_BY])
+    chosen = worst_of(record, values, count, best=best)
+    return WorstItems(record.entry, record.protocol, record.reference, record.items, chosen)
+
+
+def worst_of(
+    record: Record,
+    values: ItemValues,
+    count: int,
+    *,
+    best: bool = False,
+    among: int | None = None,
+) -> tuple[WorstItem, ...]:
+    """Those of a record with its per-item values, [items,S] or [items] by metric.
+
+    `among`: of the first so many items.
+    """
+    means = item_means(values[RANKED_BY])[:among]
     # those that are not a number are worse than any; of equal ones the first comes first
     order = np.argsort(means if best else -np.nan_to_num(means, nan=np.inf), kind="stable")
-    chosen = tuple(_item(record, values, int(item)) for item in order[:count])
-    return WorstItems(record.entry, record.protocol, record.reference, record.items, chosen)
+    return tuple(_item(record, values, int(item)) for item in order[:count])
 
 
 def write_worst_items(directory: str | Path, found: WorstItems, path: str | Path) -> Path:

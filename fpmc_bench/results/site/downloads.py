@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fpmc_bench.documents.attestation import SUFFIX
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.render.csv import render_csv, render_sigma_csv
 from fpmc_bench.results.render.json import render_json
 from fpmc_bench.results.render.latex import render_latex
 from fpmc_bench.results.site.board import Board
 from fpmc_bench.results.table import Table
+
+SUFFIXES = (".json", ".npz", SUFFIX)
+"""Of a record, its per-item values, and what attests it: all of them were read, and checked."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,10 @@ def records_to_take(board: Board, files: dict[str, bytes]) -> dict[str, list[Dow
     found: dict[str, list[Download]] = {}
     for (entry, protocol), _ in board.records.items():
         contents = {}
-        for path in sorted(board.records_folder.glob(f"{entry}.{protocol}.*")):
+        for suffix in SUFFIXES:
+            path = board.records_folder / f"{entry}.{protocol}{suffix}"
+            if not path.is_file():  # a row that nobody has attested
+                continue
             try:
                 contents[f"files/records/{path.name}"] = path.read_bytes()
             except OSError as error:

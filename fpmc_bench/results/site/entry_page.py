@@ -20,8 +20,9 @@ from fpmc_bench.results.site.views import (
     rows_of,
     schedules,
 )
-from fpmc_bench.results.site.worst import WorstImages, WorstItem, worst_images, worst_items
+from fpmc_bench.results.site.worst import WORST, WorstImages, worst_images
 from fpmc_bench.results.table import Table
+from fpmc_bench.results.worst import WorstItem, worst_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _part(
         looks_of(table)[entry],
         _ratios(board, entry, table),
         gallery.of(entry) if gallery else None,
-        worst_items(values),
+        worst_of(record, values, WORST),
         worst_images(board, entry, table.protocol, files),
         provenance_facts(record),
     )

@@ -75,10 +75,16 @@ def _gallery(
     rows = []
     for label in (reference, *others):
         images = samples[label]
-        if images.shape != shape or shape[1] not in (1, 3) or not np.isfinite(images).all():
+        if (
+            images.shape != shape
+            or shape[1] not in (1, 3)
+            or 0 in shape
+            or not np.isfinite(images).all()
+        ):
             raise RunError(
                 f"samples/{protocol}.npz of {board.name}: '{label}' is {list(images.shape)} and "
-                f"'{reference}' {list(shape)}; expected images [n,C,H,W], C 1 or 3, all finite"
+                f"'{reference}' {list(shape)}; expected some images [n,C,H,W], "
+                f"C 1 or 3, all finite"
             )
         name = f"images/{protocol}-{slug(label)}"
         shown = _added(f"{name}.png", codes_of(images), files)

@@ -34,11 +34,11 @@ def journeys(board: Board, files: dict[str, bytes]) -> list[Journey]:
     found = board.trajectories
     if found is None or not found.rows:
         return []
-    _, items, _, channels, height, width = next(iter(found.rows.values())).shape
-    if channels not in (1, 3) or not height or not width:
+    _, items, levels, channels, height, width = next(iter(found.rows.values())).shape
+    if channels not in (1, 3) or 0 in (levels, height, width):
         raise RunError(
             f"samples/trajectories.npz of {board.name} has images of {channels} channels and "
-            f"{height} x {width} pixels; expected some of 1 or 3 channels"
+            f"{height} x {width} pixels at {levels} noise levels; expected some, of 1 or 3 channels"
         )
     labels = board.ranked(found.rows)
     return [

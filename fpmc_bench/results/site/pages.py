@@ -8,7 +8,6 @@ from markupsafe import Markup, escape
 
 from fpmc_bench import __version__
 from fpmc_bench.documents.text import printable
-from fpmc_bench.results.site.slugs import slug
 from fpmc_bench.results.site.swatches import swatch
 from fpmc_bench.results.site.views import link
 
@@ -31,7 +30,7 @@ PAGES = Environment(
     finalize=_shown,
 )
 PAGES.policies["json.dumps_kwargs"] = {"sort_keys": True, "allow_nan": False}
-PAGES.globals.update(version=__version__, slug=slug, swatch=swatch, link=link)
+PAGES.globals.update(version=__version__, swatch=swatch, link=link)
 PAGES.filters["breakable"] = _breakable
 
 

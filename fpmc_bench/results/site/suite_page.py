@@ -14,8 +14,9 @@ from fpmc_bench.results.site.journeys import Journey
 from fpmc_bench.results.site.pages import page
 from fpmc_bench.results.site.plots import Chart
 from fpmc_bench.results.site.views import RowView, heads_of, rows_of
-from fpmc_bench.results.site.worst import WorstItem, worst_items
+from fpmc_bench.results.site.worst import WORST
 from fpmc_bench.results.table import Table
+from fpmc_bench.results.worst import WorstItem, worst_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def _part(
         looks,
         _charts(board, table, looks),
         gallery,
-        {row.entry: worst_items(board.values(row.entry, table.protocol)) for row in table.rows},
+        {
+            row.entry: worst_of(*board.records[row.entry, table.protocol], WORST)
+            for row in table.rows
+        },
         render_latex(table),
         downloads,
     )

@@ -1,12 +1,12 @@
 """The items at which a row errs most, with their images where these were kept."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.record import Record
 from fpmc_bench.results.predictions import predictions_path, read_predictions, read_reference
 from fpmc_bench.results.site.board import Board
 from fpmc_bench.results.site.pictures import (
@@ -17,23 +17,9 @@ from fpmc_bench.results.site.pictures import (
     strip_png,
 )
 from fpmc_bench.results.site.slugs import slug
-from fpmc_bench.results.statistics import item_means
-from fpmc_bench.results.table import RANKED_BY
+from fpmc_bench.results.worst import WorstItem, worst_of
 
 WORST = 5
-
-
-@dataclass(frozen=True)
-class WorstItem:
-    """An item, its error, and how many times its row's mean that is.
-
-    `level` is that of its noise levels at which its error is largest, None where it has none.
-    """
-
-    number: int
-    error: float
-    times: float
-    level: int | None
 
 
 @dataclass(frozen=True)
@@ -50,17 +36,6 @@ class WorstImages:
     difference: Strip
 
 
-def worst_items(values: ItemValues, of: int | None = None) -> list[WorstItem]:
-    """Those with the largest error, from [items,S] or [items] by metric; the largest first.
-
-    `of`: among the first so many items.
-    """
-    errors = item_means(values[RANKED_BY])
-    mean = float(errors.mean())
-    order = np.argsort(-errors[:of], kind="stable")[:WORST]
-    return [_item(values[RANKED_BY], int(number), float(errors[number]), mean) for number in order]
-
-
 def worst_images(
     board: Board, entry: str, protocol: str, files: dict[str, bytes]
 ) -> WorstImages | None:
@@ -69,18 +44,16 @@ def worst_images(
     Their PNGs are added to `files`. RunError where predictions are not those of the record.
     """
     record, values = board.records[entry, protocol]
-    reference, *_ = samples = board.samples.get(protocol, {"": np.empty(0)})
+    samples = board.samples.get(protocol, {})
     if predictions_path(board.directory, record.stem).is_file():
-        items = worst_items(values)
-        theirs = _chosen(read_reference(board.directory, record), items)
-        mine = _chosen(read_predictions(board.directory, record, values), items)
+        items = worst_of(record, values, WORST)
+        theirs = _chosen(read_reference(board.directory, record), items, record)
+        mine = _chosen(read_predictions(board.directory, record, values), items, record)
         of = record.items
-    elif entry in samples and entry != reference:
-        of = len(board.samples[protocol][entry])
-        items = worst_items(values, of)
-        theirs, mine = (
-            _chosen(board.samples[protocol][name], items) for name in (reference, entry)
-        )
+    elif entry in samples and entry != (reference := next(iter(samples))):
+        of = len(samples[entry])
+        items = worst_of(record, values, WORST, among=of)
+        theirs, mine = (_chosen(samples[name], items, record) for name in (reference, entry))
     else:
         return None
     strips = []
@@ -92,16 +65,15 @@ def worst_images(
         src = f"images/worst-{protocol}-{kind}-{slug(entry)}.png"
         files[src] = strip_png(codes)
         strips.append(strip_of(src, codes))
-    return WorstImages(tuple(items), of, *strips)
+    return WorstImages(items, of, *strips)
 
 
-def _item(errors: NDArray[np.float64], number: int, error: float, mean: float) -> WorstItem:
-    level = int(np.argmax(errors[number])) if errors.ndim == 2 else None
-    return WorstItem(number, error, error / mean if mean else math.nan, level)
-
-
-def _chosen(images: NDArray[np.floating], items: list[WorstItem]) -> NDArray[np.floating]:
-    """[n,C,H,W] of [items,C,H,W], or of [items,S,C,H,W] at each item's level."""
-    return np.stack(
-        [images[one.number if images.ndim == 4 else (one.number, one.level)] for one in items]
-    )
+def _chosen(
+    images: NDArray[np.floating], items: Sequence[WorstItem], record: Record
+) -> NDArray[np.floating]:
+    """[n,C,H,W] of [items,C,H,W], or of [items,S,C,H,W] at each item's worst noise level."""
+    places = [
+        (one.item,) if one.sigma is None else (one.item, record.sigmas.index(one.sigma))
+        for one in items
+    ]
+    return np.stack([images[place] for place in places])
