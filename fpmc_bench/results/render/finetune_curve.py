@@ -36,8 +36,8 @@ def draw_finetune_curves(title: str, curves: Mapping[float, Sequence[tuple[int, 
         plain_log_ticks(axes.yaxis)
         axes.set_title(plain(title), fontsize="medium", loc="left")
         axes.set_xlabel("step")
-        axes.set_ylabel("validation MSE / that of the base (no unit)")
+        axes.set_ylabel("validation MSE / that of the base (no unit, log scale)")
         axes.grid(which="both", color="0.92", linewidth=0.6)
-        canvas.colorbar(scale, ax=axes, label="noise level sigma (images in [-1, 1])")
+        canvas.colorbar(scale, ax=axes, label="noise level sigma (images in [-1, 1], log scale)")
 
     return drawn(SIZE_INCHES, draw)

@@ -63,11 +63,11 @@ def draw_finetune_figure(title: str, points: Sequence[FinetunePoint]) -> bytes:
                 panel.set_xscale("log")
                 panel.set_yscale("log")
             learned = plain(AXES_TITLES.get(axes_set, axes_set))
-            line[0].set_ylabel(f"{learned}\nMSE against the teacher")
+            line[0].set_ylabel(f"{learned}\nMSE against the teacher (log)")
         for panel, name in zip(panels[0], bases.values(), strict=True):
             panel.set_title(_wrapped(plain(name)), fontsize="medium")
         for panel in panels[-1]:
-            panel.set_xlabel("noise level sigma")
+            panel.set_xlabel("noise level sigma (log scale)")
         for axis, low, high in (
             (panels[0, 0].xaxis, *panels[0, 0].get_xlim()),
             (panels[0, 0].yaxis, *panels[0, 0].get_ylim()),
@@ -96,11 +96,13 @@ def draw_augmentation_figure(title: str, points: Sequence[AugmentationPoint]) ->
                 own = [p for p in points if (p.base, p.sigma) == (base, sigma)]
                 _changes(panel, own, names)
             which = f"{plain(base_title)}\n" if len(bases) > 1 else ""
-            line[0].set_ylabel(f"{which}change of MSE (%)")
+            far = any(panel.get_yscale() == "symlog" for panel in line)
+            scale = f"%, log beyond ±{LINEAR_PERCENT}" if far else "%"
+            line[0].set_ylabel(f"{which}change of MSE ({scale})")
         for panel, sigma in zip(panels[0], sigmas, strict=True):
             panel.set_title(f"sigma {sigma:.3g}", fontsize="medium")
         for panel in panels[-1]:
-            panel.set_xlabel("added images, |A| / |D|")
+            panel.set_xlabel("added images, |A| / |D| (log)")
         handles, labels = panels[0, 0].get_legend_handles_labels()
         canvas.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False)
 

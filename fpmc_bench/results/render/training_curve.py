@@ -34,7 +34,7 @@ def draw_training_curve(title: str, batch: int, points: Sequence[CurvePoint]) ->
         panels[0].set_title(plain(title), fontsize="medium", loc="left")
         if measured:
             _draw_held_out(panels[1], measured)
-        panels[-1].set_xlabel(f"training step (batches of {batch} images)")
+        panels[-1].set_xlabel(f"training step (batches of {batch} images, log scale)")
         for panel in panels:
             panel.grid(which="major", color="0.9", linewidth=0.6)
 
@@ -46,7 +46,7 @@ def _draw_loss(axes: Axes, points: Sequence[CurvePoint]) -> None:
     axes.plot(steps, losses, color="#0072B2", linewidth=1.2, marker=".", markersize=3)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylabel("training loss\n(weighted by noise level, no unit)")
+    axes.set_ylabel("training loss (log scale)\n(weighted by noise level, no unit)")
 
 
 def _draw_held_out(axes: Axes, points: Sequence[CurvePoint]) -> None:
@@ -63,7 +63,9 @@ def _draw_held_out(axes: Axes, points: Sequence[CurvePoint]) -> None:
             markersize=3,
         )
     axes.set_yscale("log")
-    axes.set_ylabel("held-out MSE of the average\n(squared pixel units, images in [-1, 1])")
+    axes.set_ylabel(
+        "held-out MSE of the average (log scale)\n(squared pixel units, images in [-1, 1])"
+    )
     axes.legend(
         loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small", reverse=True
     )
