@@ -62,14 +62,16 @@ def test_a_forest_has_a_point_with_its_interval_for_every_row(tables: tuple[Tabl
         *(row.entry for row in table.rows[1:]),
     ]
     network, *drawn = axes.lines
-    bars, points = drawn[::2], drawn[1::2]
+    bars, errors, points = drawn[::3], drawn[1::3], drawn[2::3]
     looks = looks_of(table)
     assert network.get_xdata()[0] == pytest.approx(table.rows[0].figures["mse@1"].mean)
     assert network.get_color() == NETWORK.colour
-    for row, bar, point in zip(table.rows, bars, points, strict=True):
+    for row, bar, thick, point in zip(table.rows, bars, errors, points, strict=True):
         known = row.figures["mse@1"]
         half = stats.t.ppf(0.975, 7) * known.standard_error
         np.testing.assert_allclose(bar.get_xdata(), [known.mean - half, known.mean + half])
+        ends = [known.mean - known.standard_error, known.mean + known.standard_error]
+        np.testing.assert_allclose(thick.get_xdata(), ends)
         assert point.get_xdata()[0] == pytest.approx(known.mean)
         assert point.get_color() == bar.get_color() == looks[row.entry].colour
         assert point.get_marker() != "<"

@@ -20,7 +20,10 @@ from fpmc_bench.results.render.origin import key_of_table
 from fpmc_bench.results.table import RANKED_BY, Table
 
 CONFIDENCE = 0.95
-LEGEND = f"bars: {CONFIDENCE:.0%} intervals; shaded: the best, and what is not told apart from it"
+LEGEND = (
+    f"thin bars: {CONFIDENCE:.0%} intervals, thick ones: ±1 s.e.; "
+    "shaded: the best, and what is not told apart from it"
+)
 WIDTH_INCHES, LINE_INCHES, GAP_INCHES, FRAME_INCHES = 8.4, 0.17, 0.09, 1.9
 NAME_LETTERS = 36
 FEW_TIMES = 4
@@ -91,7 +94,7 @@ def forest_panel(axes: Axes, table: Table, lines: Lines) -> None:
     axes.set_xlim(limits)
     axes.set_ylim(lines.edges[-1], 0)
     _draw_network(axes, table, intervals)
-    _draw_rows(axes, table, lines, intervals, limits)
+    _draw_rows(axes, table, lines, intervals, limits, 10.0**-column.power)
     _label(axes, table, lines, column)
     scale = "log" if log else "linear"
     axes.set_xlabel(
@@ -113,6 +116,7 @@ def _draw_rows(
     lines: Lines,
     intervals: Sequence[Interval],
     limits: tuple[float, float],
+    scale: float,
 ) -> None:
     """What lies beyond the left end of the axis, as 0 does of a logarithmic one, is an arrow."""
     looks, edges = looks_of(table), lines.edges
@@ -123,13 +127,25 @@ def _draw_rows(
         if not np.isfinite(mean):
             continue
         beyond = mean < limits[0]
-        axes.plot([max(low, limits[0]), high], [centre, centre], color=look.colour, linewidth=1.8)
+        error = row.figures[RANKED_BY].standard_error * scale
+        for start, end, width, alpha in (
+            (low, high, 1.2, 1.0),
+            (mean - error, mean + error, 4.0, 0.5),
+        ):
+            axes.plot(
+                np.clip([start, end], *limits),
+                [centre, centre],
+                color=look.colour,
+                linewidth=width,
+                alpha=alpha,
+                solid_capstyle="butt",
+            )
         axes.plot(
             limits[0] if beyond else mean,
             centre,
             color=look.colour,
             marker="<" if beyond else MARKS[look.marker],
-            markersize=5.5,
+            markersize=7,
             clip_on=False,
         )
 
