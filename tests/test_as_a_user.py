@@ -52,6 +52,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "teacher train": ("digits", "--out", "a.safetensors", *SMALL_TRAINING, "--held-out-every", "0"),
     "teacher convert": ("edm.pkl", "edm.safetensors"),
     "teacher info": ("tiny.safetensors",),
+    "plugin new": ("my-denoiser",),
+    "plugin check": ("hflip",),
     "data info": ("digits",),
     "data fetch": ("cifar10", "--to", "got"),
     "data prepare": ("pictures", "out.zip", "--side-px", "4"),

@@ -129,6 +129,8 @@ def test_info_of_a_file(mine: Path) -> None:
         (MINE.replace('"laplace"', '"ls"'), "", UsageError, "'ls' of mine.py .* of fpmc-bench"),
         (MINE + SECOND, "", UsageError, "2 denoisers; say which: .*mine.py:Laplace, .*py:Second"),
         (MINE + "\ndef late():\n    import beside\n", "", UsageError, "line 23: it imports 'bes"),
+        ("-" * 100_000 + "1\n", "", PluginError, r"mine.py, line 1: \w+Error"),
+        ("x = '\0'", "", PluginError, "mine.py, line 1: "),
         (MINE + "\nfrom . import beside\n", "", UsageError, "imports '.' from its own folder"),
     ],
 )
@@ -220,6 +222,7 @@ def test_what_of_a_notebook_cannot_be_had_is_refused(monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match=r"'table' is part of a class .*write it to a file"):
         notebook_code(module)
     module = notebook(monkeypatch, MINE)
+    module.__file__ = "<stdin>"
     linecache.cache.clear()
     with pytest.raises(UsageError, match="'Laplace' is part of a class that is defined in no file"):
         notebook_code(module)

@@ -7,6 +7,7 @@ import json
 import linecache
 import sys
 from collections.abc import Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -33,12 +34,13 @@ def registered_class(kind: str, cls: type, registry: Registry) -> Registered:
         return there
     module = sys.modules[cls.__module__]
     top = sys.modules[cls.__module__.partition(".")[0]]
-    if getattr(module, "__file__", None) is None:
+    file = getattr(module, "__file__", None)
+    if file is None or not Path(file).is_file():  # as "<stdin>" is none
         code, distribution = _notebook_code(cls), NOTEBOOK
     elif getattr(top, "__path__", None):
         code, distribution = code_fingerprint(top), top.__name__
     else:
-        code, distribution = _file_code(module), Path(str(module.__file__)).name
+        code, distribution = _file_code(module), Path(file).name
     return Registered(name, cls, distribution, code[:SHOWN], code=code)
 
 
@@ -47,7 +49,9 @@ def _file_code(module: ModuleType) -> str:
     content = path.read_bytes()
     tree = parsed(path, content)
     refuse_siblings(path, tree)
-    _refuse_stale(module, compile(tree, str(path), "exec", dont_inherit=True))
+    if isinstance(getattr(module, "__loader__", None), SourceFileLoader):
+        # others, as pytest's, change what they load
+        _refuse_stale(module, compile(tree, str(path), "exec", dont_inherit=True))
     return hashlib.sha256(content).hexdigest()
 
 

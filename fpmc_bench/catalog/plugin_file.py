@@ -95,7 +95,8 @@ def parsed(path: Path, content: bytes) -> ast.Module:
     """A file's code; PluginError with the line where it is none."""
     try:
         return ast.parse(content, str(path))
-    except (SyntaxError, ValueError) as error:  # ValueError: zero bytes, or no such encoding
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        # ValueError: zero bytes, or no such encoding; the last two: too deep
         line = getattr(error, "lineno", None) or 1
         reason = getattr(error, "msg", None) or error
         raise PluginError(f"{path}, line {line}: {type(error).__name__}: {reason}") from error
