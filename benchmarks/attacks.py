@@ -3,9 +3,10 @@
     python benchmarks/attacks.py                the table of docs/reliability.md
 
 Two denoisers are run on eight digits; each attack is made on a copy of what that leaves. The copy
-is read, as `fpmc-bench leaderboard render` reads it; what passes is verified, as `fpmc-bench verify
---all` does. Exit status 1 where neither finds an attack, or where anything is found in the
-leaderboard as it was.
+is read, as `fpmc-bench leaderboard render` reads it; what passes is checked, as `leaderboard check`
+does but for tables and figures, which whoever alters records renders anew; and what passes that is
+verified, as `fpmc-bench verify --all` does. Exit status 1 where none of them finds an attack, or
+where anything is found in the leaderboard as it was.
 """
 
 import re
@@ -20,16 +21,17 @@ from tabulate import tabulate
 
 sys.path.append(str(Path(__file__).parent))
 
-from attacking.alterations import ATTACKS, ROW, Attack
+from attacking.alterations import ATTACKS, CHECK, READING, ROW, VERIFY, Attack
 
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.errors import FpmcBenchError
 from fpmc_bench.jobs.run import run_suite
 from fpmc_bench.jobs.verify import verify_records
+from fpmc_bench.results.board.check import check
 from fpmc_bench.results.reading import read_tables
 
 ITEMS, BLOCK_ITEMS = 8, 4
-READING, VERIFYING = "reading", "verify"
+RENDERED = ("tables", "figures")
 LONGEST = 150
 
 
@@ -52,14 +54,22 @@ def small_board(folder: Path) -> Path:
 
 
 def found(board: Path) -> Found:
-    """What notices that a leaderboard is not as it should be: reading it, or else verifying it."""
+    """What notices first that a leaderboard is not as it should be."""
     try:
         read_tables(board)
     except FpmcBenchError as error:
         return Found(READING, str(error).replace(f"{board}/", ""))
-    verified = verify_records(board, items=None, attest=False, progress=False)
-    wrong = [row.line for row in verified.rows if not row.agrees]
-    return Found(VERIFYING, wrong[0].replace(f"{board}/", "")) if wrong else Found("", "")
+    checked = [one for one in check(board).faults if not one.file.startswith(RENDERED)]
+    if checked:
+        return Found(CHECK, str(checked[0]).replace(f"{board}/", ""))
+    return verified(board)
+
+
+def verified(board: Path) -> Found:
+    """What `fpmc-bench verify --all` says of the first row that does not agree."""
+    rows = verify_records(board, items=None, attest=False, progress=False).rows
+    wrong = [row.line for row in rows if not row.agrees]
+    return Found(VERIFY, wrong[0].replace(f"{board}/", "")) if wrong else Found("", "")
 
 
 def tried(attack: Attack, board: Path, folder: Path) -> Found:

@@ -1,6 +1,7 @@
 """A dataset without test images: items are samples of the tuning teacher (paper C.1)."""
 
 import json
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -108,3 +109,30 @@ def test_one_network_in_both_roles_is_refused(folder: Path) -> None:
     )
     assert done.returncode == 2
     assert "'digits-ddpmpp' is both the tuning and the evaluation teacher" in done.stderr
+
+
+def test_rows_on_sampled_images_are_verified(folder: Path, finished: Path, tmp_path: Path) -> None:
+    """Images are sampled anew; that another device's have another key is no contradiction."""
+    records = shutil.copytree(finished / "records", tmp_path / "records")
+    shutil.copy(finished / "run.json", tmp_path)
+    other = records / "ls.denoiser-mse.json"
+    content = json.loads(other.read_text())
+    content["provenance"].update(device="cuda", test="0" * 24)
+    other.write_text(json.dumps(content))
+    given = (
+        "--data",
+        f"train-only={folder / 'levels.npy'}",
+        "--quiet",
+        "--no-attest",
+        "--entry",
+        "ls",
+    )
+    done = fpmc_bench("verify", tmp_path, *given, cwd=folder, paths=(folder / "site",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("7 of 7 items agree") == 2
+    assert "ls (denoiser-mse): computed here on another kind of device" in done.stdout
+    content["provenance"].update(device="cpu")
+    other.write_text(json.dumps(content))
+    done = fpmc_bench("verify", tmp_path, *given, cwd=folder, paths=(folder / "site",))
+    assert done.returncode == 1
+    assert 'ls (denoiser-mse): it is not of what is here: test is "0000' in done.stdout

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -23,17 +23,20 @@ from fpmc_bench.documents.record import Record, SigmaFigures, read_record, write
 from fpmc_bench.results.summaries import figure_of
 from fpmc_bench.storage.arrays import write_arrays
 
+Finder = Literal["reading", "check", "verify"]
+"""Whatever makes a table; `fpmc-bench leaderboard check`; `fpmc-bench verify`."""
+READING, CHECK, VERIFY = get_args(Finder)
 ROW, OTHER_ROW, NETWORK = "lukoianov", "optimal", "digits-ncsnpp"
 STEM = f"{ROW}.denoiser-mse"
 
 
 @dataclass(frozen=True)
 class Attack:
-    """One alteration of a leaderboard's files, and whether reading finds it, or only verify."""
+    """One alteration of a leaderboard's files, and the first of three that finds it."""
 
     altered: str
     alter: Callable[[Path], None]
-    read: bool
+    by: Finder
 
 
 def changed(content: Any, path: str, value: Any) -> Any:
@@ -196,45 +199,45 @@ def forge_and_attest(board: Path) -> None:
 
 
 ATTACKS = (
-    Attack("a figure", field("figures.mse@1.mean", lambda mean: mean / 2), True),
-    Attack("its standard error", field("figures.mse@1.standard_error", 1e-6), True),
-    Attack("a figure of one noise level", field("per_sigma.9.figures.r2@1.mean", 0.999), True),
-    Attack("an item's value", alter_an_item, True),
-    Attack("an item's value, and the digest", alter_an_item_and_its_digest, True),
-    Attack("the digest of the items", field("items_sha256", "0" * 64), True),
-    Attack("the items, by those of another row", swap_the_items, True),
-    Attack("the record, copied under another row's name", copy_as_another_row, True),
-    Attack("the seed", field("provenance.seed", 1), True),
-    Attack("the seed, in all records", everywhere("provenance.seed", 1), False),
-    Attack("the noise levels", field("provenance.sigmas.0", 79.0), True),
-    Attack("the tuning network", field("provenance.teachers.tuning", "0" * 64), True),
+    Attack("a figure", field("figures.mse@1.mean", lambda mean: mean / 2), READING),
+    Attack("its standard error", field("figures.mse@1.standard_error", 1e-6), READING),
+    Attack("a figure of one noise level", field("per_sigma.9.figures.r2@1.mean", 0.999), READING),
+    Attack("an item's value", alter_an_item, READING),
+    Attack("an item's value, and the digest", alter_an_item_and_its_digest, READING),
+    Attack("the digest of the items", field("items_sha256", "0" * 64), READING),
+    Attack("the items, by those of another row", swap_the_items, READING),
+    Attack("the record, copied under another row's name", copy_as_another_row, READING),
+    Attack("the seed", field("provenance.seed", 1), READING),
+    Attack("the seed, in all records", everywhere("provenance.seed", 1), CHECK),
+    Attack("the noise levels", field("provenance.sigmas.0", 79.0), READING),
+    Attack("the tuning network", field("provenance.teachers.tuning", "0" * 64), READING),
     Attack(
         "the tuning network, in all records",
         everywhere("provenance.teachers.tuning", "0" * 64),
-        False,
+        CHECK,
     ),
-    Attack("the reference's name, in all records", everywhere("reference", "mine"), False),
-    Attack("the suite's name", field("suite", "mine"), False),
-    Attack("the images", field("provenance.source.images", "0" * 64), True),
-    Attack("the items that are computed together", field("provenance.block_items", 5), False),
-    Attack("the weights", field("provenance.files", "0" * 64), False),
-    Attack("a parameter", field("provenance.params.threshold", 0.5), False),
-    Attack("a parameter, in run.json too", alter_params_in_all, False),
-    Attack("the denoiser", field("provenance.denoiser", "optimal"), False),
+    Attack("the reference's name, in all records", everywhere("reference", "mine"), VERIFY),
+    Attack("the suite's name", field("suite", "mine"), CHECK),
+    Attack("the images", field("provenance.source.images", "0" * 64), READING),
+    Attack("the items that are computed together", field("provenance.block_items", 5), CHECK),
+    Attack("the weights", field("provenance.files", "0" * 64), VERIFY),
+    Attack("a parameter", field("provenance.params.threshold", 0.5), CHECK),
+    Attack("a parameter, in run.json too", alter_params_in_all, VERIFY),
+    Attack("the denoiser", field("provenance.denoiser", "optimal"), CHECK),
     Attack(
         "the other network's role, to be ranked",
         field("provenance.role", "entry", f"{NETWORK}.denoiser-mse"),
-        False,
+        CHECK,
     ),
-    Attack("groups of items, consistently in all records", regroup, False),
-    Attack("all items halved, consistently: figures, noise levels, digest", forge, False),
-    Attack("the same, at the lowest noise alone", forge_the_lowest_noise, False),
-    Attack("all errors less by a hundredth, consistently", forge_a_percent, False),
-    Attack("the items of a better row, consistently", rename_a_better_row, False),
-    Attack("an attestation's items", attestation_field("items", [[0, 8]]), True),
-    Attack("its largest difference", attestation_field("largest_difference", 0.0), True),
-    Attack("its digest", attestation_field("sha256", "0" * 64), True),
-    Attack("an attestation, moved to another row", move_an_attestation, True),
-    Attack("a record that is attested, consistently", forge_under_an_attestation, True),
-    Attack("the same, and an attestation that is made up", forge_and_attest, False),
+    Attack("groups of items, consistently in all records", regroup, VERIFY),
+    Attack("all items halved, consistently: figures, noise levels, digest", forge, VERIFY),
+    Attack("the same, at the lowest noise alone", forge_the_lowest_noise, VERIFY),
+    Attack("all errors less by a hundredth, consistently", forge_a_percent, VERIFY),
+    Attack("the items of a better row, consistently", rename_a_better_row, VERIFY),
+    Attack("an attestation's items", attestation_field("items", [[0, 8]]), READING),
+    Attack("its largest difference", attestation_field("largest_difference", 0.0), READING),
+    Attack("its digest", attestation_field("sha256", "0" * 64), READING),
+    Attack("an attestation, moved to another row", move_an_attestation, READING),
+    Attack("a record that is attested, consistently", forge_under_an_attestation, READING),
+    Attack("the same, and an attestation that is made up", forge_and_attest, VERIFY),
 )

@@ -129,7 +129,7 @@ def remarks_on(claim: Claim, contestant: Contestant, workload: Workload) -> tupl
         for field in ("citation", "url", "formula")
         if getattr(said, field) != getattr(contestant, field)
     ]
-    told = (f"the plugin has another {' and '.join(other)} here",) if other else ()
+    told = (f"the plugin has another {', '.join(other)} here",) if other else ()
     return (*remarks_on_claim(claim.record, here), *told)
 
 

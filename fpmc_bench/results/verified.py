@@ -78,6 +78,11 @@ class Verification:
         before, after = (
             [textwrap.fill(line, WIDTH_COLUMNS) for line in lines] for lines in (told, remarks)
         )
+        if self.attested:
+            after.append(
+                f"attestations written: {len(self.attested)}; tables have them from the next "
+                f"'fpmc-bench leaderboard render DIRECTORY --write' on"
+            )
         return "\n".join([*before, *(row.line for row in self.rows), *after])
 
     def _remarks(self) -> list[str]:
