@@ -42,6 +42,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "leaderboard add": (str(REPOSITORY / "leaderboards" / "digits"), "--to", "added"),
     "leaderboard check": (str(REPOSITORY / "leaderboards" / "digits"),),
     "leaderboard items": ("board", "--entry", "ls", "--worst", "2"),
+    "leaderboard push": (
+        str(REPOSITORY / "leaderboards" / "digits"),
+        *("--hub", "me/digits", "--dry-run"),
+    ),
     "leaderboard render": ("board",),
     "leaderboard site": ("board",),
     "tune": ("small.toml", "-d", "pspc-square[patch_sizes={2,8}]", "--items", "2"),

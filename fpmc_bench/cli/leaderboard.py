@@ -8,6 +8,7 @@ import click
 from fpmc_bench.cli.leaderboard_add import add
 from fpmc_bench.cli.leaderboard_check import check
 from fpmc_bench.cli.leaderboard_items import items
+from fpmc_bench.cli.leaderboard_push import push
 from fpmc_bench.cli.leaderboard_site import site
 from fpmc_bench.cli.printing import PrintingGroup, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
@@ -26,6 +27,7 @@ def leaderboard() -> None:
 leaderboard.add_command(site)
 leaderboard.add_command(add)
 leaderboard.add_command(check)
+leaderboard.add_command(push)
 leaderboard.add_command(items)
 
 
