@@ -1,9 +1,11 @@
 """The site as files: what is in it, what is refused, and that every text stays text."""
 
+import html
 import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from synthetic_records import (
 )
 
 from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.names import parse_selection, selection_name
 from fpmc_bench.documents.record import read_record, read_records
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.results.render.sample_grid import read_samples
@@ -373,6 +376,21 @@ def test_only_what_was_checked_can_be_taken_away(tmp_path: Path) -> None:
     (tmp_path / "records" / "ls.denoiser-mse.html").write_text("<script>alert(1)</script>")
     build_site(tmp_path, tmp_path / "out")
     assert not list((tmp_path / "out").rglob("ls.denoiser-mse.html"))
+
+
+def test_the_command_of_a_row_that_is_named_by_parameters_has_these(tmp_path: Path) -> None:
+    errors = np.full((4, len(EXACT_SIGMAS)), 0.5)
+    known = {"denoiser": "windows", "params": {"query_width": 2.0, "kind": "a b"}}
+    name = selection_name("windows", known["params"])
+    write_synthetic(tmp_path / "records", name, {"mse@1": errors, "r2@1": errors}, provenance=known)
+    build_site(tmp_path, tmp_path / "out")
+    (page,) = (tmp_path / "out").rglob("entries/*.html")
+    command = re.search(r"<code>(fpmc-bench run .*?)</code>", page.read_text())
+    assert command is not None
+    words = shlex.split(html.unescape(command[1]))
+    assert words[:4] == ["fpmc-bench", "run", "synthetic", "-d"]
+    assert parse_selection(words[4]) == ("windows", known["params"])
+    assert words[5:] == ["--items=4", "--seed=0"]
 
 
 def test_many_noise_levels_and_entries_have_a_page(tmp_path: Path) -> None:

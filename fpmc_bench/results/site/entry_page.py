@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fpmc_bench.documents.attestation import Attestation
+from fpmc_bench.documents.names import selection_name, selection_text
 from fpmc_bench.documents.record import Figure, Record
 from fpmc_bench.results.render.colours import Look, looks_of
 from fpmc_bench.results.site.board import Board
@@ -52,7 +53,6 @@ def entry_page(
     """Its HTML; samples come by protocol. PNGs of its worst items are added to `files`."""
     parts = [_part(board, entry, table, shown, files) for table in board.tables_of(entry)]
     record = parts[0].record
-    selection = "" if record.is_other_network else f" -d {shlex.quote(entry)}"
     return page(
         "entry.html",
         root="../../../",
@@ -63,12 +63,21 @@ def entry_page(
         record=record,
         schedules=schedules(record),
         parameters=other_parameters(record),
-        run=f"fpmc-bench run {shlex.quote(record.suite)}{selection} --items {record.items} "
-        f"--seed {record.provenance.seed}",
+        run=_run_command(record),
         verify=f"fpmc-bench verify {shlex.quote(board.name)} --entry {shlex.quote(entry)}",
         ways=ways,
         downloads=downloads,
     )
+
+
+def _run_command(record: Record) -> str:
+    """What computes the row: by its name in the suite, or by the parameters that it is named by."""
+    words = ["fpmc-bench", "run", record.suite]
+    if not record.is_other_network:
+        denoiser, params = record.provenance.denoiser, record.provenance.params
+        by_parameters = params and record.entry == selection_name(denoiser, params)
+        words += ["-d", selection_text(denoiser, params) if by_parameters else record.entry]
+    return shlex.join([*words, f"--items={record.items}", f"--seed={record.provenance.seed}"])
 
 
 def _part(
