@@ -17,6 +17,8 @@ from fpmc_bench.results.render.colours import (
 from fpmc_bench.results.table import build_tables
 
 COLOURS = [*(look.colour for look in BUILT_IN.values()), *NEW_COLOURS, NETWORK.colour]
+APART = ("mine", "laplace", "soft-optimal", "nystrom")
+"""Not built in, and far from each other."""
 STRANGERS = [f"mine-{number}" for number in range(20)]
 
 
@@ -44,7 +46,7 @@ def test_built_in_methods_are_told_apart_without_their_hues() -> None:
 
 
 def test_a_name_looks_the_same_whoever_else_is_there() -> None:
-    alone = {name: looks([name])[name] for name in (*BUILT_IN, "mine", "ls[patch_sizes=3]")}
+    alone = {name: looks([name])[name] for name in (*BUILT_IN, *APART, "ls[patch_sizes=3]")}
     together = looks(reversed(alone))
     assert together == alone
     assert list(together) == list(reversed(alone))
