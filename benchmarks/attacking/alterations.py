@@ -92,7 +92,9 @@ def items(board: Path, stem: str = STEM) -> ItemValues:
     return read_record(board / "records" / f"{stem}.json")[1]
 
 
-def halved(values: Mapping[str, np.ndarray], of: slice = slice(None)) -> ItemValues:
+def halved(
+    values: Mapping[str, np.ndarray], of: slice | tuple[slice, slice] = np.s_[:]
+) -> ItemValues:
     """Half the error in some items, [items, sigmas], and an r2 that fits it."""
     arrays = {name: array.copy() for name, array in values.items()}
     arrays["mse@1"][of] *= 0.5
