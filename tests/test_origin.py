@@ -28,7 +28,8 @@ def test_other_numbers_are_another_key(tmp_path: Path) -> None:
     before = [key_of_table(table) for table in read_tables(tmp_path)]
     assert len(set(before)) == 2
     errors = np.full((8, 4), 1 / 8)
-    write_synthetic(tmp_path, "ls", {"mse@1": errors, "r2@1": 1 - errors})
+    pooled = {"r2-pooled@1": np.full_like(errors, 4)}
+    write_synthetic(tmp_path, "ls", {"mse@1": errors, **pooled, "r2@1": 1 - errors})
     after = [key_of_table(table) for table in read_tables(tmp_path)]
     assert (before[0] == after[0], before[1] == after[1]) == (False, True)
 
