@@ -1,4 +1,4 @@
-"""The six hooks of fpmc_bench, on one screen. Implement any of them with `fpmc_bench.hookimpl`.
+"""The seven hooks of fpmc_bench, on one screen. Implement any of them with `fpmc_bench.hookimpl`.
 
 [project.entry-points.fpmc_bench]
 my_plugin = "my_package.my_module"
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pluggy
 
-from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
+from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Listener, Teacher
 
 __all__ = [
     "PROJECT",
     "fpmc_augmentations",
     "fpmc_datasets",
     "fpmc_denoisers",
+    "fpmc_listeners",
     "fpmc_studies",
     "fpmc_suites",
     "fpmc_teachers",
@@ -58,3 +59,8 @@ def fpmc_suites() -> list[Path]:  # type: ignore[empty-body]
 @hookspec
 def fpmc_studies() -> list[Path]:  # type: ignore[empty-body]
     """Paths of study files (TOML)."""
+
+
+@hookspec
+def fpmc_listeners() -> list[type[Listener]]:  # type: ignore[empty-body]
+    """Listener classes: told what a run does, where `run --listener NAME` asks for them."""

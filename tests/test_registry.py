@@ -271,6 +271,7 @@ def test_the_modules_of_the_guide_are_working_plugins(site: Site) -> None:
         "teachers": ["gratings-ddpmpp"],
         "suites": ["small-study", "tiny"],
         "studies": ["small-study"],
+        "listeners": ["bell"],
     }
     gratings = load_dataset("gratings", {"side_px": 8}, registry=registry)
     assert (len(gratings.train), len(gratings.test)) == (1000, 200)

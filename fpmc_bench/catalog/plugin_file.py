@@ -17,11 +17,13 @@ from types import ModuleType
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import KINDS, Registered, name_of_offer, singular
 from fpmc_bench.catalog.strangers import strangers_code
+from fpmc_bench.contracts import Listener
 from fpmc_bench.errors import PluginError, UnknownNameError, UsageError
 from fpmc_bench.images.notices import notice
 
 FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<cls>[A-Za-z_]\w*))?", re.DOTALL)
-CLASSES = {kind: base for kind, base in KINDS.items() if base is not Path}
+CLASSES = {kind: base for kind, base in KINDS.items() if base not in (Path, Listener)}
+"""What a file may define: a listener, which moves no figure, is to be installed."""
 SHOWN = 8
 """Letters of the content's hash that stand for a version."""
 INSTEAD = "'fpmc-bench plugin new' makes a distribution of several files"

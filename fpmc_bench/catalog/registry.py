@@ -14,7 +14,7 @@ import pluggy
 from fpmc_bench import hookspecs
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.strangers import strangers_code
-from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
+from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Listener, Teacher
 from fpmc_bench.documents.names import ROW_NAME
 from fpmc_bench.errors import PluginError, UnknownNameError, UsageError
 
@@ -25,6 +25,7 @@ KINDS: Mapping[str, type] = {
     "datasets": Dataset,
     "suites": Path,
     "studies": Path,
+    "listeners": Listener,
 }
 """Plugin kind -> what its hook `fpmc_<kind>` returns a list of."""
 

@@ -21,7 +21,8 @@ REQUIRED = "required"
 def list_(kind: str | None, name: str | None, as_json: bool) -> None:
     """List what is installed, or one KIND of it.
 
-    Kinds are denoisers, augmentations, teachers, datasets, suites and studies.
+    Kinds are denoisers, augmentations, teachers, datasets, suites, studies and
+    listeners.
     """
     from tabulate import tabulate
 

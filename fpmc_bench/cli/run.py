@@ -46,6 +46,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also keep every prediction, for measuring it otherwise: predictions/ of the run.",
 )
+@click.option(
+    "--listener",
+    "listeners",
+    multiple=True,
+    metavar="NAME",
+    help="Tell this listener what the run does, as wandb: NAME or NAME[param=value,...].",
+)
 @processes_option
 @job_options
 @json_option
@@ -61,6 +68,7 @@ def run(
     run_dir: Path | None,
     fresh: bool,
     keep_predictions: bool,
+    listeners: tuple[str, ...],
     processes: int,
     given: Given,
     as_json: bool,
@@ -89,6 +97,7 @@ def run(
             progress=not quiet,
             memory_budget=given.memory_budget,
             keep_predictions=keep_predictions,
+            listeners=listeners,
             places=chosen.places,
             registry=chosen.registry,
         )

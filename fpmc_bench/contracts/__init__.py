@@ -25,6 +25,7 @@ from fpmc_bench.contracts.denoisers import (
     Need,
     Setting,
 )
+from fpmc_bench.contracts.listeners import Listener, UnitFinished
 from fpmc_bench.contracts.plugin import Place, Plugin
 from fpmc_bench.contracts.teachers import FileTeacher, Teacher, TeacherModel
 from fpmc_bench.errors import (
@@ -59,6 +60,7 @@ __all__ = [
     "FunctionDenoiser",
     "ImageShape",
     "InputError",
+    "Listener",
     "Maps",
     "MissingFilesError",
     "Need",
@@ -74,6 +76,7 @@ __all__ = [
     "SuiteError",
     "Teacher",
     "TeacherModel",
+    "UnitFinished",
     "UnknownNameError",
     "UsageError",
 ]

@@ -18,6 +18,7 @@ from fpmc_bench.documents.record import (
 )
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import FinishedUnit, Ledger
+from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.samples import keep_samples, keep_trajectories
@@ -29,11 +30,14 @@ from fpmc_bench.results.summaries import figure_of
 log = logging.getLogger(__name__)
 
 
-def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
+def publish(
+    workload: Workload, directory: RunDirectory, audience: Audience | None = None
+) -> list[Record]:
     """Write a record for every row all of whose units are in the ledger; the others have failed.
 
     A record that is there already is left as it is. One with another provenance, or of a row that
     has failed now, is set aside: what tables show is of this run, or of rows that were not in it.
+    The audience is told of each that is written.
     """
     records: list[Record] = []
     ledger, protocols = directory.ledger, workload.plan.suite.protocols
@@ -42,7 +46,10 @@ def publish(workload: Workload, directory: RunDirectory) -> list[Record]:
             if ledger.failed(units[0].row):
                 continue
             record = standing_record(workload, directory, contestant, protocol)
-            record = record or _new_record(workload, directory, contestant, units)
+            if record is None:
+                record = _new_record(workload, directory, contestant, units)
+                if record is not None and audience is not None:
+                    audience.tell("record_saved", record)
             if record is None:
                 ledger.fail(units[0].row, _incomplete(ledger, units))
             else:

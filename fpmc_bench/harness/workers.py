@@ -15,7 +15,7 @@ import torch
 from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.strangers import strangers_code
-from fpmc_bench.contracts import DenoiseFunction, TeacherModel
+from fpmc_bench.contracts import DenoiseFunction, TeacherModel, UnitFinished
 from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.protocols import protocol_facts
@@ -23,6 +23,7 @@ from fpmc_bench.errors import DiskError, PluginError, RunError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
@@ -52,6 +53,8 @@ class Workbench:
     notary: Notary
     keeps_predictions: bool = False
     """Of every protocol; else only those of protocols whose predictions are to be looked at."""
+    audience: Audience = field(default_factory=Audience)
+    """Told of units that this process finishes; of the main one alone."""
     _built: tuple[str, BuiltDenoiser] | None = None
     _test: Source | None = None
     _shared: Shared = field(default_factory=Shared)
@@ -106,18 +109,24 @@ class Workbench:
         """
         reference_keys = {unit.items: unit.key for unit in references}
         for unit in self._mine(units):
+            seconds = None
             if not self.ledger.has(unit.key) and not self.ledger.failed(unit.row):
                 try:
-                    self._run_row(unit, reference_keys[unit.items])
+                    seconds = self._run_row(unit, reference_keys[unit.items])
                 except DiskError:
                     raise
                 except Exception:  # whatever a stranger's plugin raises is only its own
                     self.ledger.fail(unit.row, traceback.format_exc())
                     if changed := self._shared.changed():
                         self._load_anew(unit.row, changed)
-            progress(self._finished(units))
+            done = self._finished(units)
+            progress(done)
+            if seconds is not None:
+                told = UnitFinished(unit.row, len(unit.items), seconds, done, len(units))
+                self.audience.tell("unit_finished", told)
 
-    def _run_row(self, unit: WorkUnit, reference_key: str) -> None:
+    def _run_row(self, unit: WorkUnit, reference_key: str) -> float:
+        """Compute and keep it; the seconds that it took."""
         arrays, note = self._predict(unit)
         stored = self.ledger.required(reference_key, "the reference's unit")
         reference = torch.from_numpy(stored.arrays[PREDICTION])
@@ -128,6 +137,7 @@ class Workbench:
         if not (self.keeps_predictions or facts.keeps_predictions):
             del arrays[PREDICTION]
         self.ledger.write(unit.key, arrays, note)
+        return note.seconds
 
     def _predict(self, unit: WorkUnit) -> tuple[Arrays, UnitNote]:
         """Predictions for a block, and a note of the seconds they took, without fitting.

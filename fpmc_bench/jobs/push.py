@@ -107,7 +107,7 @@ def _api(endpoint: str | None, repo: str) -> "HfApi":
     """Imported only here: it takes a second."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
         validate_repo_id(repo)

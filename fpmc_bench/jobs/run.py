@@ -8,8 +8,10 @@ from pathlib import Path
 from fpmc_bench.catalog.entries import Selection, chosen_entries
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.installed import installed_registry
+from fpmc_bench.catalog.listeners import chosen_listeners
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.contracts import Listener
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
@@ -21,6 +23,7 @@ from fpmc_bench.harness.identity import (
     of_plan,
     shared_facts,
 )
+from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.predictions import join_predictions, make_room
 from fpmc_bench.harness.processes import Processes, join_processes
@@ -47,6 +50,7 @@ def run_suite(
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
     keep_predictions: bool = False,
+    listeners: Sequence[str | Listener] = (),
     places: Places | None = None,
     registry: Registry | None = None,
 ) -> RunOutcome:
@@ -61,10 +65,12 @@ def run_suite(
     known by its code, and by its name in what follows. `memory_budget` is what the engine may use
     beside the source, in bytes. `keep_predictions` leaves every prediction in the directory, and
     what it was measured against; rows that lack them are computed anew, and their records stay.
+    `listeners` are told what happens: names, with parameters or without, or ones of your own.
     `places` say where data, networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
     refuse_unwritable(Path(run_dir or RUNS), "--run-dir")
+    heard = chosen_listeners(listeners, registry)
     whole = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     chosen = chosen_entries(whole, denoisers, registry, places or Places())
     processes = join_processes(device)
@@ -78,6 +84,7 @@ def run_suite(
         progress=progress,
         memory_budget=memory_budget,
         keep_predictions=keep_predictions,
+        listeners=heard,
     )
 
 
@@ -90,6 +97,7 @@ def run_plan(
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
     keep_predictions: bool = False,
+    listeners: Sequence[Listener] = (),
     failed: Mapping[str, str] | None = None,
 ) -> RunOutcome:
     """`run_suite` for a plan that has been made; every process calls it alike.
@@ -113,10 +121,16 @@ def run_plan(
             make_room(workload, directory, remaining)
         processes.wait()
         notary = Notary.of(processes, settings)
-        bench = Workbench(workload, directory.ledger, processes, notary, keep_predictions)
-        with using(settings):
-            execute(bench, remaining, progress)
-        records = publish(workload, directory) if processes.is_main else []
+        audience = Audience(listeners if processes.is_main else ())
+        bench = Workbench(workload, directory.ledger, processes, notary, keep_predictions, audience)
+        rows = {unit.row: None for protocol in remaining for unit in workload.rows(protocol)}
+        audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
+        try:
+            with using(settings):
+                execute(bench, remaining, progress)
+            records = publish(workload, directory, audience) if processes.is_main else []
+        finally:
+            audience.tell("run_ended", directory.ledger.failures())
         if keep_predictions:
             join_predictions(workload, directory, records)
         processes.wait()
