@@ -3,6 +3,7 @@
 import json
 import linecache
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -226,6 +227,13 @@ def test_what_of_a_notebook_cannot_be_had_is_refused(monkeypatch: pytest.MonkeyP
     linecache.cache.clear()
     with pytest.raises(UsageError, match="'Laplace' is part of a class that is defined in no file"):
         notebook_code(module)
+
+
+def test_a_class_that_a_function_makes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = textwrap.indent(MINE.replace("self.width", "self.width * scale"), "    ")
+    module = notebook(monkeypatch, f"def make(scale):\n{inside}\n    return Laplace\n")
+    with pytest.raises(UsageError, match=r"'make.<locals>.Laplace' is made inside a function"):
+        registered_class("denoisers", module.make(2), installed_registry())
 
 
 def test_a_module_that_was_edited_after_its_import(

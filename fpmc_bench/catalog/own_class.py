@@ -32,6 +32,11 @@ def registered_class(kind: str, cls: type, registry: Registry) -> Registered:
     there = registry.items[kind].get(name)
     if there is not None and there.item is cls:
         return there
+    if "<locals>" in cls.__qualname__:  # as many classes as there are calls, and one text
+        raise UsageError(
+            f"'{cls.__qualname__}' is made inside a function, on whose variables it may depend; "
+            f"move it out of that, and make what it depends on its parameters"
+        )
     module = sys.modules[cls.__module__]
     top = sys.modules[cls.__module__.partition(".")[0]]
     file = getattr(module, "__file__", None)
