@@ -57,6 +57,8 @@ def test_schedules_texts_and_what_else_is_a_value_can_be_swept() -> None:
         ("ls[patch_sizes={1,3]", "can't read"),
         ("ls[patch_sizes={1,{3}}]", "can't read"),
         ("ls{1,2}", "can't read"),
+        ("ls[patch_sizes={[[1],[3]]}]", "can't read the values of patch_sizes"),
+        ('ls[patch_sizes={"1,3}]', "can't read the values of patch_sizes"),
         ("optimal=ls", "the name of another entry or denoiser"),
         ("windows=ls", "the name of another entry or denoiser"),
         (f"ls[a={{{','.join(map(str, range(1001)))}}}]", "asks for 1001 rows; at most 1000"),

@@ -73,6 +73,8 @@ def parse_sweep(text: str) -> Sweep:
 
 def _values(text: str, key: str, listed: str) -> tuple[Any, ...]:
     values = [_value(one) for one in VALUE.findall(listed) if one.strip()]
+    if VALUE.sub("", listed).strip(", \t\n"):  # something that is no value
+        raise UsageError(f"can't read the values of {key} in '{text}'; expected {key}={{a,b,c}}")
     if not values:
         raise UsageError(f"'{text}' gives no values for {key}; expected {key}={{a,b,c}}")
     written = [json.dumps(value) for value in values]
