@@ -104,7 +104,8 @@ class Program(ABC):
         The class is the subject's own, which may be one that can't be imported.
         """
         variables = {**STOCK, self.subject.cls.__name__: self.subject.cls}
-        exec(compile(statements, f"<{name}>", "exec"), variables)
+        # with its assertions, whatever `python -O` says
+        exec(compile(statements, f"<{name}>", "exec", optimize=0), variables)
         return variables
 
 
