@@ -183,7 +183,7 @@ def test_a_row_that_does_not_agree_with_the_one_there_is_refused(
 ) -> None:
     measured_again(run, stem, factor=1.5)
     before = contents(board)
-    with pytest.raises(RunError, match=rf"{stem}: its items are up to .* apart"):
+    with pytest.raises(RunError, match=rf"{stem}: its items differ by up to .* of"):
         add(run, board)
     assert contents(board) == before
 

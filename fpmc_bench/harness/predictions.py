@@ -123,7 +123,7 @@ def _fault(directory: RunDirectory, record: Record, units: Sequence[WorkUnit]) -
         directory.ledger.required(unit.key, f"a unit of {unit.row}").arrays["mse@1"]
         for unit in units
     ]
-    item = disagreeing_item(values, np.concatenate(errors))
+    item = disagreeing_item(record, values, np.concatenate(errors))
     if item is None:
         return None
     return (

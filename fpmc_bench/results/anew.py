@@ -1,11 +1,11 @@
-"""Values that were computed anew beside those of a record, item by item.
+"""Values that were computed anew beside those of a record, item by item: the one measure of that.
 
 A difference of mse@1 is taken relative to the item's own error, or, where that is larger, to the
 smaller of sigma^2 and the variance of the reference (the mean squared deviation of its images from
 their own means, over the items that were computed): what an error can mean there. r2@1, which is
 1 less mse@1 divided by the variance of the item's own reference, is multiplied by that variance
 first, so that flat images count for as little as they hold. The items of r2-pooled@1 are these
-variances, and relative to their mean.
+variances, and relative to their mean. Whoever compares errors alone does so by `errors_apart`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.record import Record
 from fpmc_bench.errors import RunError
 
 Values = NDArray[np.float64]
+ERRORS, VARIANCES = "mse@1", "r2-pooled@1"
+"""Metrics whose items are squared errors, and variances of references."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,11 @@ class Scales:
     def of(cls, references: NDArray[np.float32], sigmas: Sequence[float] | None) -> "Scales":
         """Of references [items,C,H,W], or [items,S,C,H,W] at so many noise levels."""
         images = references.astype(np.float64).reshape(*references.shape[:-3], -1)
-        own = images.var(axis=-1)
+        return cls.of_variances(images.var(axis=-1), sigmas)
+
+    @classmethod
+    def of_variances(cls, own: Values, sigmas: Sequence[float] | None) -> "Scales":
+        """Of each reference's, [items], or [items,S] at so many noise levels."""
         spread = own.mean(axis=0)
         error = spread if sigmas is None else np.minimum(spread, np.square(sigmas))
         return cls(own, spread, error)
@@ -47,9 +55,9 @@ class Scales:
         """
         largest = np.maximum(self.error, errors)
         return {
-            "mse@1": 1 / largest,
+            ERRORS: 1 / largest,
             "r2@1": self.own / largest,
-            "r2-pooled@1": 1 / self.spread,
+            VARIANCES: 1 / self.spread,
         }
 
 
@@ -80,7 +88,7 @@ def compared(
 
     RunError for a metric of which it is not known what a difference means.
     """
-    factors, differences = scales.factors(anew["mse@1"]), {}
+    factors, differences = scales.factors(anew[ERRORS]), {}
     for metric, values in anew.items():
         if metric not in factors:
             raise RunError(f"{metric} can't be verified: known are {', '.join(factors)}")
@@ -89,3 +97,15 @@ def compared(
             apart = np.abs(recorded[metric] - values) * factors[metric]
         differences[metric] = np.where(same, 0.0, np.where(np.isfinite(apart), apart, np.inf))
     return Comparison(differences)
+
+
+def errors_apart(record: Record, values: ItemValues, errors: Values) -> Values:
+    """[items]: how far squared errors, [items] or [items,S], are from those of a record's `values`.
+
+    Infinite where they are of another shape, and where the record has no variances.
+    """
+    known, variances = values[ERRORS], values.get(VARIANCES)
+    if errors.shape != known.shape or variances is None:
+        return np.full(len(known), np.inf)
+    scales = Scales.of_variances(variances, record.sigmas if record.facts.by_sigma else None)
+    return compared({ERRORS: known}, {ERRORS: errors}, scales).by_item

@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fpmc_bench.documents.attestation import TOLERANCE
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Record
 from fpmc_bench.errors import RunError
+from fpmc_bench.results.anew import errors_apart
 from fpmc_bench.storage.mapped import sealed_array
 
 FOLDER = "predictions"
 """Of a run directory."""
-TOLERANCE = 1e-4
-"""Of mse@1, relative to the spread of the item's reference and to itself: what other threads, and
-other products, may move."""
 CHUNK_ITEMS = 32
 
 Predictions = NDArray[np.float32]
@@ -63,7 +62,7 @@ def read_predictions(run_dir: Path, record: Record, values: ItemValues) -> Predi
             for start, stop in chunks(len(own))
         ]
     )
-    if (item := disagreeing_item(values, errors)) is not None:
+    if (item := disagreeing_item(record, values, errors)) is not None:
         raise _others(run_dir, record, f"have another error at item {item} against those")
     return own
 
@@ -90,19 +89,13 @@ def read_reference(run_dir: Path, record: Record) -> Predictions:
     return array
 
 
-def disagreeing_item(values: ItemValues, errors: NDArray[np.float64]) -> int | None:
-    """The first item whose mse@1, [items] or [items,S], is not the one in `values`; None for none.
+def disagreeing_item(record: Record, values: ItemValues, errors: NDArray[np.float64]) -> int | None:
+    """The first item whose mse@1, [items] or [items,S], is not the record's; None for none.
 
-    The spread of its reference follows from mse@1 and r2@1.
+    By as much as other threads and other products may move it, an item that is verified may differ.
     """
-    known = values["mse@1"]
-    if errors.shape != known.shape:
-        return 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = known / (1 - values["r2@1"])
-    allowed = TOLERANCE * (np.nan_to_num(spread, nan=0, posinf=0) + known) + 1e-9
-    differs = ~(np.abs(errors - known) <= allowed).reshape(len(known), -1).all(axis=1)
-    return int(differs.argmax()) if differs.any() else None
+    far = errors_apart(record, values, errors) > TOLERANCE
+    return int(far.argmax()) if far.any() else None
 
 
 def chunks(items: int) -> list[tuple[int, int]]:

@@ -7,18 +7,14 @@ items agree: the other network's, which every run measures, is so compared each 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-import numpy as np
-
-from fpmc_bench.documents.attestation import TOLERANCE
+from fpmc_bench.documents.attestation import TOLERANCE, UNIT
 from fpmc_bench.documents.record import Record
 from fpmc_bench.errors import RunError, UnknownNameError
+from fpmc_bench.results.anew import errors_apart
 from fpmc_bench.results.board.folder import Folder, Row
 from fpmc_bench.results.checks import SHARED_BY_PROTOCOL
 from fpmc_bench.results.table import RANKED_BY
 from fpmc_bench.storage.notations import short_json
-
-SPREAD = "r2-pooled@1"
-"""The metric whose items are the variances of their references."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +77,8 @@ def joining(
 
 
 def largest_difference(one: Row, other: Row) -> float:
-    """Of their items' squared errors, in the unit of attestations; infinite where that is unknown.
-
-    Which is the variance of the references, or sigma^2 where that is smaller.
-    """
-    if SPREAD not in other.values or RANKED_BY not in one.values:
-        return float("inf")
-    spread = other.values[SPREAD].mean(axis=0)
-    sigmas = other.record.sigmas
-    unit = np.minimum(spread, np.square(sigmas)) if other.record.facts.by_sigma else spread
-    apart = np.abs(one.values[RANKED_BY] - other.values[RANKED_BY]) / unit
-    return float(apart.max()) if np.isfinite(apart).all() else float("inf")
+    """Of their items' squared errors, in the unit of attestations; infinite where not known."""
+    return float(errors_apart(other.record, other.values, one.values[RANKED_BY]).max())
 
 
 def _refuse_unlike(run: Folder, board: Folder) -> None:
@@ -125,7 +112,7 @@ def _difference(row: Row, there: Row) -> str | None:
     apart = largest_difference(row, there)
     if apart <= TOLERANCE:
         return None
-    return f"its items are up to {apart:.0e} of the reference's variance apart"
+    return f"its items differ by up to {apart:.0e} of {UNIT}"
 
 
 def _comparable(record: Record) -> dict[str, object]:

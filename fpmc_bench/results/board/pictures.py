@@ -2,7 +2,7 @@
 
 Each row's samples are compared with the reference's, which stand first: their `mse@1` is that of
 the row's first items, or the pictures are of something else. It may differ by what another
-machine's reference would, for rows are added from many: by `TOLERANCE` of the reference's variance.
+machine's reference would, for rows are added from many: as `verify` compares items.
 A trajectory ends at its sample, and all begin with the same noise.
 """
 
@@ -17,6 +17,7 @@ from fpmc_bench.documents.attestation import TOLERANCE
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record
+from fpmc_bench.results.anew import ERRORS, Scales, compared
 from fpmc_bench.results.board.findings import AS_PUBLISHED, Finding, Findings, noted
 from fpmc_bench.results.render.sample_grid import read_samples
 from fpmc_bench.results.table import RANKED_BY
@@ -81,7 +82,7 @@ def _unlike(
     if next(iter(rows), None) != reference:
         return [f"its first row is not the reference, {reference}; {AS_PUBLISHED}"]
     target = rows[reference].astype(np.float64)
-    apart = TOLERANCE * target.reshape(len(target), -1).var(axis=1).mean()
+    scales = Scales.of(rows[reference], None)
     found = []
     for row, images in rows.items():
         if RANKED_BY not in records.get(row, ()):
@@ -91,9 +92,9 @@ def _unlike(
             found.append(f"row '{row}' is of another shape than the reference's; {AS_PUBLISHED}")
             continue
         errors = np.square(images - target).mean(axis=(1, 2, 3))
-        agree = np.isclose(errors, stated, rtol=0, atol=apart, equal_nan=True)
-        if not agree.all():
-            item = int(np.flatnonzero(~agree)[0])
+        far = compared({ERRORS: stated}, {ERRORS: errors}, scales).by_item > TOLERANCE
+        if far.any():
+            item = int(far.argmax())
             found.append(
                 f"image {item} of row '{row}' has the error {errors[item]:g}, and the record says "
                 f"{stated[item]:g}; {AS_PUBLISHED}"
