@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.registry import Registry
+from fpmc_bench.documents.manifest import MANIFEST
 from fpmc_bench.documents.reading import with_numbers
 from fpmc_bench.documents.record import Record
 from fpmc_bench.documents.suite import Suite, validated_suite
@@ -38,7 +39,7 @@ def suite_of_records(
 
 def _of_the_run(folder: Path) -> Suite | None:
     """By run.json, in the folder above the records or in theirs; None where there is none."""
-    for path in (folder.parent / "run.json", folder / "run.json"):
+    for path in (folder.parent / MANIFEST, folder / MANIFEST):
         try:
             content = parsed_json(path.read_bytes())
             return validated_suite(with_numbers(content["suite"]), f"the suite in {path}")

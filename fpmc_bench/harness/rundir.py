@@ -23,7 +23,7 @@ from typing import Any
 from fpmc_bench.documents.earlier import set_aside
 from fpmc_bench.documents.failure import FAILURES
 from fpmc_bench.documents.identity import of_record
-from fpmc_bench.documents.manifest import manifest_bytes, united_suites
+from fpmc_bench.documents.manifest import MANIFEST, manifest_bytes, united_suites
 from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
@@ -33,7 +33,7 @@ from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked, read_manifest
 
 CONTENTS = (
-    *("run.json", FAILURES),
+    *(MANIFEST, FAILURES),
     *("samples", "predictions", "ledger", "records", "earlier", "tables", "figures"),
 )
 
@@ -65,7 +65,7 @@ class RunDirectory:
 
     @property
     def manifest(self) -> Path:
-        return self.path / "run.json"
+        return self.path / MANIFEST
 
     @contextmanager
     def locked(self) -> Iterator[None]:

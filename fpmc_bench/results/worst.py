@@ -89,6 +89,17 @@ def worst_of(
     return tuple(_item(record, values, int(item)) for item in order[:count])
 
 
+def images_of(
+    images: NDArray[np.floating], items: Sequence[WorstItem], record: Record
+) -> NDArray[np.floating]:
+    """[n,C,H,W] of [items,C,H,W], or of [items,S,C,H,W] at each item's worst noise level."""
+    places = [
+        (one.item,) if one.sigma is None else (one.item, record.sigmas.index(one.sigma))
+        for one in items
+    ]
+    return np.stack([images[place] for place in places])
+
+
 def write_worst_items(directory: str | Path, found: WorstItems, path: str | Path) -> Path:
     """A PNG of the items: reference, prediction and their difference, grey where there is none.
 
@@ -148,9 +159,6 @@ def _images(run_dir: Path, found: WorstItems) -> tuple[NDArray[np.floating], NDA
             read_reference(run_dir, record),
             read_predictions(run_dir, record, values),
         )
-        if record.facts.by_sigma:
-            levels = [record.sigmas.index(one.sigma) for one in found.worst if one.sigma]
-            return pair[0][items, levels], pair[1][items, levels]
     else:
         path = run_dir / "samples" / f"{record.protocol}.npz"
         rows = read_samples(path) if path.is_file() else {}
@@ -162,4 +170,4 @@ def _images(run_dir: Path, found: WorstItems) -> tuple[NDArray[np.floating], NDA
             f"{record.stem}: keep them with 'fpmc-bench run {record.suite} --run-dir {run_dir} "
             f"--keep-predictions'"
         )
-    return pair[0][items], pair[1][items]
+    return images_of(pair[0], found.worst, record), images_of(pair[1], found.worst, record)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +10,14 @@ from numpy.typing import NDArray
 from fpmc_bench.documents.attestation import Attestation, read_attestations
 from fpmc_bench.documents.failure import read_failures
 from fpmc_bench.documents.items import ItemValues
-from fpmc_bench.documents.record import Record, read_records
-from fpmc_bench.documents.suite import Suite, validated_suite
-from fpmc_bench.errors import FpmcBenchError, RunError
+from fpmc_bench.documents.manifest import MANIFEST, read_manifest
+from fpmc_bench.documents.record import Record, read_records, records_folder
+from fpmc_bench.documents.suite import Suite
+from fpmc_bench.errors import RunError
 from fpmc_bench.results.render.sample_grid import read_samples
 from fpmc_bench.results.site.slugs import slug
 from fpmc_bench.results.table import Table, build_tables
-from fpmc_bench.results.trajectories import Trajectories, read_trajectories
-from fpmc_bench.storage.notations import parsed_json
+from fpmc_bench.results.trajectories import TRAJECTORIES, Trajectories, read_trajectories
 
 Samples = Mapping[str, NDArray[np.floating]]
 """Label -> [n,C,H,W] in [-1, 1], the reference first."""
@@ -49,7 +48,7 @@ class Board:
     @property
     def records_folder(self) -> Path:
         """Where its records lie."""
-        return _records_folder(self.directory)
+        return records_folder(self.directory)
 
     @property
     def slug(self) -> str:
@@ -107,15 +106,15 @@ def read_boards(directory: Path) -> list[Board]:
 
 def read_board(directory: Path) -> Board:
     """One leaderboard's folder; RunError where anything in it is damaged, altered or mixed."""
-    folder = _records_folder(directory)
+    folder = records_folder(directory)
     records = read_records(folder)
     attestations = read_attestations(folder)
     tables = build_tables(records, read_failures(directory), attestations)
-    samples, trajectories = directory / "samples", directory / "samples" / "trajectories.npz"
+    samples, trajectories = directory / "samples", directory / "samples" / TRAJECTORIES
     return Board(
         name=directory.resolve().name,
         directory=directory,
-        suite=_suite(directory / "run.json", tables[0].suite_fingerprint),
+        suite=_suite(directory, tables[0].suite_fingerprint),
         tables=tables,
         records={(record.entry, record.protocol): (record, values) for record, values in records},
         attestations=attestations,
@@ -128,24 +127,16 @@ def read_board(directory: Path) -> Board:
     )
 
 
-def _records_folder(directory: Path) -> Path:
-    inside = directory / "records"
-    return inside if inside.is_dir() else directory
-
-
 def _has_records(directory: Path) -> bool:
     return any((directory / "records").glob("*.json"))
 
 
-def _suite(path: Path, fingerprint: str) -> Suite | None:
+def _suite(directory: Path, fingerprint: str) -> Suite | None:
     """What run.json says was run; RunError where it is damaged, or is another suite's."""
+    path = directory / MANIFEST
     if not path.is_file():
         return None
-    try:
-        content: Any = parsed_json(path.read_bytes())
-        suite = validated_suite(content["suite"], str(path))
-    except (FpmcBenchError, OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} can't be read as what a run leaves ({error}); remove it") from error
+    suite = read_manifest(directory).suite
     if suite.fingerprint != fingerprint:
         raise RunError(
             f"{path} is of suite {suite.name} ({suite.fingerprint[:12]}), and the records beside "

@@ -1,12 +1,7 @@
 """The items at which a row errs most, with their images where these were kept."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fpmc_bench.documents.record import Record
 from fpmc_bench.results.predictions import predictions_path, read_predictions, read_reference
 from fpmc_bench.results.site.board import Board
 from fpmc_bench.results.site.pictures import (
@@ -17,7 +12,7 @@ from fpmc_bench.results.site.pictures import (
     strip_png,
 )
 from fpmc_bench.results.site.slugs import slug
-from fpmc_bench.results.worst import WorstItem, worst_of
+from fpmc_bench.results.worst import WorstItem, images_of, worst_of
 
 WORST = 5
 
@@ -47,13 +42,13 @@ def worst_images(
     samples = board.samples.get(protocol, {})
     if predictions_path(board.directory, record.stem).is_file():
         items = worst_of(record, values, WORST)
-        theirs = _chosen(read_reference(board.directory, record), items, record)
-        mine = _chosen(read_predictions(board.directory, record, values), items, record)
+        theirs = images_of(read_reference(board.directory, record), items, record)
+        mine = images_of(read_predictions(board.directory, record, values), items, record)
         of = record.items
     elif entry in samples and entry != (reference := next(iter(samples))):
         of = len(samples[entry])
         items = worst_of(record, values, WORST, among=of)
-        theirs, mine = (_chosen(samples[name], items, record) for name in (reference, entry))
+        theirs, mine = (images_of(samples[name], items, record) for name in (reference, entry))
     else:
         return None
     strips = []
@@ -66,14 +61,3 @@ def worst_images(
         files[src] = strip_png(codes)
         strips.append(strip_of(src, codes))
     return WorstImages(items, of, *strips)
-
-
-def _chosen(
-    images: NDArray[np.floating], items: Sequence[WorstItem], record: Record
-) -> NDArray[np.floating]:
-    """[n,C,H,W] of [items,C,H,W], or of [items,S,C,H,W] at each item's worst noise level."""
-    places = [
-        (one.item,) if one.sigma is None else (one.item, record.sigmas.index(one.sigma))
-        for one in items
-    ]
-    return np.stack([images[place] for place in places])
