@@ -9,8 +9,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -28,11 +30,14 @@ from synthetic_records import (
 
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.names import parse_selection, selection_name
-from fpmc_bench.documents.record import read_record, read_records
+from fpmc_bench.documents.provenance import PluginOrigin
+from fpmc_bench.documents.record import Record, read_record, read_records
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.results.board.registered import registered_suite
 from fpmc_bench.results.render.sample_grid import read_samples
 from fpmc_bench.results.site import build_site
 from fpmc_bench.results.site.charts import relative_to
+from fpmc_bench.results.site.commands import run_command, verify_command
 from fpmc_bench.results.site.pictures import codes_of, difference_codes, strip_of, strip_png
 from fpmc_bench.results.site.plots import plot_text
 from fpmc_bench.results.site.slugs import slug
@@ -391,6 +396,55 @@ def test_the_command_of_a_row_that_is_named_by_parameters_has_these(tmp_path: Pa
     assert words[:4] == ["fpmc-bench", "run", "synthetic", "-d"]
     assert parse_selection(words[4]) == ("windows", known["params"])
     assert words[5:] == ["--items=4", "--seed=0"]
+
+
+def record_of(folder: Path, entry: str, **provenance: Any) -> Record:
+    errors = np.full((4, len(EXACT_SIGMAS)), 0.5)
+    write_synthetic(folder, entry, {"mse@1": errors, "r2@1": errors}, provenance=provenance)
+    return read_record(folder / f"{entry}.denoiser-mse.json")[0]
+
+
+HALF = {"widths": [0.5] * len(EXACT_SIGMAS)}
+
+
+@pytest.mark.parametrize(
+    ("entry", "denoiser", "params", "distribution", "expected"),
+    [
+        ("narrow", "windows", HALF, "x", "narrow"),
+        ("windows", "windows", {}, "x", "windows"),
+        ("windows_widths-0.5", "windows", HALF, "x", "windows[widths=0.5]"),
+        ("wide_widths-0.5", "windows", {**HALF, "soft": 1}, "x", "wide[widths=0.5]"),
+        ("w1_widths-0.5", "windows", HALF, "x", "w1_widths-0.5=windows[widths=0.5]"),
+        ("w2", "windows", {"cut": "Infinity"}, "x", "w2=windows[cut=Infinity]"),
+        ("shrink", "shrink", {}, "mine.py", "./mine.py"),
+        ("shrink_factor-4", "shrink", {"factor": 4}, "mine.py", "./mine.py[factor=4]"),
+        ("w3", "shrink", {"factor": 4}, "a b.py", "w3=./a b.py[factor=4]"),
+        ("shrink", "shrink", {}, "notebook", None),
+    ],
+)
+def test_the_commands_of_a_row_name_it_whatever_it_was_made_by(
+    entry: str,
+    denoiser: str,
+    params: Mapping[str, Any],
+    distribution: str,
+    expected: str | None,
+    tmp_path: Path,
+) -> None:
+    narrow = {"name": "narrow", "denoiser": "windows", "params": HALF}
+    wide = {"name": "wide", "denoiser": "windows", "params": {"soft": 1}}
+    digits = registered_suite("digits")
+    assert digits is not None
+    installed = digits.replaced(entries=[narrow, wide])
+    plugin = PluginOrigin(distribution=distribution, version="1", code="0")
+    record = record_of(tmp_path, entry, denoiser=denoiser, params=params, plugin=plugin)
+    command, verify = run_command(record, installed), verify_command("a b", record)
+    if expected is None:
+        assert (command, verify) == (None, None)
+        return
+    assert shlex.split(command or "")[3:5] == ["-d", expected]
+    words = ["fpmc-bench", "verify", "a b", "--entry", entry]
+    own = ["-d", f"./{distribution}"] if distribution.endswith(".py") else []
+    assert shlex.split(verify or "") == [*words, *own]
 
 
 def test_many_noise_levels_and_entries_have_a_page(tmp_path: Path) -> None:

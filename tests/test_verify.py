@@ -162,7 +162,10 @@ def test_a_row_that_is_a_fault_of_its_own_leaves_the_others(run: Path) -> None:
 def test_a_plugin_that_is_not_installed_is_named(run: Path) -> None:
     done = fpmc_bench("verify", run, "--entry", "scaled", "--entry", "ls", "--quiet", cwd=run)
     assert done.returncode == 1
-    assert "scaled (denoiser-mse): Unknown denoiser 'scaled'." in done.stdout
+    assert (
+        "scaled (denoiser-mse): Unknown denoiser 'scaled', a class of mine.py: -d ./mine.py says "
+        "where that is" in done.stdout
+    )
     assert "ls (denoiser-mse): 7 of 7 items agree" in done.stdout
 
 

@@ -15,10 +15,9 @@ from typing import Any
 from fpmc_bench.catalog.code import code_fingerprint
 from fpmc_bench.catalog.plugin_file import SHOWN, parsed, refuse_siblings
 from fpmc_bench.catalog.registry import Registered, Registry, name_of_offer
+from fpmc_bench.documents.provenance import NOTEBOOK
 from fpmc_bench.errors import UsageError
 
-NOTEBOOK = "notebook"
-"""The distribution of a class that no file defines."""
 PLAIN = (type(None), bool, int, float, str, bytes)
 
 

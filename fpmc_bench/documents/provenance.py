@@ -13,15 +13,30 @@ from pydantic import FiniteFloat, model_validator
 from fpmc_bench.documents.reading import AnyFloat, Document, Protocol
 from fpmc_bench.storage.keys import KEY_LETTERS
 
+NOTEBOOK = "notebook"
+"""The distribution of a class that no file defines."""
 RowRole = Literal["entry", "other network", "reference"]
 
 
 class PluginOrigin(Document):
-    """Where a plugin came from: its distribution, and a sha256 over the code of its package."""
+    """Where a plugin came from: its distribution, and a sha256 over the code of its package.
+
+    Of a class without one: the name of its file, or `NOTEBOOK`.
+    """
 
     distribution: str
     version: str
     code: str
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a class of a file, `-d ./FILE.py`."""
+        return self.distribution.endswith(".py")
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether it is a class that no file defines."""
+        return self.distribution == NOTEBOOK
 
 
 class AddedImages(Document):

@@ -11,6 +11,7 @@ from fpmc_bench.catalog.naming import check_entries
 from fpmc_bench.documents.attestation import SUFFIX, read_attestation
 from fpmc_bench.documents.failure import failure_of
 from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.provenance import PluginOrigin
 from fpmc_bench.documents.reading import validated, with_numbers
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.documents.suite import Entry
@@ -70,8 +71,8 @@ class Claim:
 def planned(claim: Claim, context: Context) -> Contestant:
     """Whatever plays the row here, by this machine's plugins.
 
-    RunError for what the suite states otherwise, PluginError for what broke as it was checked, and
-    as `check_entries` for what can't be found.
+    RunError for a denoiser that is not here and for what the suite states otherwise, PluginError
+    for what broke as it was checked, and as `check_entries` for what can't be found.
     """
     record = claim.record
     if record.is_other_network:
@@ -86,6 +87,8 @@ def planned(claim: Claim, context: Context) -> Contestant:
             f"the suite states that row otherwise: {_shown(stated)}, and its record says "
             f"{_shown(entry)}"
         )
+    if entry.denoiser not in context.registry.items["denoisers"]:
+        raise RunError(_not_here(entry.denoiser, record.provenance.plugin))
     suite = context.suite.model_copy(update={"entries": (entry,)})
     check_entries(suite, context.registry, context.places)
     plan = plan_entries(context.of(suite))
@@ -131,6 +134,16 @@ def remarks_on(claim: Claim, contestant: Contestant, workload: Workload) -> tupl
     ]
     told = (f"the plugin has another {', '.join(other)} here",) if other else ()
     return (*remarks_on_claim(claim.record, here), *told)
+
+
+def _not_here(denoiser: str, plugin: PluginOrigin) -> str:
+    if plugin.is_file:
+        hint = f"a class of {plugin.distribution}: -d ./{plugin.distribution} says where that is"
+    elif plugin.is_notebook:
+        hint = "a class of a notebook, where `verify_records(..., denoisers=[...])` takes it"
+    else:
+        hint = f"of {plugin.distribution} {plugin.version}: install that"
+    return f"Unknown denoiser '{denoiser}', {hint}"
 
 
 def _listed(groups: NDArray[np.int64] | None) -> list[int] | None:

@@ -1,15 +1,15 @@
 """The page of an entry, or of a network that has a row: all that is known of it, in one place."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fpmc_bench.documents.attestation import Attestation
-from fpmc_bench.documents.names import selection_name, selection_text
 from fpmc_bench.documents.record import Figure, Record
+from fpmc_bench.results.board.registered import registered_suite
 from fpmc_bench.results.render.colours import Look, looks_of
 from fpmc_bench.results.site.board import Board
 from fpmc_bench.results.site.charts import relative_to
+from fpmc_bench.results.site.commands import run_command, verify_command
 from fpmc_bench.results.site.downloads import Download
 from fpmc_bench.results.site.galleries import Gallery
 from fpmc_bench.results.site.journeys import Journey
@@ -63,21 +63,11 @@ def entry_page(
         record=record,
         schedules=schedules(record),
         parameters=other_parameters(record),
-        run=_run_command(record),
-        verify=f"fpmc-bench verify {shlex.quote(board.name)} --entry {shlex.quote(entry)}",
+        run=run_command(record, registered_suite(record.suite)),
+        verify=verify_command(board.name, record),
         ways=ways,
         downloads=downloads,
     )
-
-
-def _run_command(record: Record) -> str:
-    """What computes the row: by its name in the suite, or by the parameters that it is named by."""
-    words = ["fpmc-bench", "run", record.suite]
-    if not record.is_other_network:
-        denoiser, params = record.provenance.denoiser, record.provenance.params
-        by_parameters = params and record.entry == selection_name(denoiser, params)
-        words += ["-d", selection_text(denoiser, params) if by_parameters else record.entry]
-    return shlex.join([*words, f"--items={record.items}", f"--seed={record.provenance.seed}"])
 
 
 def _part(
