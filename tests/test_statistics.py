@@ -10,9 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from fpmc_bench.documents.record import Figure
 from fpmc_bench.errors import InputError
 from fpmc_bench.results.statistics import (
     clustered_error,
+    half_width,
     holm,
     item_error,
     item_means,
@@ -163,3 +165,11 @@ def test_one_group_tells_nothing_of_others() -> None:
     one = np.zeros(9, dtype=np.int64)
     assert math.isnan(mean_and_error(CLUSTERED, one).standard_error)
     assert paired_difference(CLUSTERED, np.zeros(9), one).p_value == 1
+
+
+def test_an_interval_of_few_groups_is_wide() -> None:
+    """Of two groups Student's t reaches twelve standard errors, not two."""
+    figure = Figure(mean=1.0, standard_error=0.01, n=200)
+    assert half_width(figure, 2) == pytest.approx(0.01 * 12.7062, rel=1e-5)
+    assert half_width(figure, 200) == pytest.approx(0.01 * 1.97196, rel=1e-5)
+    assert half_width(figure.model_copy(update={"standard_error": np.nan}), 2) == 0

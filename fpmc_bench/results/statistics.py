@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from fpmc_bench.documents.record import Figure
 from fpmc_bench.errors import InputError
@@ -78,6 +78,15 @@ def clustered_error(values: ArrayLike, groups: NDArray[np.int64]) -> float:
     sums = np.bincount(which, weights=array - array.mean())
     robust = math.sqrt(count / (count - 1) * float(np.square(sums).sum())) / array.size
     return max(robust, item_error(array))
+
+
+def half_width(figure: Figure, independent: int) -> float:
+    """Of Student's t interval around a mean, at 1 - `SIGNIFICANCE`; 0 where it has no error.
+
+    `independent`: how many items, or groups of these, the error is of.
+    """
+    half = figure.standard_error * float(stdtrit(max(independent - 1, 1), 1 - SIGNIFICANCE / 2))
+    return half if math.isfinite(half) else 0.0
 
 
 def paired_difference(

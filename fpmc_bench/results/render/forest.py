@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import NDArray
-from scipy import stats
 
 from fpmc_bench.documents.record import Figure
 from fpmc_bench.results.caption import DEFINITIONS
@@ -17,11 +16,11 @@ from fpmc_bench.results.render.cells import NO_RANK, entry_text, failed_text, fo
 from fpmc_bench.results.render.colours import NETWORK, looks_of
 from fpmc_bench.results.render.numbers import NumberColumn, figure_column
 from fpmc_bench.results.render.origin import key_of_table
+from fpmc_bench.results.statistics import SIGNIFICANCE, half_width
 from fpmc_bench.results.table import RANKED_BY, Table
 
-CONFIDENCE = 0.95
 LEGEND = (
-    f"thin bars: {CONFIDENCE:.0%} intervals, thick ones: ±1 s.e.; "
+    f"thin bars: {1 - SIGNIFICANCE:.0%} intervals, thick ones: ±1 s.e.; "
     "shaded: the best, and what is not told apart from it"
 )
 WIDTH_INCHES, LINE_INCHES, GAP_INCHES, FRAME_INCHES = 8.4, 0.17, 0.09, 1.9
@@ -176,8 +175,7 @@ def _interval(figure: Figure, scale: float, independent: int) -> Interval:
 
     `independent`: how many items, or groups of these, its error is of.
     """
-    half = figure.standard_error * float(stats.t.ppf((1 + CONFIDENCE) / 2, max(independent - 1, 1)))
-    half = half if np.isfinite(half) else 0.0
+    half = half_width(figure, independent)
     return (figure.mean - half) * scale, figure.mean * scale, (figure.mean + half) * scale
 
 

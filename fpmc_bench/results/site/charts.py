@@ -18,7 +18,7 @@ from fpmc_bench.results.site.plots import (
     number,
     plot_text,
 )
-from fpmc_bench.results.statistics import mean_and_error
+from fpmc_bench.results.statistics import SIGNIFICANCE, half_width, mean_and_error
 from fpmc_bench.results.table import RANKED_BY, Row, Table
 
 ERROR = "mean squared error (squared pixel values)"
@@ -27,14 +27,21 @@ LEAST_BAND = 1e-3
 """A band that reaches below zero, which no logarithm shows, ends at this part of its mean."""
 MOST_TIMES = 20
 """Rows that err by more leave the chart of ratios, where the others are to be told apart."""
+FEW_TIMES = 4
+"""By as much a mean at most is above the end of its interval that an axis makes room for."""
 ROW_PX, FOREST_PX, CURVES_PX = 26, 110, 480
 
 
 def forest(table: Table, looks: Mapping[str, Look]) -> Chart:
-    """Every row's mean with its interval, the best on top."""
-    data = []
+    """Every row's mean with its interval, as `render/forest.py` has it, the best on top."""
+    data, ends = [], []
+    independent = table.groups or table.items
     for row in table.rows:
         figure, look = row.figures[RANKED_BY], looks[row.entry]
+        half = half_width(figure, independent)
+        # the axis is not stretched by what reaches near zero
+        low = max(figure.mean - half, figure.mean / FEW_TIMES)
+        ends += [low, figure.mean, figure.mean + half]
         data.append(
             {
                 "type": "scatter",
@@ -44,7 +51,7 @@ def forest(table: Table, looks: Mapping[str, Look]) -> Chart:
                 "y": [plot_text(row.entry)],
                 "error_x": {
                     "type": "data",
-                    "array": [number(BAND_ERRORS * figure.standard_error)],
+                    "array": [number(half)],
                     "color": look.colour,
                     "thickness": 2,
                     "width": 5,
@@ -54,11 +61,6 @@ def forest(table: Table, looks: Mapping[str, Look]) -> Chart:
                 "hoverinfo": "text",
             }
         )
-    ends = [
-        figure.mean + side * BAND_ERRORS * figure.standard_error
-        for figure in (row.figures[RANKED_BY] for row in table.rows)
-        for side in (-1, 0, 1)
-    ]
     layout = {
         "height": FOREST_PX + ROW_PX * max(len(table.rows), 10),
         "xaxis": log_axis(ERROR, ends, 1.1),
@@ -69,7 +71,7 @@ def forest(table: Table, looks: Mapping[str, Look]) -> Chart:
             "automargin": True,
         },
     }
-    title = f"Error of every row, with intervals of ±{BAND_ERRORS} standard errors"
+    title = f"Error of every row, with {1 - SIGNIFICANCE:.0%} intervals"
     return Chart(
         f"{table.protocol}-forest", title, f"{title}; the table has the numbers.", data, layout
     )
