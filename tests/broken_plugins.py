@@ -51,6 +51,18 @@ def sound(setting: Setting, *, weighted: bool = True) -> DenoiseFunction:
     return denoise
 
 
+def posterior(setting: Setting, scale: float) -> DenoiseFunction:
+    """The mean of the source's images under the posterior of so many times the sigma."""
+    images, log_weights = setting.source.chunk(0, len(setting.source), "cpu", torch.float32)
+
+    def denoise(z: Tensor, sigma: float) -> Tensor:
+        squares = torch.cdist(z.float().flatten(1), images.flatten(1)).square()
+        weights = (log_weights - squares / (2 * (scale * sigma) ** 2)).softmax(1)
+        return torch.einsum("bn,nchw->bchw", weights, images).to(z.dtype)
+
+    return denoise
+
+
 def unnormalised(d: DenoiseFunction, setting: Setting) -> DenoiseFunction:
     images = setting.source.values().flatten(1)
 
@@ -127,6 +139,8 @@ DENOISERS: dict[str, Change] = {
     "weights": lambda d, s: sound(s, weighted=False),
     "noise-level: double": lambda d, s: lambda z, sigma: d(z, 2 * sigma),
     "noise-level: half": lambda d, s: lambda z, sigma: d(z, sigma / 2),
+    "noise-level: half, of images": lambda d, s: posterior(s, 0.5),
+    "noise-level: double, of images": lambda d, s: posterior(s, 2.0),
     "held-out-images": loads(lambda: plugin_class("digits")().load("test")),
     "evaluation-network": loads(load_another),
     "process-state: threads": spoils(
