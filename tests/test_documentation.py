@@ -6,7 +6,6 @@ Help of commands, parameters of plugins and docstrings come from the code when t
 
 import importlib
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 import torch
+from chromium import needs_chromium, started
 from in_process import call
 
 from fpmc_bench import build_denoiser, hookspecs, load_suite
@@ -30,7 +30,6 @@ from fpmc_bench.cli import main
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "documentation"))  # as mkdocs does for the site's hooks
 CODE = re.compile(r"^```.*?^```|^(?: {4,}|#).*?$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MODULES = ("", ".contracts", ".fpmc", ".testing", ".hookspecs")
 
 
@@ -111,14 +110,10 @@ def test_every_page_is_made_and_fetches_nothing_from_elsewhere(site: Mapping[str
         assert not away, path
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@needs_chromium
 @pytest.mark.parametrize(("width", "scheme"), [(1300, "light"), (390, "dark")])
 def test_a_browser_shows_it_and_asks_nobody_else(folder: Path, width: int, scheme: Any) -> None:
-    from playwright.sync_api import sync_playwright
-
-    with serving(folder) as address, sync_playwright() as playwright:
-        # as root, as in containers, Chromium's own sandbox can't be had
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with serving(folder) as address, started() as browser:
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         asked, said = [], []
         page.on("request", lambda request: asked.append(request.url))
@@ -134,7 +129,6 @@ def test_a_browser_shows_it_and_asks_nobody_else(folder: Path, width: int, schem
         fractions = page.locator(".formula mfrac")
         assert fractions.count() >= 5
         assert all(one.evaluate("it => it.clientHeight") > 25 for one in fractions.all())  # drawn
-        browser.close()
     assert len(asked) > 10
     assert not [url for url in asked if not url.startswith((address, "data:"))]
     assert not said

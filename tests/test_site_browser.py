@@ -1,18 +1,14 @@
-"""The site in a real browser without a head, opened as a file: what readers see and do there.
+"""The site in a real browser without a head, opened as a file: what readers see and do there."""
 
-Skipped where there is no Chromium, unless FPMC_BENCH_BROWSER=required.
-"""
-
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, Request, sync_playwright
+from chromium import needs_chromium, started
+from playwright.sync_api import Browser, Dialog, Page, Request
 from site_boards import FOLDER, HOSTILE, write_board, write_hostile_board
 
 from fpmc_bench.documents.text import one_line
@@ -20,14 +16,7 @@ from fpmc_bench.results.site import build_site
 from fpmc_bench.results.site.plots import plot_text
 from fpmc_bench.results.site.slugs import slug
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-REQUIRED = os.environ.get("FPMC_BENCH_BROWSER") == "required"
-CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and not REQUIRED,
-    reason=f"none of {', '.join(NAMES)} is installed; FPMC_BENCH_BROWSER=required fails instead",
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +30,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM is not None, "FPMC_BENCH_BROWSER=required, and there is no Chromium"
-    with sync_playwright() as playwright:
-        # as root, as in containers, Chromium's own sandbox can't be had
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with started() as browser:
         yield browser
-        browser.close()
 
 
 Open = Callable[..., Page]
