@@ -415,6 +415,9 @@ def test_the_command_says_what_was_looked_at_and_what_is_wrong(board: Path) -> N
     wrong = fpmc_bench("leaderboard", "check", "board", cwd=board.parent)
     assert wrong.returncode == 1
     assert "2 faults" in wrong.stdout.splitlines()[0]
+    above = fpmc_bench("leaderboard", "check", ".", cwd=board.parent)
+    assert above.returncode == 2
+    assert "fpmc-bench leaderboard check board" in above.stderr
     assert f"\n  {LS}.json: {LS}.npz does not hold the values" in wrong.stdout
     plain = fpmc_bench("leaderboard", "check", "board", "--json", cwd=board.parent)
     (said,) = json.loads(plain.stdout)

@@ -237,6 +237,8 @@ def test_rows_are_named_in_every_way(run: Path) -> None:
         (["ls@{run}", "{run}"], False, UsageError, r"a row of a folder is ENTRY@"),
         (["gone.json", "ls"], True, RunError, r"gone\.json can't be read"),
         (["teacher_b", "teacher-a"], True, RunError, "no row in common under any protocol"),
+        (["{run}", "{run}/records"], False, UsageError, "nothing is compared with itself"),
+        (["ls", "ls@{run}"], True, UsageError, "nothing is compared with itself"),
     ],
 )
 def test_what_names_no_two_rows_is_refused(
@@ -319,6 +321,29 @@ def test_two_folders_are_compared_entry_by_entry(run: Path) -> None:
     assert f"a: {run}\nb: {other}\n" in shown
     assert "never: equal" in shown
     assert "0/8/0" in shown
+    protocols = [one["protocol"] for one in json.loads(call(run, other, "--json").stdout)]
+    assert protocols == sorted(protocols), "in the order of tables"
+
+
+def test_rows_that_one_folder_alone_has_are_named(run: Path) -> None:
+    other = run.parent / "other"
+    shutil.copytree(run, other)
+    for path in (*other.glob("records/els.*"), *run.glob("records/ls.sample-mse.*")):
+        path.unlink()
+    done = call(run, other, "--json")
+    assert {one["a"] for one in json.loads(done.stdout)} == {
+        f"{name}@{run}" for name in ("ls", "optimal", "pspc_50", "teacher-a", "teacher_b")
+    }
+    alone = [f"els.denoiser-mse@{run}", f"els.sample-mse@{run}", f"ls.sample-mse@{other}"]
+    assert done.stderr == f"left out, for one folder alone has it: {', '.join(alone)}\n"
+    assert alone[0] not in call(run, other, "-p", "sample-mse").stderr
+    assert call("ls", "optimal", "--in", run).stderr == ""
+
+
+def test_a_row_of_two_runs_is_named_with_both(run: Path) -> None:
+    other = run.parent / "other"
+    shutil.copytree(run, other)
+    assert f"a: {run}\nb: {other}\n" in call("ls", f"ls@{other}", "--in", run).stdout
 
 
 def test_csv_and_json_have_every_number(run: Path) -> None:

@@ -447,6 +447,15 @@ def test_the_commands_of_a_row_name_it_whatever_it_was_made_by(
     assert shlex.split(verify or "") == [*words, *own]
 
 
+def test_leaderboards_of_one_suite_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_exact_records(tmp_path / "boards" / name / "records")
+    build_site(tmp_path / "boards", tmp_path / "out")
+    index = (tmp_path / "out" / "index.html").read_text()
+    titles = re.findall(r'</a> <span class="quiet">in (\w+)</span></h2>', index)
+    assert titles == ["first", "second"]
+
+
 def test_many_noise_levels_and_entries_have_a_page(tmp_path: Path) -> None:
     write_realistic_records(tmp_path / "records", entries=30, items=8)
     (board,) = build_site(tmp_path / "records", tmp_path / "out")

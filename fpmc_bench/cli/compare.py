@@ -73,7 +73,7 @@ def compare(
         published_json,
         render_published,
     )
-    from fpmc_bench.results.sides import pairs_of, rows_named
+    from fpmc_bench.results.sides import left_out, pairs_of, rows_named
     from fpmc_bench.results.table import RANKED_BY
 
     form = "json" if as_json else "csv" if as_csv else form
@@ -84,6 +84,10 @@ def compare(
         shown = {"terminal": render_published, "csv": published_csv, "json": published_json}
         echo(shown[form](*tables), nl=False)
         return
-    found = comparing.compare(pairs_of(rows, folder, protocol), metric, by_sigma=by_sigma)
+    pairs = pairs_of(rows, folder, protocol)
+    found = comparing.compare(pairs, metric, by_sigma=by_sigma)
     renderers = {"terminal": render_text, "csv": render_csv, "json": render_json}
     echo(renderers[form](found), nl=False)
+    folders = rows if folder is None and all(Path(one).is_dir() for one in rows) else ()
+    if alone := left_out(pairs, folders, protocol):
+        echo(f"left out, for one folder alone has it: {', '.join(alone)}", err=True)

@@ -1,5 +1,6 @@
 """`fpmc-bench leaderboard check`: whether leaderboards are what their items say."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import click
 
 from fpmc_bench.cli.common import json_option, print_json
 from fpmc_bench.cli.printing import PrintingCommand, echo
+from fpmc_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from fpmc_bench.results.board.check import Check
@@ -32,28 +34,41 @@ def check(ctx: click.Context, directories: tuple[Path, ...], strict: bool, as_js
     """
     from fpmc_bench.results.board.check import check as checked
 
+    for directory in directories:
+        _refuse_several(directory)
     done = [checked(directory) for directory in directories]
     if as_json:
         print_json([plain_check(one) for one in done])
     else:
         for one in done:
-            print_check(one)
+            print_check(one, strict=strict)
     ctx.exit(1 if any(one.faults or (strict and one.notes) for one in done) else 0)
 
 
-def print_check(done: "Check") -> None:
-    """What was looked at, in a line, and below it every finding."""
+def _refuse_several(directory: Path) -> None:
+    """UsageError for a folder that is no leaderboard, and has some in it."""
+    own = sorted(path.parent for path in directory.glob("*/records"))
+    if own and not (directory / "records").is_dir():
+        raise UsageError(
+            f"{directory} is no leaderboard, and holds some; name them: "
+            f"fpmc-bench leaderboard check {shlex.join(map(str, own))}"
+        )
+
+
+def print_check(done: "Check", *, strict: bool = False) -> None:
+    """What was looked at, in a line, and below it every finding; `strict`: notes are faults."""
     looked_at = (
         f"{done.records} records, {done.figures} figures of {done.items} items, "
         f"{done.samples} samples, {done.attestations} attestations, {done.rendered} tables and "
         f"pictures"
     )
-    said = f"{len(done.faults)} faults" if done.faults else "all as they should be"
+    count = len(done.faults) + (len(done.notes) if strict else 0)
+    said = f"{count} {'fault' if count == 1 else 'faults'}" if count else "all as they should be"
     echo(f"{done.directory}: {looked_at}: {said}")
     for fault in done.faults:
         echo(f"  {fault}")
     for note in done.notes:
-        echo(f"  note: {note}")
+        echo(f"  {note}" if strict else f"  note: {note}")
 
 
 def plain_check(done: "Check") -> dict[str, Any]:

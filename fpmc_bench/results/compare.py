@@ -14,6 +14,7 @@ from scipy.special import ndtri, stdtrit
 from scipy.stats import nct
 
 from fpmc_bench.documents.items import ItemValues
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.checks import different_items, refuse_altered
@@ -67,7 +68,8 @@ class Comparison:
 def compare(
     pairs: Sequence[Pair], metric: str = RANKED_BY, *, by_sigma: bool = False
 ) -> tuple[Comparison, ...]:
-    """Every pair of rows under all protocols that it has, or at each noise level that they have.
+    """Every pair of rows under all protocols that it has, or at each noise level that they have,
+    protocols in the order of tables.
 
     p-values, and what is needed, are for all comparisons of a protocol together. RunError names two
     rows and what differs where they were not measured on the same items, against the same network
@@ -85,7 +87,9 @@ def compare(
             )
     if not any(found.values()):
         raise RunError(f"{', '.join(found)} measures an item with all noise levels, not at each")
-    return tuple(one for own in found.values() for one in _together(own))
+    return tuple(
+        one for protocol in PROTOCOLS if protocol in found for one in _together(found[protocol])
+    )
 
 
 def needed_units(difference: float, spread: float, comparisons: int = 1) -> float:

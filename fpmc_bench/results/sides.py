@@ -40,13 +40,13 @@ def pairs_of(
     An argument is a record's file (`runs/a/records/ls.denoiser-mse.json`), `ENTRY@FOLDER`, an entry
     of `folder`, or a folder: a run directory or one of records. `protocol`: only under this one.
 
-    UsageError for fewer than two, for one that stands twice, for folders beside rows, and for what
-    is none of these; UnknownNameError for an entry that a folder doesn't have; RunError for records
-    that can't be read, and where no pair has a protocol in common.
+    UsageError for fewer than two, for one that stands twice, under whatever name, for folders
+    beside rows, and for what is none of these; UnknownNameError for an entry that a folder doesn't
+    have; RunError for records that can't be read, and where no pair has a protocol in common.
     """
     if len(arguments) < 2:
         raise UsageError("there is nothing to compare with: name two rows, or two folders")
-    if len(set(arguments)) < len(arguments):
+    if len({_whole(one, folder) for one in arguments}) < len(arguments):
         raise UsageError(f"nothing is compared with itself: {', '.join(arguments)}")
     folders = [one for one in arguments if folder is None and Path(one).is_dir()]
     if folders and (len(folders) < len(arguments) or len(folders) > 2):
@@ -64,6 +64,20 @@ def pairs_of(
             f"{' and '.join(arguments)} have no row in common under {protocol or 'any protocol'}"
         )
     return tuple(pair for pair in known if pair.protocols)
+
+
+def left_out(
+    pairs: Sequence[Pair], folders: Sequence[str], protocol: str | None = None
+) -> tuple[str, ...]:
+    """ENTRY.PROTOCOL@FOLDER of the rows of two folders that only one of them has."""
+    compared = {(pair.a.name.partition("@")[0], one) for pair in pairs for one in pair.protocols}
+    return tuple(
+        f"{entry}.{own}@{folder}"
+        for folder in folders
+        for entry, records in _rows(Path(folder)).items()
+        for own in PROTOCOLS
+        if own in records and protocol in (None, own) and (entry, own) not in compared
+    )
 
 
 def rows_named(
@@ -92,6 +106,15 @@ def rows_named(
     }
 
 
+def _whole(argument: str, folder: Path | None) -> tuple[str, Path]:
+    """The entry and the folder of records that are named; of a file or a folder that alone."""
+    entry, at, place = argument.partition("@")
+    if argument.endswith(".json") or (not at and folder is None):
+        path = Path(argument)
+        return "", (records_folder(path) if path.is_dir() else path).resolve()
+    return entry, records_folder(Path(place) if at else folder or Path()).resolve()
+
+
 def _run_dir(directory: Path) -> Path:
     """Above a folder of records."""
     folder = records_folder(directory).resolve()
@@ -108,11 +131,15 @@ def _of_folders(first: str, second: str) -> list[Pair]:
 
 
 def _named(arguments: Sequence[str], folder: Path | None) -> list[Side]:
-    """Rows by their entries' names, where these tell them apart; else as they were asked for."""
+    """Rows by their entries' names, where these tell them apart; else with where they are."""
     found = [_row(argument, folder) for argument in arguments]
     entries = [next(iter(records.values()))[0].entry for records in found]
     plain = len(set(entries)) == len(entries)
-    names = entries if plain else arguments
+    placed = [
+        one if folder is None or "@" in one or one.endswith(".json") else f"{one}@{folder}"
+        for one in arguments
+    ]
+    names = entries if plain else placed
     return [Side(name, records) for name, records in zip(names, found, strict=True)]
 
 

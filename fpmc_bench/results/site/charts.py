@@ -21,7 +21,7 @@ from fpmc_bench.results.site.plots import (
 from fpmc_bench.results.statistics import SIGNIFICANCE, half_width, mean_and_error
 from fpmc_bench.results.table import RANKED_BY, Row, Table
 
-ERROR = "mean squared error (squared pixel values)"
+ERROR = "MSE (squared pixel values)"
 SIGMA = "noise level sigma (pixel values in [-1, 1])"
 LEAST_BAND = 1e-3
 """A band that reaches below zero, which no logarithm shows, ends at this part of its mean."""
