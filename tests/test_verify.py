@@ -136,6 +136,9 @@ def test_an_item_that_is_another_is_named_and_its_attestation_is_gone(run: Path)
     assert "optimal (denoiser-mse): 6 of 7 items agree, largest difference" in written
     assert "; not 3: mse@1 of item 3 at sigma " in written
     assert "optimal (sample-mse): 7 of 7 items agree" in written
+    part = verify(run, "--items", 2, "--seed", 1, "--entry", "optimal", status=1)
+    assert "optimal (denoiser-mse): 1 of 2 items agree" in part
+    assert "; not 3: mse@1 of item 3 at sigma " in part
     loose = verify(run, "--all", "--entry", "optimal", "--tolerance", 1)
     assert "optimal (denoiser-mse): 7 of 7 items agree" in loose
     checked = {row.entry: row.verification for row in read_tables(run)[0].rows}
