@@ -106,3 +106,11 @@ def test_what_is_not_there_is_said_by_its_name(config: Path) -> None:
         load_teacher("lab-net")
     with pytest.raises(ParameterError, match="'test_image'"):
         load_dataset("lab", {"test_image": 3})
+
+
+def test_a_configuration_that_is_named_and_not_there_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FPMC_BENCH_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(UsageError, match=r"FPMC_BENCH_CONFIG says .*none\.toml, which can't be"):
+        load_dataset("digits")

@@ -16,6 +16,7 @@ from fpmc_bench.harness.plan import make_plan
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "config.toml"
+    path.touch()
     monkeypatch.setenv("FPMC_BENCH_CONFIG", str(path))
     return path
 

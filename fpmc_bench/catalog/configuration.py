@@ -62,12 +62,18 @@ def config_file() -> Path:
 def configuration() -> Configuration:
     """The same object as long as the file does not change; an empty one where there is no file.
 
-    UsageError, naming the file, for what can't be read or has another form.
+    UsageError, naming the file, for what can't be read or has another form, and for a file that
+    the environment names and that is not there.
     """
     path = config_file()
     try:
         changed = path.stat().st_mtime_ns
-    except OSError:
+    except OSError as error:
+        if os.environ.get(CONFIG_VARIABLE):
+            raise UsageError(
+                f"{CONFIG_VARIABLE} says {path}, which can't be read ({error.strerror}); name a "
+                f"file that is there, or unset it"
+            ) from error
         return _none(path)
     return _read(path, changed)
 
