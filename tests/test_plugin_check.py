@@ -26,6 +26,11 @@ def test_a_built_in_passes(tmp_path: Path) -> None:
     assert "  23 checks: 23 ok\n" in done.stdout
 
 
+def test_a_schedule_may_have_one_value_for_every_noise_level(tmp_path: Path) -> None:
+    done = fpmc_bench("plugin", "check", "ls[patch_sizes=3]", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_file_that_breaks_promises_is_shown_how(mine: Path) -> None:
     done = fpmc_bench("plugin", "check", "./mine.py[width=2]", cwd=mine.parent)
     assert done.returncode == 1
@@ -56,6 +61,7 @@ def test_as_json(mine: Path) -> None:
         ("./nowhere.py", "there is no plugin file at nowhere.py"),
         ("./mine.py:Laplas", "Did you mean 'Laplace'"),
         ("image-zip", "--data image-zip=PATH"),
+        ("ls", "'ls' needs a value of patch_sizes: give 'ls[patch_sizes=...]'"),
     ],
 )
 def test_what_cannot_be_checked_is_one_line(mine: Path, what: str, says: str) -> None:

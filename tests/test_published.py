@@ -123,7 +123,7 @@ def test_what_lacks_predictions_says_how_to_keep_them(tmp_path: Path) -> None:
     path = write_synthetic(
         tmp_path / "records", "ls", {"mse@1": np.ones((8, 4)), "r2@1": np.zeros((8, 4))}
     )
-    with pytest.raises(RunError, match=r"run synthetic --run-dir .* --keep-predictions"):
+    with pytest.raises(RunError, match=r"-d included, with --keep-predictions"):
         published_table({"ls": KeptRow(*read_record(path), tmp_path)})
 
 

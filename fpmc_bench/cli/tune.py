@@ -113,7 +113,7 @@ def _all_errors(tuning: "Tuning") -> tuple[list[str], list[list[str]]]:
     rows = []
     for sigma, errors in zip(tuning.sigmas, tuning.mean_errors, strict=True):
         best = errors.argmin()
-        cells = [f"{e:.5f}{'*' if i == best else ' '}" for i, e in enumerate(errors)]
+        cells = [f"{e:.3g}{'*' if i == best else ' '}" for i, e in enumerate(errors)]
         rows.append([f"{sigma:.3g}", *cells])
     return headers, rows
 
@@ -123,7 +123,7 @@ def _best_errors(tuning: "Tuning") -> tuple[list[str], list[list[str]]]:
     for sigma, errors in zip(tuning.sigmas, tuning.mean_errors, strict=True):
         best = int(errors.argmin())
         values = [f"{value}" for value in tuning.candidates[best].values()]
-        rows.append([f"{sigma:.3g}", *values, f"{errors[best]:.5f}"])
+        rows.append([f"{sigma:.3g}", *values, f"{errors[best]:.3g}"])
     return ["sigma", *tuning.parameters, "MSE"], rows
 
 

@@ -25,6 +25,12 @@ Predictions = NDArray[np.float32]
 """[items,S,C,H,W] where the protocol measures by noise level, else [items,C,H,W]."""
 
 
+KEEP_THEM = (
+    "give the command that made this run once more, its --items, --seed and -d included, with "
+    "--keep-predictions"
+)
+
+
 def predictions_path(run_dir: Path, stem: str) -> Path:
     """Of the row whose record has this stem."""
     return run_dir / FOLDER / f"{stem}.npy"
@@ -49,10 +55,7 @@ def read_predictions(run_dir: Path, record: Record, values: ItemValues) -> Predi
     """
     own = kept_predictions(predictions_path(run_dir, record.stem), record.items_sha256)
     if own is None:
-        raise RunError(
-            f"{run_dir} has no predictions of {record.stem}: keep them with 'fpmc-bench run "
-            f"{record.suite} --run-dir {run_dir} --keep-predictions'"
-        )
+        raise RunError(f"{run_dir} has no predictions of {record.stem}: {KEEP_THEM}")
     reference = read_reference(run_dir, record)
     if own.shape != reference.shape:
         raise _others(run_dir, record, f"have shape {list(own.shape)}, expected that")
@@ -76,8 +79,7 @@ def read_reference(run_dir: Path, record: Record) -> Predictions:
     found = sealed_array(path)
     if found is None:
         raise RunError(
-            f"{run_dir} has no predictions of the reference {record.reference}: keep them with "
-            f"'fpmc-bench run {record.suite} --run-dir {run_dir} --keep-predictions'"
+            f"{run_dir} has no predictions of the reference {record.reference}: {KEEP_THEM}"
         )
     array = found[0]
     if array.dtype != np.float32 or array.ndim != len(record.shape) + 3:
@@ -106,6 +108,5 @@ def chunks(items: int) -> list[tuple[int, int]]:
 def _others(run_dir: Path, record: Record, how: str) -> RunError:
     return RunError(
         f"the predictions of {record.stem} in {run_dir / FOLDER} {how} of the reference: they are "
-        f"of another run; remove them and give 'fpmc-bench run {record.suite} --run-dir {run_dir} "
-        f"--keep-predictions' again"
+        f"of another run; remove them and {KEEP_THEM}"
     )

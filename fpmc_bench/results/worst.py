@@ -12,7 +12,12 @@ from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.results.checks import refuse_altered
-from fpmc_bench.results.predictions import predictions_path, read_predictions, read_reference
+from fpmc_bench.results.predictions import (
+    KEEP_THEM,
+    predictions_path,
+    read_predictions,
+    read_reference,
+)
 from fpmc_bench.results.render.sample_grid import draw_sample_grid, read_samples
 from fpmc_bench.results.statistics import item_means
 from fpmc_bench.results.table import RANKED_BY
@@ -167,7 +172,6 @@ def _images(run_dir: Path, found: WorstItems) -> tuple[NDArray[np.floating], NDA
     if lacking:
         raise RunError(
             f"{run_dir} has kept no predictions of items {', '.join(map(str, lacking))} of "
-            f"{record.stem}: keep them with 'fpmc-bench run {record.suite} --run-dir {run_dir} "
-            f"--keep-predictions'"
+            f"{record.stem}: {KEEP_THEM}"
         )
     return images_of(pair[0], found.worst, record), images_of(pair[1], found.worst, record)

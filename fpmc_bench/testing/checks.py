@@ -20,6 +20,9 @@ CLOSE = 1e-4
 """Of answers whose sums may be in another order, as products of matrices choose by their size: what
 the engine is exact to. Those of built-in methods differ by 2e-7."""
 
+SIGMAS = (80.0, 1.0, 0.1, 0.002)
+"""Noise levels at which a plugin is asked, unless others are given."""
+
 
 @dataclass(frozen=True)
 class Check:

@@ -8,9 +8,10 @@ from fpmc_bench.catalog.places import Places
 from fpmc_bench.contracts import Augmentation, Dataset, Denoiser, Teacher
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.sigmas import AnySigmas, sigmas_of
+from fpmc_bench.testing.checks import SIGMAS
 from fpmc_bench.testing.examination import examine
 from fpmc_bench.testing.findings import complaint
-from fpmc_bench.testing.programs import SIGMAS, Conditions, DenoiserProgram
+from fpmc_bench.testing.programs import Conditions, DenoiserProgram
 from fpmc_bench.testing.subjects import Subject, subject_of
 
 

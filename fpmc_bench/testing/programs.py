@@ -23,7 +23,7 @@ from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.testing.augmentation_checks import AUGMENTATION
-from fpmc_bench.testing.checks import CLOSE, EQUAL, Check, Checks
+from fpmc_bench.testing.checks import CLOSE, EQUAL, SIGMAS, Check, Checks
 from fpmc_bench.testing.dataset_checks import DATASET
 from fpmc_bench.testing.denoiser_checks import DENOISER
 from fpmc_bench.testing.stand_ins import GaussianTeacher
@@ -54,7 +54,6 @@ STOCK: Mapping[str, Any] = {
 """What programs may use: that and nothing else is at hand when they are run."""
 DOORS = ("fpmc_bench", "fpmc_bench.contracts", "fpmc_bench.fpmc", "fpmc_bench.testing", "math")
 """From which a program imports it."""
-SIGMAS = (80.0, 1.0, 0.1, 0.002)
 SHAPE = ImageShape(3, 6, 5)
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fpmc_bench.catalog.installed import installed_registry
-from fpmc_bench.catalog.parameters import make_plugin
+from fpmc_bench.catalog.parameters import is_schedule, make_plugin
 from fpmc_bench.catalog.plugin_file import CLASSES, is_plugin_file, plugins_of_file
 from fpmc_bench.catalog.registry import Registered, singular
 from fpmc_bench.documents.names import parse_selection
 from fpmc_bench.errors import UnknownNameError, UsageError
+from fpmc_bench.testing.checks import SIGMAS
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,43 @@ def plugin_class(what: str) -> type[Any]:
 def subjects(what: str) -> list[Subject]:
     """Everything that NAME[param=value,...] or FILE.py:Class[...] names; FILE.py: all it defines.
 
-    UsageError and its kin for text that can't be read and for what names nothing.
+    UsageError and its kin for text that can't be read, for what names nothing, and where a
+    parameter is required and not given. One value for a schedule stands for every noise level.
     """
     name, params = parse_selection(what)
     found = _named(name)
-    return [
-        _subject(
-            kind,
-            registered,
-            name if len(found) == 1 else f"{name}:{registered.item.__name__}",
-            params,
-        )
-        for kind, registered in found
+    asked = []
+    for kind, registered in found:
+        called = name if len(found) == 1 else f"{name}:{registered.item.__name__}"
+        _refuse_incomplete(called, registered.item, params)
+        asked.append(_subject(kind, registered, called, _at_every_level(registered.item, params)))
+    return asked
+
+
+def _refuse_incomplete(what: str, cls: type[Any], params: Mapping[str, Any]) -> None:
+    """UsageError where a parameter is required and not given: then nothing can be examined."""
+    lacking = [
+        field.name
+        for field in dataclasses.fields(cls)
+        if field.default is field.default_factory is dataclasses.MISSING
+        and field.name not in params
     ]
+    if lacking:
+        listed = ",".join(f"{name}=..." for name in lacking)
+        raise UsageError(
+            f"'{what}' needs a value of {' and '.join(lacking)}: give '{what}[{listed}]'; one for "
+            f"a schedule stands for every noise level"
+        )
+
+
+def _at_every_level(cls: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """One value for a schedule stands for every noise level, as in a suite."""
+    return {
+        key: [value] * len(SIGMAS)
+        if is_schedule(cls, key) and not isinstance(value, list)
+        else value
+        for key, value in params.items()
+    }
 
 
 def subject_of(kind: str, cls: type[Any], params: Mapping[str, Any] | None) -> Subject:

@@ -39,6 +39,7 @@ def key_of_table(table: Table) -> str:
         {
             "suite": [table.suite, table.suite_fingerprint, table.protocol, table.reference],
             "items": table.items,
+            "groups": table.groups,
             "sigmas": table.sigmas,
             "rows": [
                 [
