@@ -20,7 +20,7 @@ from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.protocols import prediction_of
-from fpmc_bench.protocols.metrics import mse_1
+from fpmc_bench.protocols.metrics import METRICS, mse_1
 from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
 
 PROTOCOL = "denoiser-mse"
@@ -57,7 +57,7 @@ def test_any_number_of_processes_computes_the_same(tmp_path: Path) -> None:
     assert told[1][-1] == 9
     for unit in workload.rows(PROTOCOL):
         one, three = (ledger.required(unit.key, unit.row).arrays for ledger in ledgers)
-        assert one.keys() == three.keys() == {"mse@1", "r2@1"}
+        assert one.keys() == three.keys() == METRICS.keys()
         assert one["mse@1"].shape == (len(unit.items), 4)
         assert all(np.array_equal(one[name], three[name]) for name in one)
 

@@ -70,8 +70,8 @@ def write_some_trajectories(folder: Path) -> list[Path]:
 def write_some_predictions(folder: Path) -> list[Path]:
     ones = np.ones((3, 4))
     (folder / "records").mkdir()
-    path = write_synthetic(folder / "records", "ls", {"mse@1": ones, "r2@1": 0 * ones})
-    record, _ = read_record(path)
+    values = {"mse@1": ones, "r2@1": 0 * ones, "r2-pooled@1": ones}
+    record, _ = read_record(write_synthetic(folder / "records", "ls", values))
     paths = (predictions_path(folder, record.stem), reference_path(folder, record.protocol))
     for path, value in zip(paths, (0, 1), strict=True):
         path.parent.mkdir(exist_ok=True)
