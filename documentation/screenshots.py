@@ -18,6 +18,7 @@ from fpmc_bench.results.site import build_site
 
 ROOT = Path(__file__).parents[1]
 SUITE, PHOTOS = "suites/digits/index.html", "suites/photos/index.html"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FIRST_PX = 760
 """Height of what a telephone shows first."""
 MARGIN_PX = 16
@@ -52,7 +53,9 @@ SHOTS = {
 @click.option("--out", type=click.Path(path_type=Path), default=ROOT / "docs" / "pictures")
 def main(leaderboards: Path, out: Path) -> None:
     """Write them; one of what the leaderboards don't have stays as it is."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    chromium = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if chromium is None:
+        raise click.UsageError(f"none of {', '.join(BROWSERS)} is installed")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         site = Path(folder) / "site"
         build_site(leaderboards, site)

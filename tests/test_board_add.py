@@ -13,7 +13,7 @@ from runs import environment, fpmc_bench
 
 from fpmc_bench.documents.failure import failure_of, read_failures, write_failures
 from fpmc_bench.documents.items import ItemValues
-from fpmc_bench.documents.manifest import Manifest, read_manifest
+from fpmc_bench.documents.manifest import Manifest, read_run_manifest
 from fpmc_bench.documents.record import read_record, write_record
 from fpmc_bench.errors import DiskError, RunError, UnknownNameError, UsageError
 from fpmc_bench.results.board import add as adding
@@ -92,7 +92,7 @@ def test_a_leaderboard_that_is_not_there_is_made(first: Path, measured: Path) ->
     }
     for path in (first / "records").iterdir():
         assert path.read_bytes() == (measured / "records" / path.name).read_bytes()
-    assert [entry.name for entry in read_manifest(first).suite.entries] == ["ls"]
+    assert [entry.name for entry in read_run_manifest(first).suite.entries] == ["ls"]
     assert list(read_samples(first / "samples" / "sample-mse.npz")) == [
         "digits-ncsnpp",
         "digits-ddpmpp",
@@ -108,7 +108,7 @@ def test_rows_are_added_and_what_is_there_stays(board: Path, run: Path) -> None:
     after = contents(board)
     records = {name: content for name, content in before.items() if name.startswith("records/")}
     assert records.items() <= after.items()
-    assert {entry.name for entry in read_manifest(board).suite.entries} == {"ls", "optimal"}
+    assert {entry.name for entry in read_run_manifest(board).suite.entries} == {"ls", "optimal"}
     rows = list(read_trajectories(board / "samples" / "trajectories.npz").rows)
     assert rows[-2:] == ["ls", "optimal"]
     assert b"| optimal " in after["tables/sample-mse.md"]
@@ -147,7 +147,7 @@ def test_what_was_measured_on_something_else_is_refused(
     board: Path, run: Path, name: str, value: Any
 ) -> None:
     before = contents(board)
-    was = read_manifest(run).identity[name]
+    was = read_run_manifest(run).identity[name]
     changed(run / "run.json", lambda content: content["identity"].update({name: value}))
     with pytest.raises(RunError, match=f"{name} is .* there and .* here") as refusal:
         add(run, board)
@@ -160,7 +160,7 @@ def test_what_was_measured_on_something_else_is_refused(
     ("field", "value"), [("seed", 4), ("items", 8), ("block_items", 3), ("sigmas", {"steps": 5})]
 )
 def test_another_suite_is_refused(board: Path, run: Path, field: str, value: Any) -> None:
-    manifest = read_manifest(run)
+    manifest = read_run_manifest(run)
     suite = manifest.suite.replaced(**{field: value})
     other = Manifest(fingerprint=suite.fingerprint, identity=manifest.identity, suite=suite)
     (run / "run.json").write_text(other.model_dump_json())

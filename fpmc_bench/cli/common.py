@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -13,6 +13,7 @@ import click
 
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.cli.printing import echo, give_stdout_back
+from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.errors import UsageError
 from fpmc_bench.launched import UNSET, follow_launcher, is_main, is_ours, launched
 
@@ -92,6 +93,26 @@ processes_option = click.option(
     show_default=True,
     help="Local processes to share the work; not under torchrun or accelerate launch.",
 )
+
+
+def protocol_option(text: str) -> Callable[[Command], Command]:
+    """One protocol or all of them, with this help."""
+    return click.option("-p", "--protocol", type=click.Choice(list(PROTOCOLS)), help=text)
+
+
+def format_option(formats: Sequence[str], what: str) -> Callable[[Command], Command]:
+    """How `what` is printed, as `form`: the first of these unless another is asked for."""
+    return click.option(
+        "-f",
+        "--format",
+        "form",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help=f"How to print the {what}.",
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from fpmc_bench.cli.common import format_option, protocol_option
 from fpmc_bench.cli.printing import PrintingCommand, echo
-from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.errors import UsageError
 
 FORMATS = ("terminal", "csv", "json")
@@ -19,9 +19,7 @@ FORMATS = ("terminal", "csv", "json")
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The run directory, or folder of records, that entries are of.",
 )
-@click.option(
-    "-p", "--protocol", type=click.Choice(list(PROTOCOLS)), help="Only under this protocol."
-)
+@protocol_option("Only under this protocol.")
 @click.option("--metric", default="mse@1", show_default=True, help="As records name it.")
 @click.option("--by-sigma", is_flag=True, help="At every noise level, and not over all of them.")
 @click.option(
@@ -29,15 +27,7 @@ FORMATS = ("terminal", "csv", "json")
     is_flag=True,
     help="All rows named under the definitions that others publish by, and how ranks change.",
 )
-@click.option(
-    "-f",
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="terminal",
-    show_default=True,
-    help="How to print the comparisons.",
-)
+@format_option(FORMATS, "comparisons")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the same as --format json.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: the same as --format csv.")
 def compare(

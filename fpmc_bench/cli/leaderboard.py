@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fpmc_bench.cli.common import format_option, protocol_option
 from fpmc_bench.cli.leaderboard_add import add
 from fpmc_bench.cli.leaderboard_check import check
 from fpmc_bench.cli.leaderboard_items import items
 from fpmc_bench.cli.leaderboard_push import push
 from fpmc_bench.cli.leaderboard_site import site
 from fpmc_bench.cli.printing import PrintingGroup, echo
-from fpmc_bench.documents.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from fpmc_bench.results.table import Table
@@ -33,21 +33,8 @@ leaderboard.add_command(items)
 
 @leaderboard.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-p",
-    "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
-    help="Only this protocol.",
-)
-@click.option(
-    "-f",
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="terminal",
-    show_default=True,
-    help="How to print the tables.",
-)
+@protocol_option("Only this protocol.")
+@format_option(FORMATS, "tables")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the same as --format json.")
 @click.option("--write", is_flag=True, help="Also write tables/ and figures/ into DIRECTORY.")
 @click.pass_context

@@ -5,20 +5,14 @@ from pathlib import Path
 
 import click
 
-from fpmc_bench.cli.common import json_option, print_json
+from fpmc_bench.cli.common import json_option, print_json, protocol_option
 from fpmc_bench.cli.printing import PrintingCommand, echo
-from fpmc_bench.documents.protocols import PROTOCOLS
 
 
 @click.command(cls=PrintingCommand)
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-e", "--entry", required=True, help="The row, by its name in the tables.")
-@click.option(
-    "-p",
-    "--protocol",
-    type=click.Choice(list(PROTOCOLS)),
-    help="Of this protocol [default: the first that the entry has].",
-)
+@protocol_option("Of this protocol [default: the first that the entry has].")
 @click.option(
     "--worst",
     "count",

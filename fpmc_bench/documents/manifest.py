@@ -49,7 +49,7 @@ def _listed(held: Mapping[str, Any], field: str, kind: type = dict) -> list[Any]
     return [one for one in found if isinstance(one, kind)] if isinstance(found, list) else []
 
 
-def read_manifest(run_dir: Path) -> Manifest:
+def read_run_manifest(run_dir: Path) -> Manifest:
     """RunError where there is none, where it is damaged, or has not its suite's fingerprint."""
     path = run_dir / MANIFEST
     try:

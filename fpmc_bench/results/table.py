@@ -19,10 +19,10 @@ from fpmc_bench.results.checks import (
     refuse_of_different_suites,
 )
 from fpmc_bench.results.remarks import as_sentences, remarks_on
-from fpmc_bench.results.statistics import SIGNIFICANCE, Difference, paired_difference
+from fpmc_bench.results.statistics import Difference, paired_difference
 from fpmc_bench.results.summaries import contributions, independent_error
 from fpmc_bench.results.sweeps import ParameterSweep, sweeps_among
-from fpmc_bench.results.ties import tie_p_values
+from fpmc_bench.results.ties import is_tied, tie_p_values
 from fpmc_bench.results.timing import timing_sentences
 
 RANKED_BY = "mse@1"
@@ -158,7 +158,7 @@ def _table(
             Row(
                 entry=record.entry,
                 rank=None if record.is_other_network else position - others,
-                best=record.entry in from_best and from_best[record.entry].p_value >= SIGNIFICANCE,
+                best=record.entry in from_best and is_tied(from_best[record.entry].p_value),
                 from_best=from_best.get(record.entry),
                 figures=record.figures,
                 item_errors={one: independent_error(values, one) for one in record.figures},

@@ -61,7 +61,12 @@ def tied_with_best(
 
     InputError where lengths differ.
     """
-    return frozenset(name for name, p in tie_p_values(values, groups).items() if p >= SIGNIFICANCE)
+    return frozenset(name for name, p in tie_p_values(values, groups).items() if is_tied(p))
+
+
+def is_tied(p_value: float) -> bool:
+    """Whether a row with this p-value, as `tie_p_values` has it, can't be told from the best."""
+    return p_value >= SIGNIFICANCE
 
 
 def _p_values(rows: NDArray[np.float64], groups: NDArray[np.int64] | None) -> list[float]:

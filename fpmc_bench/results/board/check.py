@@ -11,7 +11,7 @@ from pathlib import Path
 from fpmc_bench.documents.attestation import SUFFIX, read_attestation, verification
 from fpmc_bench.documents.failure import FAILURES, Failure, read_failures
 from fpmc_bench.documents.items import ItemValues
-from fpmc_bench.documents.manifest import MANIFEST, read_manifest
+from fpmc_bench.documents.manifest import MANIFEST, read_run_manifest
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import FpmcBenchError
@@ -70,7 +70,7 @@ def check(directory: Path) -> Check:
         failures = read_failures(directory)
     stems = [Path(name).stem for name in files if _is_record(name)]
     with noted(done.faults, directory, MANIFEST):
-        manifest = read_manifest(directory)
+        manifest = read_run_manifest(directory)
         _settings(done, manifest.suite)
         done.faults += unlike_the_manifest([record for record, _ in records], manifest)
         done.faults += unlike_their_entries([record for record, _ in records], manifest.suite)

@@ -9,7 +9,7 @@ from fpmc_bench.documents.attestation import SUFFIX
 from fpmc_bench.documents.failure import Failure, read_failures
 from fpmc_bench.documents.identity import of_record
 from fpmc_bench.documents.items import ItemValues
-from fpmc_bench.documents.manifest import Manifest, read_manifest
+from fpmc_bench.documents.manifest import Manifest, read_run_manifest
 from fpmc_bench.documents.record import Record, read_records
 from fpmc_bench.results.checks import refuse_altered
 from fpmc_bench.results.table import RANKED_BY
@@ -50,7 +50,7 @@ class Folder:
 
 def read_folder(path: Path) -> Folder:
     """RunError where it is no run directory, or has records that are damaged or were altered."""
-    manifest = read_manifest(path)
+    manifest = read_run_manifest(path)
     rows = {record.stem: Row(record, values) for record, values in read_records(path / "records")}
     for row in rows.values():
         refuse_altered(row.record, row.values, RANKED_BY)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fpmc_bench.documents.attestation import Attestation, read_attestations
 from fpmc_bench.documents.failure import read_failures
 from fpmc_bench.documents.items import ItemValues
-from fpmc_bench.documents.manifest import MANIFEST, read_manifest
+from fpmc_bench.documents.manifest import MANIFEST, read_run_manifest
 from fpmc_bench.documents.record import Record, read_records, records_folder
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
@@ -136,7 +136,7 @@ def _suite(directory: Path, fingerprint: str) -> Suite | None:
     path = directory / MANIFEST
     if not path.is_file():
         return None
-    suite = read_manifest(directory).suite
+    suite = read_run_manifest(directory).suite
     if suite.fingerprint != fingerprint:
         raise RunError(
             f"{path} is of suite {suite.name} ({suite.fingerprint[:12]}), and the records beside "
