@@ -51,7 +51,7 @@ def test_however_many_parameters_its_name_is_fit_for_a_file() -> None:
     )
     assert one != other
     assert one.startswith("windows_query_widths-11.31-11.31")
-    assert len(f"{one}.denoiser-mse.json.12345.partial") < 255
+    assert len(f"{one}.denoiser-mse.attestation") < 255
 
 
 @settings(max_examples=300)

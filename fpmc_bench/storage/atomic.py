@@ -7,19 +7,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fpmc_bench.errors import DiskError
+from fpmc_bench.storage.temporary import PARTIAL, temporary_path
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 """What goes wrong in a file that is open already, whose error then names none."""
 
 
 @contextmanager
-def atomic_path(path: Path, ending: str = ".partial") -> Iterator[Path]:
+def atomic_path(path: Path, ending: str = PARTIAL) -> Iterator[Path]:
     """Where to write what is to be at `path`: renamed to it at the end, removed after an error.
 
-    Makes the folders above. `ending` is for what writes only files of its own ending, and must be
-    none that is looked for beside `path`. DiskError where it can't be written.
+    Makes the folders above. `ending` is for what writes only files of its own ending, as in
+    `temporary_path`. DiskError where it can't be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}{ending}")
+    partial = temporary_path(path, ending)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial

@@ -7,6 +7,7 @@ that name (`kept`). FPMC_BENCH_CACHE moves the folder.
 
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from fpmc_bench.storage.folders import make_folder
 from fpmc_bench.storage.kept import keep_tensors, kept_tensors
 from fpmc_bench.storage.keys import content_key
+from fpmc_bench.storage.temporary import remove_forgotten
 
 ENVIRONMENT_VARIABLE = "FPMC_BENCH_CACHE"
 
@@ -28,10 +30,20 @@ def cache_directory() -> Path:
 
 
 def cache_folder(*parts: str) -> Path:
-    """A folder of the cache, made. UsageError, with how to choose another, where it can't be."""
+    """A folder of the cache, made. UsageError, with how to choose another, where it can't be.
+
+    What processes that are gone have left unfinished there is removed, the first time.
+    """
     folder = cache_directory().joinpath(*parts)
     make_folder(folder, ENVIRONMENT_VARIABLE)
+    _tidy(folder.absolute())
     return folder
+
+
+@cache
+def _tidy(folder: Path) -> None:
+    """Once a process."""
+    remove_forgotten(folder)
 
 
 def cached_path(kind: str, key: Mapping[str, Any], suffix: str) -> Path:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.storage.notations import parsed_json, short_json
+from fpmc_bench.storage.temporary import DEEPEST, remove_forgotten
 
 log = logging.getLogger(__name__)
 BLOCK_BYTES = 4096
@@ -51,8 +52,8 @@ def make_folder(folder: Path, chosen_by: str) -> None:
 def locked(folder: Path, work: str, option: str) -> Iterator[None]:
     """Hold a folder for one `work`, as "run"; RunError where it is held already.
 
-    `option` is that of the command line which chooses the folder. UsageError where nothing can be
-    written into it.
+    `option` is that of the command line which chooses the folder. What processes that are gone have
+    left unfinished in it is removed. UsageError where nothing can be written into it.
     """
     make_folder(folder, option)
     lock = FileLock(folder / ".lock", timeout=0)
@@ -63,6 +64,7 @@ def locked(folder: Path, work: str, option: str) -> Iterator[None]:
             f"{folder} is in use by another {work}; wait for it, or choose another {option}"
         ) from error
     try:
+        remove_forgotten(folder, DEEPEST)
         yield
     finally:
         lock.release()

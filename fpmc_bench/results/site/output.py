@@ -1,11 +1,11 @@
 """A folder that is replaced as a whole, and only where all that is in it was put there by us."""
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from fpmc_bench.errors import DiskError, UsageError
+from fpmc_bench.storage.temporary import remove_forgotten, temporary_path
 
 LISTING = ".fpmc-bench-site"
 """The file that lists all others of a site."""
@@ -34,18 +34,19 @@ def write_folder(out: Path, files: Mapping[str, bytes]) -> None:
     UsageError as `refuse_unless_ours`; DiskError where it can't be written.
     """
     refuse_unless_ours(out)
+    beside = temporary_path(out)
     listing = "".join(f"{path}\n" for path in sorted(files)).encode()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as place:
-            new, old = Path(place) / "new", Path(place) / "old"
-            for name, content in {LISTING: listing, **files}.items():
-                path = new / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-            if out.exists():
-                out.rename(old)
-            new.rename(out)
-            shutil.rmtree(old, ignore_errors=True)
+        for name, content in {LISTING: listing, **files}.items():
+            path = beside / "new" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        if out.exists():
+            out.rename(beside / "old")
+        (beside / "new").rename(out)
+        remove_forgotten(out.parent)
     except OSError as error:
         raise DiskError(f"{out} can't be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
