@@ -6,10 +6,20 @@ import signal
 import sys
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fpmc_bench.launched import OURS
 
 GOES_ON = "finished work is kept, and the same command goes on from there"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The first of several processes that did not do its work."""
+
+    rank: int
+    status: int
+    """As Python has it: an exit status, or minus the number of the signal that ended it."""
 
 
 def relaunch(processes: int, arguments: Sequence[str]) -> int:
@@ -19,13 +29,27 @@ def relaunch(processes: int, arguments: Sequence[str]) -> int:
     are ended, and a line on stderr says so.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     threads = max(1, (os.cpu_count() or 1) // processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ[OURS] = str(os.getpid())
     logging.disable()  # the processes, and the lines below, say what went wrong
+    try:
+        ended = run_processes(processes, arguments)
+    except SignalException as error:
+        _say(f"stopped by {error.sigval.name}, with all processes; {GOES_ON}")
+        return 128 + error.sigval
+    return 0 if ended is None else _told(f"process {ended.rank} of {processes}", ended.status)
+
+
+def run_processes(processes: int, arguments: Sequence[str]) -> Ended | None:
+    """Start them and wait; once one has failed the others are stopped. None where none has.
+
+    Raises torch's SignalException where this process is told to stop: they are stopped then.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -39,11 +63,8 @@ def relaunch(processes: int, arguments: Sequence[str]) -> int:
         elastic_launch(config, sys.executable)("-m", "fpmc_bench", *arguments)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        return _told(f"process {rank} of {processes}", failure.exitcode)
-    except SignalException as error:
-        _say(f"stopped by {error.sigval.name}, with all processes; {GOES_ON}")
-        return 128 + error.sigval
-    return 0
+        return Ended(rank, failure.exitcode)
+    return None
 
 
 def _told(process: str, status: int) -> int:
