@@ -1,0 +1,96 @@
+"""Timings of units: kept by what moves time, predicted by medians, worth nothing when damaged."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plans import ALONE, small_workload
+
+from fpmc_bench.engine import EngineSettings
+from fpmc_bench.harness.costs import Costs, unit_facts
+from fpmc_bench.harness.units import WorkUnit
+
+
+@pytest.fixture
+def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkUnit:
+    """The first of the optimal denoiser: three items."""
+    monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path))
+    return small_workload().rows("denoiser-mse")[3]
+
+
+def here(budget_bytes: int = 2**30) -> Costs:
+    return Costs.here(ALONE, EngineSettings(budget_bytes))
+
+
+def noted(unit: WorkUnit) -> Costs:
+    costs = here()
+    for seconds, first in ((9.0, True), (3.0, False), (2.0, False), (2.5, False)):
+        costs.note(unit_facts(unit), 3, seconds, first=first, grown_bytes=int(seconds))
+    return costs
+
+
+def test_a_row_that_was_never_timed_is_not_known(unit: WorkUnit) -> None:
+    assert here().seconds(unit) is None
+    assert here().of(unit_facts(unit)).beginning(3) is None
+
+
+def test_what_was_noted_predicts_here_and_in_later_commands(unit: WorkUnit) -> None:
+    costs = noted(unit)
+    assert costs.seconds(unit) == 2.5
+    assert here().seconds(unit) is None, "nothing is written before it is kept"
+    costs.keep()
+    for known in (costs, here()):
+        timings = known.of(unit_facts(unit))
+        assert known.seconds(unit) == 2.5
+        assert timings.seconds(6) == 5.0
+        assert timings.beginning(3) == 6.5
+        assert timings.grown_bytes == 9
+
+
+def test_the_first_unit_alone_is_better_than_nothing(unit: WorkUnit) -> None:
+    costs = here()
+    costs.note(unit_facts(unit), 3, 9.0, first=True)
+    assert costs.seconds(unit) == 9.0
+    assert costs.of(unit_facts(unit)).beginning(3) is None
+
+
+def test_units_of_a_row_share_their_timings_and_other_rows_do_not(unit: WorkUnit) -> None:
+    costs = noted(unit)
+    costs.keep()
+    again = small_workload(seed=4, items=9).rows("denoiser-mse")[3:6]
+    assert [here().seconds(one) for one in again] == [2.5] * 3, "other items, other noise"
+    others = small_workload().rows("sample-mse")
+    assert {here().seconds(one) for one in others} == {None}
+    assert here(2**20).seconds(unit) is None, "the engine works otherwise in less memory"
+    slower = replace(costs, circumstances={**costs.circumstances, "threads": 64})
+    assert slower.seconds(unit) is None
+
+
+def test_old_timings_are_forgotten(unit: WorkUnit) -> None:
+    noted(unit).keep()
+    for _ in range(2):
+        costs = here()
+        for _ in range(6):
+            costs.note(unit_facts(unit), 3, 1.0)
+        costs.keep()
+    (path,) = here().folder.glob("*.json")
+    assert here().seconds(unit) == 1.0
+    assert path.read_text().count('"seconds":1.0') == 8
+
+
+@pytest.mark.parametrize("content", [b"", b"{}x", b'{"later":[{"items":0,"seconds":1}]}', b"\xff"])
+def test_a_damaged_file_is_nothing(unit: WorkUnit, content: bytes) -> None:
+    noted(unit).keep()
+    (path,) = here().folder.glob("*.json")
+    path.write_bytes(content)
+    assert here().seconds(unit) is None
+    noted(unit).keep()
+    assert here().seconds(unit) == 2.5
+
+
+def test_a_folder_that_cannot_be_written_loses_timings_and_nothing_else(unit: WorkUnit) -> None:
+    costs = noted(unit)
+    costs.folder.rmdir()
+    costs.folder.write_text("no folder")
+    costs.keep()
+    assert costs.seconds(unit) == 2.5
