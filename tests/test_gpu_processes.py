@@ -35,6 +35,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(accelerate, "PartialState", State)
     monkeypatch.setattr("fpmc_bench.harness.processes._meeting", lambda rank, world: None)
+    monkeypatch.setattr("fpmc_bench.harness.processes._of_this_meeting", lambda found: found)
     for name, value in {
         "RANK": "2",
         "WORLD_SIZE": "3",

@@ -4,7 +4,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from plans import ALONE, ARITHMETIC, loaded, small_bench, small_plan, small_suite
+from plans import ARITHMETIC, loaded, measure_all, small_plan, small_suite
 from torch import Tensor
 
 from fpmc_bench.catalog.built import assemble
@@ -227,15 +227,8 @@ def plan_of(*strangers: Mapping[str, str], over: Context | None = None) -> Plan:
 
 def run(folder: Path, plan: Plan, world: int = 1) -> tuple[Ledger, Workload]:
     """Both stages of denoiser-mse, by `world` processes one after the other."""
-    ledger, workload = Ledger(folder), Workload(plan, ARITHMETIC)
-    ranks = [replace(ALONE, rank=rank, world=world) for rank in range(world)]
-    benches = [small_bench(ledger, workload, rank) for rank in ranks]
-    references = workload.references(PROTOCOL)
-    for bench in benches:
-        bench.run_references(references, lambda _: None)
-    for bench in benches:
-        bench.run_rows(workload.rows(PROTOCOL), references, lambda _: None)
-    return ledger, workload
+    workload = Workload(plan, ARITHMETIC)
+    return measure_all(folder, workload, PROTOCOL, world), workload
 
 
 def errors(ledger: Ledger, workload: Workload) -> dict[str, list[bytes]]:

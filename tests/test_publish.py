@@ -212,7 +212,7 @@ def test_a_row_that_lacks_a_unit_has_no_record(workload: Workload, tmp_path: Pat
 def test_a_run_that_lacks_units_names_its_rows_and_exits_with_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Workbench, "run_rows", lambda *_: None)
+    monkeypatch.setattr(Workbench, "measure", lambda *_: None)
     options = ("-d", "optimal", "--items", "2", "-p", "denoiser-mse", "--quiet")
     done = fpmc_bench("run", write_suite(tmp_path), *options, cwd=tmp_path)
     assert done.returncode == 1

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plans import small_bench, small_workload
+from plans import measure, measure_all, refer, small_bench, small_workload
 from runs import fpmc_bench, write_suite
 
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.samples import keep_trajectories
 from fpmc_bench.protocols import prediction_of
@@ -100,17 +99,9 @@ def test_a_run_keeps_them_for_every_row_and_another_run_adds_its_own(tmp_path: P
 
 def test_any_number_of_processes_sees_the_same(tmp_path: Path) -> None:
     workload, found = small_workload(), []
-    references, rows = workload.references("sample-mse"), workload.rows("sample-mse")
     for world in (1, 2):
         directory = RunDirectory(tmp_path / str(world))
-        benches = [
-            small_bench(directory.ledger, workload, Processes(rank, world, "cpu"))
-            for rank in range(world)
-        ]
-        for bench in benches:
-            bench.run_references(references, lambda _: None)
-        for bench in benches:
-            bench.run_rows(rows, references, lambda _: None)
+        measure_all(directory.ledger.directory, workload, "sample-mse", world)
         keep_trajectories(workload, "sample-mse", directory, failures=())
         found.append(directory.trajectories.read_bytes())
     assert found[0] == found[1]
@@ -122,8 +113,8 @@ def test_units_of_before_give_none_and_that_is_said(
     workload, directory = small_workload(), RunDirectory(tmp_path)
     bench = small_bench(directory.ledger, workload)
     references, rows = workload.references("sample-mse"), workload.rows("sample-mse")
-    bench.run_references(references, lambda _: None)
-    bench.run_rows(rows, references, lambda _: None)
+    refer(bench, references)
+    measure(bench, rows, references)
     keep_trajectories(workload, "sample-mse", directory, failures=())
     assert caplog.messages == []
     _forget(directory.ledger, rows[0].key)

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 from damage import emptied, full_disk, swapped, truncated, turned
-from plans import ARITHMETIC, loaded, small_bench, small_plan, small_workload
+from plans import (
+    ARITHMETIC,
+    loaded,
+    measure,
+    measure_all,
+    refer,
+    small_bench,
+    small_plan,
+    small_workload,
+)
 
 from fpmc_bench.contracts import AugmentationTask, Source
 from fpmc_bench.diffusion.heun import heun_sample
@@ -17,7 +26,7 @@ from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.engine.machine.arithmetic import PATHS
 from fpmc_bench.errors import DiskError, RunError
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.stages import sampling
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.protocols import prediction_of
 from fpmc_bench.protocols.metrics import METRICS, mse_1
@@ -26,35 +35,16 @@ from fpmc_plugins.augmentations.flips import HorizontalFlip, VerticalFlip
 PROTOCOL = "denoiser-mse"
 
 
-def run_all(ledger: Ledger, workload: Workload, world: int = 1) -> list[int]:
-    """Both stages of a protocol by `world` processes, one after another; what the last was told."""
-    references, rows = workload.references(PROTOCOL), workload.rows(PROTOCOL)
-    told: list[int] = []
-    benches = [
-        small_bench(ledger, workload, Processes(rank, world, "cpu")) for rank in range(world)
-    ]
-    for bench in benches:
-        bench.run_references(references, lambda _: None)
-    for bench in benches:
-        bench.run_rows(rows, references, told.append)
-    return told
-
-
-@pytest.mark.parametrize("world", [1, 2, 3])
-@pytest.mark.parametrize("count", [0, 1, 2, 7])
-def test_shares_hold_every_unit_once(world: int, count: int) -> None:
-    shares = [list(Processes(rank, world, "cpu").share(count)) for rank in range(world)]
-    assert sorted(index for share in shares for index in share) == list(range(count))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def run_all(ledger: Ledger, workload: Workload, world: int = 1) -> None:
+    measure_all(ledger.directory, workload, PROTOCOL, world)
 
 
 def test_any_number_of_processes_computes_the_same(tmp_path: Path) -> None:
     entries = [{"name": name, "denoiser": name} for name in ("optimal", "wiener")]
     workload = small_workload(entries=entries)
     ledgers = [Ledger(tmp_path / str(world)) for world in (1, 3)]
-    told = [run_all(ledger, workload, world) for ledger, world in zip(ledgers, (1, 3), strict=True)]
-    assert told[0] == list(range(1, 10)), "of 9 units of 3 rows"
-    assert told[1][-1] == 9
+    for ledger, world in zip(ledgers, (1, 3), strict=True):
+        run_all(ledger, workload, world)
     for unit in workload.rows(PROTOCOL):
         one, three = (ledger.required(unit.key, unit.row).arrays for ledger in ledgers)
         assert one.keys() == three.keys() == METRICS.keys()
@@ -71,7 +61,7 @@ def test_figures_are_the_same_twice_whichever_products_are_taken(tmp_path: Path)
         workload = Workload(plan, chosen)
         references, rows = workload.references(PROTOCOL), workload.rows(PROTOCOL)[3:]
         begun = tmp_path / path
-        small_bench(Ledger(begun), workload).run_references(references, lambda _: None)
+        refer(small_bench(Ledger(begun), workload), references)
         found = []
         # the units of each attempt, and by how many processes
         for attempts in ([(rows, 1)], [(rows, 2)], [(rows[:1], 1), (rows, 1)]):
@@ -80,8 +70,8 @@ def test_figures_are_the_same_twice_whichever_products_are_taken(tmp_path: Path)
             with using(EngineSettings(arithmetic=chosen)):
                 for units, world in attempts:
                     for rank in range(world):
-                        bench = small_bench(ledger, workload, Processes(rank, world, "cpu"))
-                        bench.run_rows(units, references, lambda _: None)
+                        bench = small_bench(ledger, workload)
+                        measure(bench, units, references, slice(rank, None, world))
             arrays = [ledger.required(unit.key, unit.row).arrays["mse@1"] for unit in rows]
             found.append(np.concatenate(arrays))
         assert all(np.array_equal(found[0], other) for other in found)
@@ -94,7 +84,7 @@ def test_what_is_there_is_not_computed_again(tmp_path: Path) -> None:
     ledger, workload = Ledger(tmp_path), small_workload()
     run_all(ledger, workload)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")}
-    assert run_all(ledger, workload)[0] == 6, "all are there at the first look"
+    run_all(ledger, workload)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")} == before
 
 
@@ -111,8 +101,7 @@ def test_damaged_units_are_computed_anew_and_nothing_else(
     emptied(other)
     turned(row)
     swapped(first, second)
-    told = run_all(Ledger(tmp_path), workload)
-    assert told[-1] == 6
+    run_all(Ledger(tmp_path), workload)
     assert len(caplog.messages) == 5
     again = Ledger(tmp_path)
     for path, before in whole.items():
@@ -125,9 +114,9 @@ def test_damaged_units_are_computed_anew_and_nothing_else(
 def test_a_full_disk_ends_the_run_and_is_no_row_s_fault(tmp_path: Path) -> None:
     ledger, workload = Ledger(tmp_path), small_workload()
     references = workload.references(PROTOCOL)
-    small_bench(ledger, workload).run_references(references, lambda _: None)
+    refer(small_bench(ledger, workload), references)
     with full_disk(1000), pytest.raises(DiskError, match=r"\.npz can't be written"):
-        small_bench(ledger, workload).run_rows(workload.rows(PROTOCOL), references, lambda _: None)
+        measure(small_bench(ledger, workload), workload.rows(PROTOCOL), references)
     assert ledger.failures() == {}
     assert len(list(tmp_path.iterdir())) == 3, "the references, and nothing half-written"
 
@@ -137,13 +126,13 @@ def test_the_teacher_against_itself_is_without_error(tmp_path: Path) -> None:
     ledger, workload = Ledger(tmp_path), small_workload()
     bench = small_bench(ledger, workload)
     references = workload.references(PROTOCOL)
-    bench.run_references(references, lambda _: None)
+    refer(bench, references)
     itself = [replace(unit, contestant=references[0].contestant) for unit in references]
     as_rows = [
         replace(unit, provenance=unit.provenance.model_copy(update={"role": "entry"}))
         for unit in itself
     ]
-    bench.run_rows(as_rows, references, lambda _: None)
+    measure(bench, as_rows, references)
     for unit in as_rows:
         arrays = ledger.required(unit.key, "row").arrays
         assert not arrays["mse@1"].any()
@@ -177,10 +166,9 @@ def test_an_augmentation_that_raises_fails_its_own_row(
         {"name": name, "denoiser": "optimal", "augmentations": [{"name": name, "rate": 1.0}]}
         for name in ("hflip", "vflip")
     ]
-    told = run_all(ledger, small_workload(entries=entries), world=2)
+    run_all(ledger, small_workload(entries=entries), world=2)
     assert list(ledger.failures()) == [f"hflip.{PROTOCOL}"]
     assert "the mirror is broken" in ledger.failures()[f"hflip.{PROTOCOL}"]
-    assert told[-1] == 9, "rows that failed are finished"
     rows = small_workload(entries=entries).rows(PROTOCOL)
     assert [ledger.has(unit.key) for unit in rows] == [*[True] * 3, *[False] * 3, *[True] * 3]
 
@@ -204,7 +192,7 @@ def test_a_row_s_images_are_made_once_for_all_its_units(
 def test_without_the_reference_a_row_says_so(tmp_path: Path) -> None:
     ledger, workload = Ledger(tmp_path), small_workload()
     bench = small_bench(ledger, workload)
-    bench.run_rows(workload.rows(PROTOCOL), workload.references(PROTOCOL), lambda _: None)
+    measure(bench, workload.rows(PROTOCOL), workload.references(PROTOCOL))
     report = ledger.failures()[f"optimal.{PROTOCOL}"]
     assert "the reference's unit" in report
     assert "vanished from the ledger" in report
@@ -216,17 +204,18 @@ def test_test_images_that_a_dataset_lacks_are_sampled_in_blocks(tmp_path: Path) 
     workload = Workload(replace(plan, context=context.of(plan.suite)), ARITHMETIC)
     ledger = Ledger(tmp_path)
     with pytest.raises(RunError, match="sampled test images"):
-        small_bench(ledger, workload).run_references(workload.references(PROTOCOL), lambda _: None)
-    told: list[int] = []
-    small_bench(ledger, workload).sample_test_images(told.append)
-    assert told == [1, 2, 3]
+        refer(small_bench(ledger, workload), workload.references(PROTOCOL))
+    for task in sampling(small_bench(ledger, workload)):
+        assert not task.there()
+        task.do()
+        assert task.there()
     for items, key in workload.sampled_images():
         noise = unit_noise(3, "held-out-samples", items, (1, 8, 8))  # the stream's name is frozen
         with torch.no_grad():
             expected = heun_sample(context.tuning, noise, context.sigmas).clamp(-1, 1)
         found = ledger.required(key, "images").arrays["prediction"]
         assert np.array_equal(found, expected.numpy())
-    small_bench(ledger, workload).run_references(workload.references(PROTOCOL), lambda _: None)
+    refer(small_bench(ledger, workload), workload.references(PROTOCOL))
     assert all(ledger.has(unit.key) for unit in workload.references(PROTOCOL))
 
 

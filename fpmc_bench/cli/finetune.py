@@ -19,12 +19,7 @@ from fpmc_bench.cli.finetune_options import finetune_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
-    from tqdm.auto import tqdm
-
-    from fpmc_bench.finetune.descent import Descent
     from fpmc_bench.finetune.weights import FinetuneCard
-    from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
-    from fpmc_bench.harness.processes import Processes
     from fpmc_bench.jobs.finetune import FinetuneOutcome
 
 
@@ -59,13 +54,10 @@ def finetune(
     Writes the weights, for denoiser "finetuned", and a figure of how their errors fell. When the
     same command is given again, an interrupted fine-tuning goes on, and a finished one is shown.
     """
-    from tqdm.auto import tqdm
-
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.finetune.settings import FinetuneSettings
     from fpmc_bench.jobs.finetune import default_weights_path, finetune_entry
-    from fpmc_bench.launched import is_main
 
     settings = FinetuneSettings(
         **{name: value for name, value in asked.items() if value is not None}
@@ -79,42 +71,20 @@ def finetune(
         target = out or default_weights_path(chosen.suite, settings)
         if target.suffix != ".safetensors":
             raise click.BadParameter(f"must end in .safetensors, got {target}", param_hint="--out")
-        hidden = quiet or not is_main()
-        with tqdm(unit="level", disable=hidden, leave=False) as bar:
-            outcome = finetune_entry(
-                chosen.suite,
-                settings,
-                target,
-                chosen.registry,
-                device=given.device,
-                memory_budget=given.memory_budget,
-                places=chosen.places,
-                watch=lambda job, joined: _watch(job, joined, bar),
-            )
+        outcome = finetune_entry(
+            chosen.suite,
+            settings,
+            target,
+            chosen.registry,
+            device=given.device,
+            memory_budget=given.memory_budget,
+            places=chosen.places,
+            progress=not quiet,
+        )
     if outcome is None:
         return
     _show(outcome, as_json)
     ctx.exit(1 if outcome.card.stopped else 0)
-
-
-def _watch(job: "Finetuning", processes: "Processes", bar: "tqdm[None]") -> "LevelProgress":
-    """One bar for all of this process's levels: how many are done, and the error of the present."""
-    from fpmc_bench.results.study_points import change_percent
-
-    mine = list(processes.share(len(job.levels)))
-    bar.reset(total=len(mine))
-    bar.update(sum(job.finished(level) for level in mine))
-
-    def progress(_: int, descent: "Descent") -> None:
-        sigma, points = descent.problem.sigma, descent.curve
-        change = change_percent(points[0].error, descent.best_error)
-        loss = points[-1].loss
-        shown = "" if loss is None else f", loss {loss:.5f}"
-        bar.set_description(f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+z.1f}%")
-        if descent.finished:
-            bar.update()
-
-    return progress
 
 
 def _show(outcome: "FinetuneOutcome", as_json: bool) -> None:

@@ -13,7 +13,7 @@ from fpmc_bench.documents.record import Record
 class UnitFinished:
     """A block of `items` of the row ENTRY.PROTOCOL, which took `seconds`.
 
-    `done` of `total` units of the protocol are finished now, by all processes together.
+    `done` of `total` units of all rows are finished now, by all processes together.
     """
 
     row: str

@@ -5,9 +5,8 @@ a killed fine-tuning goes on where it was, and levels that a changed command lea
 not made again.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +31,15 @@ from fpmc_bench.finetune.weights import (
     joined,
 )
 from fpmc_bench.harness.plan import Contestant, Plan
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.progress import Progress
+from fpmc_bench.harness.queue import Task
+from fpmc_bench.results.study_points import change_percent
 from fpmc_bench.storage.cache import cached_tensors
 from fpmc_bench.storage.kept import keep_tensors, kept_tensors
 from fpmc_bench.storage.keys import content_key
 
 VERSION = 2
 """Raised whenever the same plan would give other weights."""
-
-LevelProgress = Callable[[int, Descent], None]
-"""Told a level's index and where it stands, after every measurement."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +80,21 @@ class Finetuning:
     def levels(self) -> range:
         return range(len(self._context.sigmas))
 
-    def run(self, processes: Processes, progress: LevelProgress) -> None:
-        """This process's share of the levels; those that are there already are left alone."""
-        for level in processes.share(len(self.levels)):
-            if not self.finished(level):
-                self._run_level(level, progress)
+    def tasks(self, progress: Progress) -> list[Task]:
+        """Its levels, of which those that are there already are left alone."""
+        return [
+            Task(
+                f"{self.base.name} at sigma {sigma:.3g}",
+                partial(self.finished, level),
+                partial(self._run_level, level, progress),
+            )
+            for level, sigma in enumerate(self._context.sigmas)
+        ]
+
+    def let_go(self) -> None:
+        """Of the collections of noise levels it has been at, which are made again if need be."""
+        for name in ("_built", "_plain"):
+            vars(self).pop(name, None)
 
     def finished(self, level: int) -> bool:
         """Whether the level is there, and whole."""
@@ -132,16 +140,16 @@ class Finetuning:
     def _settings(self, level: int) -> FinetuneSettings:
         return self.settings if self._learns(level) else replace(self.settings, steps=0)
 
-    def _run_level(self, level: int, progress: LevelProgress) -> None:
+    def _run_level(self, level: int, progress: Progress) -> None:
         descent = self._descent(level)
         checkpoint = self._file(level).with_suffix(".checkpoint")
         if not load_descent(checkpoint, descent):
             descent.start()
-        progress(level, descent)
+        progress.says(_standing(descent))
         while not descent.finished:
             descent.advance()
             save_descent(checkpoint, descent)
-            progress(level, descent)
+            progress.says(_standing(descent))
         card, tensors = finished_level(descent, learned=self._learns(level))
         keep_tensors(self._file(level), tensors, card.model_dump(mode="json"))
         checkpoint.unlink(missing_ok=True)
@@ -239,3 +247,12 @@ class Finetuning:
                 "version": VERSION,
             },
         }
+
+
+def _standing(descent: Descent) -> str:
+    """Where a descent is, after its last measurement."""
+    sigma, points = descent.problem.sigma, descent.curve
+    change = change_percent(points[0].error, descent.best_error)
+    loss = points[-1].loss
+    shown = "" if loss is None else f", loss {loss:.5f}"
+    return f"sigma {sigma:.3g}: step {descent.step}{shown}, error {change:+z.1f}%"

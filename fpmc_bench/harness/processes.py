@@ -1,7 +1,7 @@
-"""The processes of a run, through accelerate: who am I, how many are we, wait for the others.
+"""The processes of a run, through accelerate: who am I, how many are we, whose turn is it.
 
-Work units never communicate: ranks meet only at barriers between stages, so one rank that fails
-can't leave the others hanging inside a collective.
+Work units never communicate: ranks take them from a counter and meet only between stages, so one
+rank that fails can't leave the others hanging inside a collective.
 """
 
 import os
@@ -9,13 +9,15 @@ import signal
 import sys
 import threading
 import time
+import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import torch
-from torch.distributed.distributed_c10d import Store
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
@@ -33,19 +35,38 @@ SILENT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Processes:
-    """This process (`rank`) among `world` equal ones, and the device it computes on."""
+    """This process (`rank`) among `world` equal ones, and the device it computes on.
+
+    What they have counted so far is in `store`, which belongs to this meeting of theirs alone.
+    """
 
     rank: int
     world: int
     device: str
+    store: Store = field(default_factory=lambda: _own_store(), repr=False, compare=False)
+    _taken: Counter[str] = field(default_factory=Counter, repr=False, compare=False)
 
     @property
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def share(self, count: int) -> range:
-        """The indices of `count` units that fall to this process."""
-        return range(self.rank, count, self.world)
+    def take(self, name: str, count: int) -> Iterator[int]:
+        """Indices of `count` tasks, each for one process: for whichever asks next.
+
+        All that share the tasks call it by the same name, equally often.
+        """
+        self._taken[name] += 1
+        turn = f"take/{name}/{self._taken[name]}"
+        while (index := self.count(turn, 1) - 1) < count:
+            yield index
+
+    def count(self, name: str, more: int = 0) -> int:
+        """A number that all processes share, from 0, after `more` was added to it.
+
+        RunError where whoever keeps the store has ended.
+        """
+        with _losing_others():
+            return int(self.store.add(name, more))
 
     def wait(self) -> None:
         """Return once every process has arrived here; RunError where one has ended."""
@@ -62,6 +83,11 @@ class Processes:
 
         with _losing_others():
             return list(gather_object([text]))
+
+
+def _own_store() -> Store:
+    """In memory, for a process that is alone."""
+    return torch.distributed.HashStore()  # type: ignore[attr-defined]
 
 
 def join_processes(device: str = "auto") -> Processes:
@@ -87,15 +113,22 @@ def join_processes(device: str = "auto") -> Processes:
     else:
         from accelerate import PartialState
 
+        store = _meeting(rank, world)
         group = {"timeout": BARRIER_TIMEOUT, "rank": rank, "world_size": world}
         if not on_cpu:
             group["backend"] = GPU_BACKENDS
-        state = PartialState(cpu=on_cpu, store=_meeting(rank, world), **group)
+        state = PartialState(cpu=on_cpu, store=store, **group)
         own = "cpu" if on_cpu else _gpu(device, state.local_process_index)
-        found = Processes(state.process_index, state.num_processes, own)
+        found = _of_this_meeting(Processes(state.process_index, state.num_processes, own, store))
     if not on_cpu:
         torch.cuda.set_device(found.device)  # what is made without a word of where is there too
     return found
+
+
+def _of_this_meeting(processes: Processes) -> Processes:
+    """With a part of the store that is new: it may be an agent's, and older than its processes."""
+    name = processes.gather(uuid.uuid4().hex)[0]
+    return replace(processes, store=PrefixStore(name, processes.store))
 
 
 def refuse_crowded_gpus(device: str, processes: int) -> None:

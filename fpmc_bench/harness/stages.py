@@ -1,46 +1,141 @@
-"""The stages of a run: test images, references, sensitivity maps and rows, each with its bar."""
+"""The stages of a run: test images, what rows need, rows; each a queue of tasks.
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+Processes meet between them, for what one stage makes all of the next may read.
+"""
 
-from tqdm.auto import tqdm
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
-from fpmc_bench.harness.units import WorkUnit
-from fpmc_bench.harness.workers import Progress, Workbench
+from fpmc_bench.contracts import UnitFinished
+from fpmc_bench.harness.listening import Audience
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.progress import Progress
+from fpmc_bench.harness.queue import Task, carry_out
+from fpmc_bench.harness.units import Workload, WorkUnit
+from fpmc_bench.harness.workers import Workbench
+from fpmc_bench.images.made import blocks_taken_by
 
 
-def execute(bench: Workbench, remaining: Mapping[str, Sequence[WorkUnit]], progress: bool) -> None:
+def execute(
+    bench: Workbench,
+    remaining: Mapping[str, Sequence[WorkUnit]],
+    processes: Processes,
+    progress: Progress,
+    audience: Audience | None = None,
+) -> None:
     """Compute units that are lacking, by protocol, and all they need, into the bench's ledger.
 
-    Stage by stage, between which processes meet. Raises where references can't be had.
+    The audience is told of units that this process finishes. Raises where references can't be had.
     """
-    workload, processes = bench.workload, bench.processes
-    plan, visible = workload.plan, progress and processes.is_main
-    if workload.samples_test_images and any(remaining.values()):
-        with _bar("test images", len(workload.blocks()), visible) as report:
-            bench.sample_test_images(report)
-        processes.wait()
-    for protocol, units in remaining.items():
-        asked = {unit.items for unit in units}
-        references = [one for one in workload.references(protocol) if one.items in asked]
-        with _bar(f"{protocol}: reference", len(references), visible) as report:
-            bench.run_references(references, report)
-        processes.wait()
-        if any("sensitivity" in unit.contestant.needs for unit in units):
-            with _bar("sensitivity maps", len(plan.context.sigmas), visible) as report:
-                bench.run_sensitivity(report)
-            processes.wait()
-        with _bar(protocol, len(units), visible) as report:
-            bench.run_rows(units, references, report)
-        processes.wait()
+    units = [unit for own in remaining.values() for unit in own]
+    if not units:
+        return
+    workload = bench.workload
+    references = needed_references(workload, units)
+    if workload.samples_test_images:
+        carry_out("test images", sampling(bench), processes, progress)
+    add_images(bench, units, processes)
+    needs = [*referring(bench, references), *mapping(bench, units)]
+    carry_out("references", needs, processes, progress)
+    tasks = measuring(bench, units, references, progress, audience or Audience())
+    carry_out("rows", tasks, processes, progress)
 
 
-@contextmanager
-def _bar(label: str, total: int, visible: bool) -> Iterator[Progress]:
-    """A progress bar with the time remaining, told the number of finished units."""
-    with tqdm(total=total, desc=label, unit="block", disable=not visible, leave=False) as bar:
+def needed_references(workload: Workload, units: Sequence[WorkUnit]) -> list[WorkUnit]:
+    """The networks' own units that these are measured against."""
+    asked = {(unit.provenance.protocol, unit.items) for unit in units}
+    protocols = dict.fromkeys(protocol for protocol, _ in asked)
+    return [
+        one
+        for protocol in sorted(protocols)
+        for one in workload.references(protocol)
+        if (protocol, one.items) in asked
+    ]
 
-        def report(finished: int) -> None:
-            bar.update(finished - bar.n)
 
-        yield report
+def sampling(bench: Workbench) -> list[Task]:
+    """Blocks of test images, where a dataset has none."""
+    return [
+        Task(
+            f"test images {_text(items)}",
+            partial(bench.ledger.has, key),
+            partial(bench.sample, items, key),
+        )
+        for items, key in bench.workload.sampled_images()
+    ]
+
+
+def add_images(bench: Workbench, units: Sequence[WorkUnit], processes: Processes) -> None:
+    """What augmentations add to the source of any unit: all processes make blocks of each.
+
+    A process that is alone makes them when it comes to the row.
+    """
+    if processes.world == 1:
+        return
+    rows: dict[str, set[str]] = {}
+    for unit in units:
+        if unit.contestant.source.added:
+            rows.setdefault(unit.contestant.name, set()).add(unit.row)
+    with blocks_taken_by(processes.take):
+        for name, own in rows.items():
+            bench.add_images(name, sorted(own))
+
+
+def referring(bench: Workbench, references: Sequence[WorkUnit]) -> list[Task]:
+    """References, a unit each."""
+    return [
+        Task(
+            f"reference {_name(unit)}",
+            partial(bench.ledger.has, unit.key),
+            partial(bench.refer, unit),
+        )
+        for unit in references
+    ]
+
+
+def mapping(bench: Workbench, units: Sequence[WorkUnit]) -> list[Task]:
+    """Sensitivity maps, a noise level each, where any unit needs them."""
+    if not any("sensitivity" in unit.contestant.needs for unit in units):
+        return []
+    return [
+        Task(
+            f"sensitivity map at sigma {sigma:.3g}",
+            lambda: False,  # a look at its file is all that is done then
+            partial(bench.map, level),
+        )
+        for level, sigma in enumerate(bench.workload.plan.context.sigmas)
+    ]
+
+
+def measuring(
+    bench: Workbench,
+    units: Sequence[WorkUnit],
+    references: Collection[WorkUnit],
+    progress: Progress,
+    audience: Audience,
+) -> list[Task]:
+    """Units of rows, which are finished too where their row has failed."""
+    keys = {(one.provenance.protocol, one.items): one.key for one in references}
+
+    def task(unit: WorkUnit) -> Task:
+        def told(seconds: float | None) -> None:
+            if seconds is not None:
+                size, done, total = len(unit.items), progress.done, progress.total
+                audience.tell("unit_finished", UnitFinished(unit.row, size, seconds, done, total))
+
+        return Task(
+            _name(unit),
+            lambda: bench.ledger.has(unit.key) or bench.ledger.failed(unit.row),
+            lambda: bench.measure(unit, keys[unit.provenance.protocol, unit.items]),
+            told=told,
+        )
+
+    return [task(unit) for unit in units]
+
+
+def _name(unit: WorkUnit) -> str:
+    return f"{unit.row} {_text(unit.items)}"
+
+
+def _text(items: range) -> str:
+    return f"{items.start} to {items.stop - 1}"

@@ -1,19 +1,20 @@
 """The weights that rows of a study need, each fine-tuned in a folder that all of them share."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-
-from tqdm.auto import tqdm
 
 from fpmc_bench.catalog.study_rows import PlannedRow
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import DiskError, FpmcBenchError
-from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.progress import Progress
+from fpmc_bench.harness.queue import Task, carry_out
 
 
 def weights_path(folder: Path, row: str) -> Path:
@@ -57,7 +58,7 @@ def _measured_levels(plan: Plan) -> frozenset[int]:
 
 
 def learn(
-    jobs: dict[str, Finetuning],
+    jobs: Mapping[str, Finetuning],
     folder: Path,
     ledger: Ledger,
     processes: Processes,
@@ -66,21 +67,14 @@ def learn(
 ) -> list[str]:
     """Fine-tune everything; which noise levels had to be stopped, as the main process knows.
 
-    A job that raises, here or in another process, is noted in the ledger. Jobs are taken out of
-    `jobs` one by one, for each keeps the collections of all its noise levels.
+    A job that raises, here or in another process, is noted in the ledger.
     """
-    stopped = []
-    for name in [name for name in jobs if not ledger.failed(name)]:
-        job = jobs.pop(name)
-        try:
-            with using(EngineSettings(memory_budget)):
-                _descend(name, job, processes, progress)
-        except DiskError:
-            raise
-        except Exception:
-            ledger.fail(name, traceback.format_exc())
-        processes.wait()
-        if processes.is_main and not ledger.failed(name):
+    told, stopped = Progress(processes, progress), []
+    tasks = [task for name, job in jobs.items() for task in _guarded(name, job, ledger, told)]
+    with using(EngineSettings(memory_budget)):
+        carry_out("fine-tuning", tasks, processes, told)
+    for name, job in jobs.items() if processes.is_main else ():
+        if not ledger.failed(name):
             weights = job.collected()
             weights.save(weights_path(folder, name))
             stopped += [f"{name}: {reason}" for reason in weights.card.stopped]
@@ -88,15 +82,25 @@ def learn(
     return stopped
 
 
-def _descend(name: str, job: Finetuning, processes: Processes, progress: bool) -> None:
-    """This process's levels, with a bar."""
-    mine = list(processes.share(len(job.levels)))
-    hidden = not (progress and processes.is_main)
-    label = f"fine-tuning {name}"
-    with tqdm(total=len(mine), desc=label, unit="level", disable=hidden, leave=False) as bar:
-        bar.update(sum(job.finished(level) for level in mine))
+def _guarded(name: str, job: Finetuning, ledger: Ledger, progress: Progress) -> Iterator[Task]:
+    """The levels of a job, which fails with any of them, alone."""
 
-        def advanced(_: int, descent: Descent) -> None:
-            bar.update(int(descent.finished))
+    def done(task: Task) -> None:
+        if ledger.failed(name):
+            return
+        try:
+            task.do()
+        except DiskError:
+            raise
+        except Exception:
+            ledger.fail(name, traceback.format_exc())
+        finally:
+            job.let_go()  # there may be many jobs
 
-        job.run(processes, advanced)
+    for task in job.tasks(progress):
+        there = partial(_is_there, name, task, ledger)
+        yield replace(task, name=f"{name}: {task.name}", there=there, do=partial(done, task))
+
+
+def _is_there(name: str, task: Task, ledger: Ledger) -> bool:
+    return ledger.failed(name) or task.there()

@@ -14,6 +14,7 @@ from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import PREDICTION, Workbench
@@ -31,7 +32,7 @@ class Trial:
     processes: Processes
     settings: EngineSettings
     notary: Notary
-    progress: bool
+    progress: Progress
 
     @property
     def items(self) -> list[int]:
@@ -67,9 +68,9 @@ def verify_protocol(
         and unit.row in contestants
         and unit.contestant.role == contestants[unit.row].role
     ]
-    bench = Workbench(workload, trial.ledger, trial.processes, trial.notary)
+    bench = Workbench(workload, trial.ledger, trial.notary)
     with using(trial.settings):
-        execute(bench, {protocol: units}, trial.progress)
+        execute(bench, {protocol: units}, trial.processes, trial.progress)
     if trial.processes.is_main and units:
         scales = _scales(workload, protocol, trial)
         for claim in claims:

@@ -1,4 +1,4 @@
-"""Computing work units: this process's share, skipping what the ledger has and what has failed.
+"""Computing work units, one at a time, for whoever hands them out.
 
 A unit leaves the process and all that rows share as it found them, or its row fails, nothing of the
 unit is kept, and what was shared is loaded anew: no row can move another's figures.
@@ -6,7 +6,8 @@ unit is kept, and what was shared is loaded anew: no row can move another's figu
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -15,7 +16,7 @@ import torch
 from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.strangers import strangers_code
-from fpmc_bench.contracts import DenoiseFunction, TeacherModel, UnitFinished
+from fpmc_bench.contracts import DenoiseFunction, TeacherModel
 from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.protocols import protocol_facts
@@ -23,8 +24,6 @@ from fpmc_bench.errors import DiskError, PluginError, RunError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.listening import Audience
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.protocols import prediction_of
@@ -35,8 +34,6 @@ from fpmc_bench.protocols.trajectory import Observed
 from fpmc_bench.protocols.witness import Witness
 from fpmc_bench.storage.arrays import Arrays
 
-Progress = Callable[[int], None]
-"""Told how many units of a stage are finished, by all processes together."""
 PREDICTION, TRAJECTORY = "prediction", "trajectory"
 
 
@@ -49,81 +46,84 @@ class Workbench:
 
     workload: Workload
     ledger: Ledger
-    processes: Processes
     notary: Notary
     keeps_predictions: bool = False
     """Of every protocol; else only those of protocols whose predictions are to be looked at."""
-    audience: Audience = field(default_factory=Audience)
-    """Told of units that this process finishes; of the main one alone."""
     _built: tuple[str, BuiltDenoiser] | None = None
     _test: Source | None = None
     _shared: Shared = field(default_factory=Shared)
 
-    def sample_test_images(self, progress: Progress) -> None:
-        """Test images where the dataset has none. Raises: without them nothing can be measured."""
-        blocks, context = self.workload.sampled_images(), self.workload.plan.context
-        for index in self.processes.share(len(blocks)):
-            items, key = blocks[index]
-            if not self.ledger.has(key):
-                started = time.perf_counter()
-                with strangers_code(f"network '{context.tuning.name}'"):
-                    samples = sampled_images(
-                        context.tuning,
-                        context.dataset.shape,
-                        context.sigmas,
-                        context.suite.seed,
-                        items,
-                        context.device,
-                    )
-                note = self.notary.note(time.perf_counter() - started)
-                self.ledger.write(key, {PREDICTION: samples.numpy()}, note)
-            progress(len(self.ledger.names().intersection(key for _, key in blocks)))
+    def sample(self, items: range, key: str) -> None:
+        """A block of test images, where the dataset has none.
 
-    def run_references(self, units: Sequence[WorkUnit], progress: Progress) -> None:
-        """The teachers' own predictions. These raise: without them nothing can be measured.
-
-        PluginError where a network changes itself or the process when it is asked.
+        Raises what the network raises: without them nothing can be measured.
         """
-        for unit in self._mine(units):
-            if not self.ledger.has(unit.key):
-                arrays, note = self._predict(unit)
-                self.ledger.write(unit.key, arrays, note)
-            progress(self._finished(units))
-
-    def run_sensitivity(self, progress: Progress) -> None:
-        """Sensitivity maps of the tuning teacher, one noise level at a time, into the cache."""
         context = self.workload.plan.context
-        maps = context.sensitivity()
-        for level in self.processes.share(len(maps)):
-            with strangers_code(f"network '{context.tuning.name}'"):
-                maps[level]
-            progress(level + 1)
+        started = time.perf_counter()
+        with strangers_code(f"network '{context.tuning.name}'"):
+            samples = sampled_images(
+                context.tuning,
+                context.dataset.shape,
+                context.sigmas,
+                context.suite.seed,
+                items,
+                context.device,
+            )
+        note = self.notary.note(time.perf_counter() - started)
+        self.ledger.write(key, {PREDICTION: samples.numpy()}, note)
 
-    def run_rows(
-        self, units: Sequence[WorkUnit], references: Sequence[WorkUnit], progress: Progress
-    ) -> None:
-        """Per-item errors of every unit. A contestant that raises fails alone, on every rank.
+    def refer(self, unit: WorkUnit) -> None:
+        """A teacher's own prediction. Raises: without it nothing can be measured.
 
-        One that changes what is shared does so with a PluginError; RunError where that can't be
-        loaded anew. DiskError where nothing can be kept, which is no contestant's fault.
+        PluginError where the network changes itself or the process when it is asked.
         """
-        reference_keys = {unit.items: unit.key for unit in references}
-        for unit in self._mine(units):
-            seconds = None
-            if not self.ledger.has(unit.key) and not self.ledger.failed(unit.row):
-                try:
-                    seconds = self._run_row(unit, reference_keys[unit.items])
-                except DiskError:
-                    raise
-                except Exception:  # whatever a stranger's plugin raises is only its own
-                    self.ledger.fail(unit.row, traceback.format_exc())
-                    if changed := self._shared.changed():
-                        self._load_anew(unit.row, changed)
-            done = self._finished(units)
-            progress(done)
-            if seconds is not None:
-                told = UnitFinished(unit.row, len(unit.items), seconds, done, len(units))
-                self.audience.tell("unit_finished", told)
+        arrays, note = self._predict(unit)
+        self.ledger.write(unit.key, arrays, note)
+
+    def map(self, level: int) -> None:
+        """The sensitivity map of the tuning teacher at a noise level, into the cache."""
+        context = self.workload.plan.context
+        with strangers_code(f"network '{context.tuning.name}'"):
+            context.sensitivity()[level]
+
+    def add_images(self, name: str, rows: Collection[str]) -> None:
+        """What augmentations add to an entry's source, into the cache; `rows` are the entry's.
+
+        These fail where that raises, or changes what rows share (PluginError); RunError and
+        DiskError as in `measure`.
+        """
+        plan = self.workload.plan
+        with self._only_its_own(rows):
+            self._shared.hold(self._things())
+            with torch.no_grad(), strangers_code(f"'{name}'"), own_randomness(plan.suite.seed):
+                plan.contestant(name).source.made()
+            self._refuse_changes(name)
+
+    def measure(self, unit: WorkUnit, reference_key: str) -> float | None:
+        """Per-item errors of a unit, and the seconds it took; None where its row has failed.
+
+        A contestant that raises fails alone, in every process, and so does one that changes what is
+        shared (PluginError, its own); RunError where that can't be loaded anew. DiskError where
+        nothing can be kept, which is no contestant's fault.
+        """
+        if self.ledger.failed(unit.row):
+            return None
+        with self._only_its_own([unit.row]):
+            return self._run_row(unit, reference_key)
+        return None
+
+    @contextmanager
+    def _only_its_own(self, rows: Collection[str]) -> Iterator[None]:
+        """Around what is done for these rows: whatever a stranger's plugin raises fails them."""
+        try:
+            yield
+        except DiskError:
+            raise
+        except Exception:
+            for row in rows:
+                self.ledger.fail(row, traceback.format_exc())
+            if changed := self._shared.changed():
+                self._load_anew(" and ".join(rows), changed)
 
     def _run_row(self, unit: WorkUnit, reference_key: str) -> float:
         """Compute and keep it; the seconds that it took."""
@@ -165,12 +165,15 @@ class Workbench:
                 prediction = prediction_of(protocol)(asked, problem, unit.items)
                 seconds = time.perf_counter() - started
                 remarks = witness.remarks() if first else ()
-        if changed := self._shared.changed():
-            raise PluginError(f"'{name}' changed {' and '.join(changed)}, which rows share")
+        self._refuse_changes(name)
         arrays: Arrays = {PREDICTION: prediction.numpy()}
         if observes:
             arrays[TRAJECTORY] = observed.codes(problem.sigmas)
         return arrays, self.notary.note(seconds, remarks)
+
+    def _refuse_changes(self, name: str) -> None:
+        if changed := self._shared.changed():
+            raise PluginError(f"'{name}' changed {' and '.join(changed)}, which rows share")
 
     def _things(self) -> dict[str, Thing]:
         """What units compute on and may not change, by what a user would call it."""
@@ -218,11 +221,3 @@ class Workbench:
             self._built = None  # gone before another is made
             self._built = (name, plan.built(plan.contestant(name)))
         return self._built[1]
-
-    def _mine(self, units: Sequence[WorkUnit]) -> list[WorkUnit]:
-        return [units[index] for index in self.processes.share(len(units))]
-
-    def _finished(self, units: Sequence[WorkUnit]) -> int:
-        """Of all processes, by names alone: it is asked after every unit."""
-        there, failed = self.ledger.names(), self.ledger.failures()
-        return sum(unit.key in there or unit.row in failed for unit in units)

@@ -1,13 +1,15 @@
 """Images that are computed: made once for each content, in blocks, and mapped from a file.
 
-Processes that want the same images at the same time share the blocks between them; what a killed
-process has finished is not made again. A file says what it holds, and is believed for its checksum
-(`storage.mapped`): one that is damaged, or another's, is said and made again.
+Processes that want the same images at the same time share the blocks between them (those of a run
+by `blocks_taken_by`, others as they come); what a killed process has finished is not made again. A
+file says what it holds, and is believed for its checksum (`storage.mapped`): one that is damaged,
+or another's, is said and made again.
 """
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,27 @@ from fpmc_bench.storage.mapped import reserved_array, seal, sealed_array
 
 WAIT_SECONDS = 0.2
 """Between two looks at whether another process has finished its block."""
+
+
+Take = Callable[[str, int], Iterable[int]]
+"""By a name, indices of so many blocks, each for one process of several that call it alike."""
+
+
+def _all(name: str, count: int) -> Iterable[int]:
+    return range(count)
+
+
+_take: ContextVar[Take] = ContextVar("take", default=_all)
+
+
+@contextmanager
+def blocks_taken_by(take: Take) -> Iterator[None]:
+    """Within the block all processes of a run make the same images, each the blocks it takes."""
+    token = _take.set(take)
+    try:
+        yield
+    finally:
+        _take.reset(token)
 
 
 def made_images(
@@ -81,12 +104,14 @@ def _make_blocks(
     What they have joined may be less than what is wanted here: then there is another plan to make.
     """
     paths = list(parts)
-    # each process begins elsewhere, so that they seldom want the same block
-    first = os.getpid() % len(paths)
     hidden = None if is_main() else True
+    mine = _take.get()(f"{whole.name} from {there} to {parts[paths[-1]].stop}", len(paths))
     with tqdm(total=len(parts), desc=kind, unit="block", disable=hidden, leave=False) as bar:
+        for index in mine:
+            _make_block(paths[index], whole, parts[paths[index]], make)
+            bar.update()
         while _count(whole) == there:
-            missing = [path for path in paths[first:] + paths[:first] if _images(path) is None]
+            missing = [path for path in paths if _images(path) is None]
             bar.update(len(paths) - len(missing) - bar.n)
             if not missing:
                 return

@@ -1,6 +1,5 @@
 """finetune: the precisions and responses of a suite's entry learned, at every noise level."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,14 @@ from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import FinetuneCard
 from fpmc_bench.finetune.weights_file import refuse_other_weights
 from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
-from fpmc_bench.harness.finetuning import Finetuning, LevelProgress
+from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.plan import make_plan
-from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.processes import join_processes
+from fpmc_bench.harness.progress import Progress
+from fpmc_bench.harness.queue import carry_out
 from fpmc_bench.results.render.optional import drew
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import locked, refuse_unwritable
-
-Watch = Callable[[Finetuning, Processes], "LevelProgress"]
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,13 @@ def finetune_entry(
     device: str = "auto",
     memory_budget: int = DEFAULT_BUDGET_BYTES,
     places: Places | None = None,
-    watch: Watch = lambda _job, _processes: lambda _level, _descent: None,
+    progress: bool = True,
 ) -> FinetuneOutcome | None:
     """Fine-tune the one entry of `suite`; go on where an earlier call was interrupted.
 
-    `watch` is called once with the job, and gives what is told of its progress. None in processes
-    that are not the main one. UsageError and its kin, before any work, for what can't be
-    fine-tuned, and where `target` or its figure would replace something else; RunError where
-    another fine-tuning works there.
+    None in processes that are not the main one. UsageError and its kin, before any work, for what
+    can't be fine-tuned, and where `target` or its figure would replace something else; RunError
+    where another fine-tuning works there.
     """
     refuse_unwritable(target.parent, "--out")
     processes = join_processes(device)
@@ -71,8 +69,8 @@ def finetune_entry(
         refuse_unshared(processes, unfinished)
         refuse_unlike(processes, job.facts)
         with using(EngineSettings(memory_budget)):
-            job.run(processes, watch(job, processes))
-        processes.wait()
+            told = Progress(processes, progress)
+            carry_out("noise levels", job.tasks(told), processes, told)
         outcome = _finish(job, target) if processes.is_main else None
         processes.wait()
     return outcome

@@ -27,6 +27,7 @@ from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.predictions import join_predictions, make_room
 from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.stages import execute
@@ -122,12 +123,12 @@ def run_plan(
         processes.wait()
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
-        bench = Workbench(workload, directory.ledger, processes, notary, keep_predictions, audience)
+        bench = Workbench(workload, directory.ledger, notary, keep_predictions)
         rows = {unit.row: None for protocol in remaining for unit in workload.rows(protocol)}
         audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
         try:
             with using(settings):
-                execute(bench, remaining, progress)
+                execute(bench, remaining, processes, Progress(processes, progress), audience)
             records = publish(workload, directory, audience) if processes.is_main else []
         finally:
             audience.tell("run_ended", directory.ledger.failures())

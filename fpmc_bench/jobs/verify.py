@@ -31,6 +31,7 @@ from fpmc_bench.harness.claimed import Claim
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.verifying import Trial, verify_protocol
 from fpmc_bench.results.verified import Verification, VerifiedRow, ranges_of
 
@@ -88,7 +89,8 @@ def verify_records(
         own = stack.enter_context(tempfile.TemporaryDirectory()) if processes.is_main else ""
         ledger = Ledger(Path(_agreed(processes, own)))
         refuse_unshared(processes, ledger.directory)
-        trial = Trial(blocks, tolerance, ledger, processes, settings, notary, progress)
+        told = Progress(processes, progress)
+        trial = Trial(blocks, tolerance, ledger, processes, settings, notary, told)
         for protocol in PROTOCOLS:
             if mine := [claim for claim in claims if claim.record.protocol == protocol]:
                 found, context = verify_protocol(mine, context, trial)
