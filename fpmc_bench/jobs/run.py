@@ -15,6 +15,7 @@ from fpmc_bench.contracts import Listener
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
+from fpmc_bench.harness.costs import Costs
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.identity import (
     RUNS,
@@ -123,7 +124,8 @@ def run_plan(
         processes.wait()
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
-        bench = Workbench(workload, directory.ledger, notary, keep_predictions)
+        costs = Costs.here(processes, settings)
+        bench = Workbench(workload, directory.ledger, notary, keep_predictions, costs)
         rows = {unit.row: None for protocol in remaining for unit in workload.rows(protocol)}
         audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
         try:
@@ -131,6 +133,7 @@ def run_plan(
                 execute(bench, remaining, processes, Progress(processes, progress), audience)
             records = publish(workload, directory, audience) if processes.is_main else []
         finally:
+            costs.keep()
             audience.tell("run_ended", directory.ledger.failures())
         if keep_predictions:
             join_predictions(workload, directory, records)

@@ -6,7 +6,9 @@ that name (`kept`). FPMC_BENCH_CACHE moves the folder.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.temporary import remove_forgotten
 
 ENVIRONMENT_VARIABLE = "FPMC_BENCH_CACHE"
+_seen: ContextVar[dict[Path, bool] | None] = ContextVar("seen", default=None)
 
 
 def cache_directory() -> Path:
@@ -49,7 +52,27 @@ def _tidy(folder: Path) -> None:
 def cached_path(kind: str, key: Mapping[str, Any], suffix: str) -> Path:
     """The file of this (kind, key), in a folder that is there; raises as `cache_folder`."""
     name = content_key({"kind": kind, **key}, letters=32)
-    return cache_folder(kind) / f"{name}{suffix}"
+    path = cache_folder(kind) / f"{name}{suffix}"
+    seen = _seen.get()
+    if seen is not None:
+        seen.setdefault(path, path.exists())
+    return path
+
+
+@contextmanager
+def looked_up() -> Iterator[dict[Path, bool]]:
+    """What is looked for inside the block by this thread, and whether it was there at first."""
+    seen: dict[Path, bool] = {}
+    token = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(token)
+
+
+def tensors_path(kind: str, key: Mapping[str, Any]) -> Path:
+    """Where `cached_tensors` keeps those of this (kind, key)."""
+    return cached_path(kind, key, ".safetensors")
 
 
 def cached_tensors(
@@ -62,7 +85,7 @@ def cached_tensors(
     is said and computed anew. What is read is mapped from its file. Raises what `compute` does,
     and UsageError where the cache can't be written into.
     """
-    path = cached_path(kind, key, ".safetensors")
+    path = tensors_path(kind, key)
     with FileLock(path.with_suffix(".lock")):
         if found := kept_tensors(path):
             return found[0]
