@@ -141,7 +141,9 @@ def test_all_that_is_said_is_json_where_that_is_wanted(
     assert plain == "fpmc-bench: and as before"
     found = [json.loads(line) for line in lines]
     assert {(one["process"], bool(one["host"])) for one in found} == {(3, True)}
-    assert all(re.fullmatch(r"\d{4}(-\d\d){2}T\d\d:\d\d:\d\d\.\d{3}Z", one["time"]) for one in found)
+    assert all(
+        re.fullmatch(r"\d{4}(-\d\d){2}T\d\d:\d\d:\d\d\.\d{3}Z", one["time"]) for one in found
+    )
     assert (found[0]["event"], found[0]["items"]) == ("unit_finished", [0, 50])
     texts = [one["text"] for one in found[1:]]
     assert {one["event"] for one in found[1:]} == {"message"}
@@ -173,7 +175,13 @@ def test_what_is_drawn_over_makes_way_for_lines(monkeypatch: pytest.MonkeyPatch)
         print("a warning", file=sys.stderr)
         assert terminal.screen == ["a warning", "one", "two", ""]
         live.draw(["a line that is too long for a row", "2", "3", "4"])
-        assert terminal.screen == ["a warning", "a line that is too long", "2", "... and 2 lines more", ""]
+        assert terminal.screen == [
+            "a warning",
+            "a line that is too long",
+            "2",
+            "... and 2 lines more",
+            "",
+        ]
         sys.stderr.write("half a ")
         live.draw(["two"])
         sys.stderr.write("line")
