@@ -16,7 +16,7 @@ from fpmc_bench.engine.softmax import RunningSoftmax
 
 
 def merge_softmaxes(softmaxes: Sequence[RunningSoftmax], sharing: Sharing) -> list[Tensor]:
-    """Minima and totals become those of all processes; the factors on what this one has summed."""
+    """Minima and totals become those of all processes; factors [M,b] on what this one summed."""
     minima = [softmax.minimum for softmax in softmaxes]
     merged = _apart(sharing.minimum(_joined(minima)), minima)
     factors = [softmax.lower(new) for softmax, new in zip(softmaxes, merged, strict=True)]
@@ -27,7 +27,7 @@ def merge_softmaxes(softmaxes: Sequence[RunningSoftmax], sharing: Sharing) -> li
 
 
 def summed(arrays: Sequence[Tensor], sharing: Sharing) -> list[Tensor]:
-    """Each array summed over all processes, in one message."""
+    """Each array [...] summed over all processes, in one message."""
     return _apart(sharing.sum(_joined(arrays)), arrays)
 
 

@@ -75,7 +75,7 @@ def most_images(source: Source) -> int:
 
 
 def first_images(source: Source) -> Tensor:
-    """[<= 256,C,H,W] as they are stored: the same images in every process."""
+    """Those of the whole source, [n,C,H,W] as they are stored: the same in every process."""
     if isinstance(source, Union) and sharing_of(source):
         return first_images(source.parts[0])
     return source.first if isinstance(source, Part) else source.stored(slice(FIRST_IMAGES))

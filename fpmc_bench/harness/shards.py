@@ -66,11 +66,11 @@ class Shards:
         return bool(self._reduced(torch.tensor(int(mine)), "minimum"))
 
     def minimum(self, values: Tensor) -> Tensor:
-        """As `Sharing` says; PluginError where another process has failed, or asks for other."""
+        """As `Sharing` says, of [...]; PluginError where another fails, or asks for other."""
         return self._together(values, "minimum")
 
     def sum(self, values: Tensor) -> Tensor:
-        """As `minimum`."""
+        """As `minimum`, of [...]."""
         return self._together(values, "sum")
 
     def short(self, here: bool) -> bool:
