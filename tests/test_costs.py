@@ -104,7 +104,7 @@ def test_old_timings_are_forgotten(unit: WorkUnit) -> None:
         costs.keep()
     (path,) = here().folder.glob("*.json")
     assert here().seconds(unit) == 1.0
-    assert path.read_text().count('"seconds":1.0') == 8
+    assert path.read_text().count('"seconds": 1.0') == 8
 
 
 @pytest.mark.parametrize("content", [b"", b"{}x", b'{"later":[{"items":0,"seconds":1}]}', b"\xff"])

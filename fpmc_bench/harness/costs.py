@@ -22,9 +22,9 @@ from fpmc_bench.engine import EngineSettings
 from fpmc_bench.errors import DiskError
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.units import Workload, WorkUnit
-from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.cache import cache_folder
 from fpmc_bench.storage.keys import content_key
+from fpmc_bench.storage.notes import keep_note, kept_note
 
 KIND = "timings"
 VERSION = 1
@@ -88,7 +88,8 @@ class Costs:
     folder: Path
     _known: dict[str, Timings] = field(default_factory=dict, init=False)
     _noted: dict[str, Timings] = field(default_factory=dict, init=False)
-    """Both by the names of files."""
+    _facts: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)
+    """All by the names of files; what timings are noted of."""
     _names: dict[tuple[str, str], str] = field(default_factory=dict, init=False)
     """By row and role, for rows have many units."""
 
@@ -133,6 +134,7 @@ class Costs:
     def add(self, facts: Mapping[str, Any], timings: Timings) -> None:
         """Something more that is known, for `keep` to write."""
         name = self._name(facts)
+        self._facts[name] = facts
         self._noted[name] = self._noted.get(name, Timings()).and_then(timings)
 
     def keep(self) -> None:
@@ -143,8 +145,9 @@ class Costs:
         for name, noted in self._noted.items():
             together = _read(self.folder / name).and_then(noted)
             self._known[name] = together
+            card = {"of": self._facts[name], **self.circumstances}
             with suppress(DiskError):
-                write_atomically(self.folder / name, together.model_dump_json().encode())
+                keep_note(self.folder / name, together.model_dump(mode="json"), card)
         self._noted.clear()
 
     def _of(self, name: str) -> Timings:
@@ -208,6 +211,6 @@ def _median(taken: Sequence[Taken], items: int) -> float | None:
 def _read(path: Path) -> Timings:
     """Those of a file; none where it is damaged or not there."""
     try:
-        return Timings.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return Timings.model_validate(kept_note(path) or {})
+    except ValidationError:
         return Timings()

@@ -6,8 +6,9 @@ that name (`kept`). FPMC_BENCH_CACHE moves the folder.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -41,6 +42,15 @@ def cache_folder(*parts: str) -> Path:
     make_folder(folder, ENVIRONMENT_VARIABLE)
     _tidy(folder.absolute())
     return folder
+
+
+def mark_used(path: Path) -> None:
+    """Note on a file of the cache that it was wanted now: the time that it was last read.
+
+    Of itself the disk often notes no such time, or once a day.
+    """
+    with suppress(OSError):  # another user's
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
 
 
 @cache
@@ -88,6 +98,7 @@ def cached_tensors(
     path = tensors_path(kind, key)
     with FileLock(path.with_suffix(".lock")):
         if found := kept_tensors(path):
+            mark_used(path)
             return found[0]
         tensors = {name: tensor.cpu().contiguous() for name, tensor in compute().items()}
         keep_tensors(path, tensors, {"kind": kind, **key})
