@@ -102,7 +102,10 @@ class FourierEmbedding(nn.Module):
 
     def __init__(self, channels: int, scale: float = 16) -> None:
         super().__init__()
-        self.register_buffer("freqs", torch.randn(channels // 2) * scale)
+        freqs = torch.empty(channels // 2)
+        if not freqs.is_meta:  # as where weights are read: what is drawn there imports the compiler
+            freqs.normal_(std=scale)
+        self.register_buffer("freqs", freqs)
 
     def forward(self, noise_label: Tensor) -> Tensor:
         """[B] -> [B, channels]."""
