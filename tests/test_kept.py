@@ -1,16 +1,22 @@
 """Kept tensors: read where they are what their name says, else said and made anew."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from damage import DAMAGES, swapped, turned
+from plans import small_suite
 from safetensors.torch import load_file, save_file
 
 from fpmc_bench import cached_tensors, file_fingerprint
+from fpmc_bench.catalog.context import load_context
+from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.errors import CheckpointError
 from fpmc_bench.storage.kept import keep_tensors, kept_tensors
+from fpmc_bench.storage.names import known_names
+from fpmc_bench.storage.notes import read_note
 from fpmc_bench.storage.tensors import load_tensors, save_tensors
 
 MAPS = {
@@ -55,6 +61,36 @@ def test_a_damaged_entry_of_the_cache_is_said_and_computed_anew(
     (line,) = caplog.messages
     assert str(path) in line
     assert "made anew" in line
+
+
+def test_what_is_wanted_is_noted_on_its_file(cache: Path) -> None:
+    made: list[int] = []
+    (cache / "images.zip").write_bytes(b"images")
+    key = file_fingerprint(cache / "images.zip")
+    fitted(1, made)
+    files = [*cache.rglob("*.safetensors"), *cache.rglob("*.json")]
+    for path in files:
+        os.utime(path, (1_000, 2_000))
+    fitted(1, made)
+    assert file_fingerprint(cache / "images.zip") == key
+    for path in files:
+        assert path.stat().st_atime > 1_000_000
+        assert path.stat().st_mtime == 2_000
+    assert made == [1]
+    assert len(files) == 2
+
+
+def test_what_loaded_images_and_networks_are_called_is_kept_beside(cache: Path) -> None:
+    load_context(small_suite(), installed_registry(), "cpu")
+    found = {read_note(path)[0] for path in (cache / "names").iterdir()}
+    expected = {"training images of digits", "test images of digits"}
+    assert found == {*expected, "digits-ddpmpp", "digits-ncsnpp"}
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.json")}
+    load_context(small_suite(), installed_registry(), "cpu")
+    assert before == {path: path.stat().st_mtime_ns for path in cache.rglob("*.json")}
+    (one,) = [path for path in before if read_note(path)[0] == "digits-ddpmpp"]
+    turned(one)
+    assert len(known_names(cache)) == 3, "one that is damaged is nobody's name"
 
 
 def test_a_turned_bit_would_else_be_a_plausible_value(tmp_path: Path) -> None:

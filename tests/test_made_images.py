@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fpmc_bench.errors import DiskError
 from fpmc_bench.images.made import made_images
+from fpmc_bench.storage.mapped import read_seal
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,8 @@ def test_every_row_is_made_once_and_found_again(tmp_path: Path) -> None:
     assert made(10, make) == made(10, make) == list(range(10))
     assert len(make.asked) == 10
     assert len(list(tmp_path.rglob("*.npy"))) == 1, "blocks are joined"
+    (path,) = tmp_path.rglob("*.npy")
+    assert read_seal(path) == {"kind": "test", "key": "a"}, "it says what it is of"
     made(10, make, key="b")
     assert len(make.asked) == 20, "another key is another set"
 

@@ -10,7 +10,7 @@ from damage import full_disk
 
 from fpmc_bench.errors import DiskError
 from fpmc_bench.storage.atomic import atomic_path
-from fpmc_bench.storage.mapped import reserved_array, seal, sealed_array
+from fpmc_bench.storage.mapped import read_seal, reserved_array, seal, sealed_array
 
 VALUES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 NOTE = [1, 0]
@@ -32,6 +32,22 @@ def test_what_is_sealed_is_what_is_mapped(tmp_path: Path) -> None:
     assert found[1] == NOTE
     assert np.array_equal(np.load(path), VALUES), "to numpy it is a file like others"
     assert sealed_array(tmp_path / "none.npy") is None
+
+
+def test_what_it_was_made_from_is_read_without_the_array(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    for card in ({"kind": "test", "rate": 0.5}, None):
+        np.save(path, VALUES)
+        seal(path, path.name, NOTE, card)
+        assert read_seal(path) == card
+        found = sealed_array(path)
+        assert found is not None
+        assert found[1] == NOTE
+    with pytest.raises(ValueError, match=r"written as a\.npy"):
+        read_seal(path.rename(tmp_path / "b.npy"))
+    np.save(path, VALUES)
+    with pytest.raises(ValueError, match="invalid literal"):
+        read_seal(path)
 
 
 def test_every_turned_bit_and_every_cut_is_noticed(

@@ -7,10 +7,12 @@ from fpmc_bench.catalog.code import origin_of
 from fpmc_bench.catalog.context import Context
 from fpmc_bench.catalog.naming import make_augmentation
 from fpmc_bench.contracts import Augmentation
+from fpmc_bench.documents.names import selection_text
 from fpmc_bench.documents.provenance import AddedImages, SourceRecipe
 from fpmc_bench.documents.suite import SourceAugmentation
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.fpmc.union import Union
+from fpmc_bench.storage.names import remember_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,14 @@ class PlannedSource:
                 Source(part.values(), part.log_weights, made_from=part.rows_in(source))
                 for part in parts
             ]
-        return Union(parts, source)
+        union = Union(parts, source)
+        images = self.context.dataset.called[source.fingerprint]
+        remember_names({union.fingerprint: f"{images} with {', '.join(map(_called, self.added))}"})
+        return union
+
+
+def _called(added: AddedImages) -> str:
+    return f"{selection_text(added.augmentation, added.params)} at rate {added.rate:g}"
 
 
 def plan_source(context: Context, choices: Sequence[SourceAugmentation]) -> PlannedSource:

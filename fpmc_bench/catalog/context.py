@@ -20,6 +20,7 @@ from fpmc_bench.errors import MissingFilesError, UsageError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.images.notices import notice
 from fpmc_bench.storage.cache import cache_folder
+from fpmc_bench.storage.names import remember_names
 from fpmc_bench.teachers.given import is_function, is_path, there_is
 from fpmc_bench.teachers.network import NetworkTeacher
 from fpmc_bench.teachers.sensitivity import SensitivityMaps
@@ -139,6 +140,7 @@ def _loaded(suite: Suite, registry: Registry, device: str, places: Places) -> Co
                 f"teacher '{teacher.name}' is for images {shape}, but dataset '{dataset.name}' "
                 f"has {dataset.shape}"
             )
+    remember_names({**dataset.called, **{t.fingerprint: t.name for t in (tuning, evaluation)}})
     sigmas = grid_of(suite.sigmas)
     for teacher in (tuning, evaluation):
         with own_randomness(), strangers_code(f"teacher '{teacher.name}'", notice):

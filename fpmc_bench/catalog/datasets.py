@@ -12,6 +12,7 @@ from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import Dataset, FileDataset, Split
+from fpmc_bench.documents.names import selection_text
 from fpmc_bench.errors import InputError, MissingFilesError
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.source import Source
@@ -44,6 +45,13 @@ class LoadedDataset:
     @cached_property
     def fingerprint(self) -> str:
         return f"{self.train.fingerprint}/{self.test.fingerprint if self.test else None}"
+
+    @property
+    def called(self) -> dict[str, str]:
+        """Fingerprint -> what a person calls these images."""
+        name = selection_text(self.name, self.params)
+        tested = {self.test.fingerprint: f"test images of {name}"} if self.test else {}
+        return {**tested, self.train.fingerprint: f"training images of {name}"}
 
     @cached_property
     def test_images_in_train(self) -> int:

@@ -59,7 +59,6 @@ def bench(
     bounds: work that stays in the cache passes a copy.
     """
     import torch
-    from tqdm.auto import tqdm
 
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
@@ -67,6 +66,7 @@ def bench(
     from fpmc_bench.harness.plan import make_plan
     from fpmc_bench.harness.processes import join_processes
     from fpmc_bench.jobs.bench import measure_suite, measure_yardsticks
+    from fpmc_bench.telling.bars import Bar
 
     registry = registry_with_warnings()
     whole = load_suite(suite, registry=registry)
@@ -76,14 +76,14 @@ def bench(
     settings = EngineSettings(given.memory_budget)
     yardsticks = measure_yardsticks(device)
     total = len(plan.contestants) * min(levels, len(plan.context.sigmas))
-    with using(settings), tqdm(total=total, desc="bench", leave=False) as bar:
+    with using(settings), Bar("bench", total, "measurement") as bar:
         speeds = measure_suite(
             plan,
             yardsticks,
             levels=levels,
             queries=queries,
             repetitions=repetitions,
-            progress=lambda: bar.update() and None,
+            progress=bar.advance,
         )
     arithmetic = settings.arithmetic_on(device)
     if as_json:

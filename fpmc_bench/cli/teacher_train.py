@@ -85,17 +85,17 @@ def _warn(remark: str) -> None:
 @contextmanager
 def _bar(done: int, steps: int, out: Path) -> Iterator["Progress"]:
     """A progress bar with a running mean of the loss."""
-    from tqdm.auto import tqdm
+    from fpmc_bench.telling.bars import Bar
 
     if done:
         echo(f"going on from step {done} of {out}", err=True)
     average: float | None = None
-    with tqdm(total=steps, initial=done, unit="step", disable=None) as bar:
+    with Bar("training", steps, "step", done=done) as bar:
 
         def progress(step: int, loss: float) -> None:
             nonlocal average
             average = loss if average is None else 0.99 * average + 0.01 * loss
-            bar.set_postfix(loss=f"{average:.4f}", refresh=False)
-            bar.update()
+            bar.note(f"loss {average:.4f}")
+            bar.advance()
 
         yield progress

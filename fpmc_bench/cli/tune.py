@@ -15,7 +15,8 @@ from fpmc_bench.cli.common import (
 from fpmc_bench.cli.printing import PrintingCommand, echo
 
 if TYPE_CHECKING:
-    from fpmc_bench.jobs.tune import Tuning
+    from fpmc_bench.catalog.context import Context
+    from fpmc_bench.jobs.tune import Tuning, TuningPlan
 
 
 @click.command(cls=PrintingCommand)
@@ -52,8 +53,6 @@ def tune(
 
     Prints the errors of all candidates and the lines to put into the suite file.
     """
-    from tqdm.auto import tqdm
-
     from fpmc_bench.catalog.context import load_context
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
@@ -63,6 +62,7 @@ def tune(
     from fpmc_bench.harness.processes import join_processes
     from fpmc_bench.jobs.tune import plan_tuning, tunable
     from fpmc_bench.jobs.tune import tune as tune_entry
+    from fpmc_bench.telling.bars import Bar
 
     registry = registry_with_warnings()
     whole = load_suite(suite, registry=registry)
@@ -82,19 +82,18 @@ def tune(
     for plan in [plan_tuning(context, *one) for one in zip(entries, grids, strict=True)]:
         with (
             using(EngineSettings(given.memory_budget)),
-            tqdm(desc=f"tune {plan.entry.name}", unit="sigma", leave=False) as bar,
+            Bar(f"tune {plan.entry.name}", _trials(context, plan), "trial") as bar,
         ):
-            tuning = tune_entry(
-                context,
-                plan,
-                items=items,
-                progress=lambda bar=bar: bar.update(),  # type: ignore[misc]
-            )
+            tuning = tune_entry(context, plan, items=items, progress=bar.advance)
         results.append(tuning)
         if not as_json:
             echo(_table(tuning) + "\n")
     if as_json:
         print_json([_as_json(tuning) for tuning in results])
+
+
+def _trials(context: "Context", plan: "TuningPlan") -> int:
+    return len(context.sigmas) * len(plan.candidates)
 
 
 def _table(tuning: "Tuning") -> str:

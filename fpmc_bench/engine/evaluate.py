@@ -7,12 +7,14 @@ place for the source, and memory.
 import torch
 from torch import Tensor
 
+from fpmc_bench.engine.alike import common_query
 from fpmc_bench.engine.machine.halving import within_memory
 from fpmc_bench.engine.machine.placement import placed
 from fpmc_bench.engine.machine.scratch import teach_allocator
 from fpmc_bench.engine.machine.settings import current_settings
 from fpmc_bench.engine.machine.sizes import Limits
 from fpmc_bench.engine.machine.tf32 import without_tf32
+from fpmc_bench.engine.parts import part_of
 from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.ways import way_of
 from fpmc_bench.errors import InputError
@@ -45,6 +47,9 @@ def fpmc_denoise(
     speed, and the result only in its last bits. Where a GPU runs out of memory, half of the budget
     is tried, and so on; no later call in the process then takes more than was enough.
 
+    Where `using` set a sharing, this process evaluates its part of the source, and gives and gets
+    what it takes for the whole answer: all of its processes must call this alike.
+
     Raises InputError for a sigma that is not positive and finite, for a z with NaN or infinite
     values, for mismatched shapes, and for a model that leaves a dimension without response.
     """
@@ -53,15 +58,19 @@ def fpmc_denoise(
     if source.shape != model.shape:
         raise InputError(f"the source has {source.shape} images, the model is for {model.shape}")
     way, prepared = way_of(model), prepare(model, z.device)
-    source = placed(source, z.device)
+    sharing = current_settings().sharing
+    source = placed(part_of(source, sharing) if sharing else source, z.device)
     if not len(z):
         return torch.empty_like(z)
+    if sharing:
+        z = common_query(prepared, source, z, sigma, sharing)
 
     def denoised(budget_bytes: int) -> Tensor:
         limits = Limits(budget_bytes, chunk_images, batch_queries)
         return way.denoise(prepared, source, z, sigma, limits)
 
-    return within_memory(budget_bytes or current_settings().budget_bytes, denoised).to(z.dtype)
+    budget_bytes = budget_bytes or current_settings().budget_bytes
+    return within_memory(budget_bytes, denoised, sharing).to(z.dtype)
 
 
 def check_query(z: Tensor, sigma: AnySigma, shape: ImageShape) -> float:

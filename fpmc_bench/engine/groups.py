@@ -7,14 +7,13 @@ from torch import Tensor
 
 from fpmc_bench.engine.blocks import Block, distance_scale
 from fpmc_bench.engine.elementwise import squared_differences
+from fpmc_bench.engine.parts import first_images
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.fpmc.source import Source
 
 CENTRED_SIGMA = 1.0
 """About twice the standard deviation of images in [-1,1]."""
-CENTRE_IMAGES = 256
-"""Whose mean stands for that of the source."""
 
 
 class Workspace:
@@ -79,7 +78,7 @@ def _offset(prepared: PreparedModel, source: Source, z: Tensor, sigma: float) ->
     """
     if sigma < CENTRED_SIGMA:
         return None
-    sample, _ = source.chunk(0, min(len(source), CENTRE_IMAGES), z.device, z.dtype)
+    sample = source.to_values(first_images(source).to(z.device), z.dtype)
     mean = sample.mean(0).flatten(1) * distance_scale(sigma)
     return squares_of(z, mean[..., None], prepared.precision_channels, None, Workspace())
 

@@ -5,6 +5,7 @@ asks `prepared_storages` what that takes.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from fpmc_bench.engine.maps.choose import linear_map
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc import FPMC, SharedByChannels
 from fpmc_bench.fpmc.filters import Filter
-from fpmc_bench.fpmc.held import held_bytes, held_storages
+from fpmc_bench.fpmc.held import held_bytes, held_checksum, held_storages
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,11 @@ class PreparedModel:
     def one_pass(self) -> bool:
         """Whether each pixel has a single normaliser."""
         return self.model.response.partitions
+
+    @cached_property
+    def checksum(self) -> int:
+        """Of the content of Q and R."""
+        return held_checksum(self.model.precision, self.model.response)
 
     @property
     def nbytes(self) -> int:

@@ -45,12 +45,16 @@ class RunningSoftmax:
 
         Weights are relative to the new minimum, and lie where `relative` puts them.
         """
-        minimum = torch.minimum(self.minimum, energies.amin(-1))
-        factor = (minimum - self.minimum).exp_().to(self.total.dtype)
-        self.minimum = minimum
+        factor = self.lower(torch.minimum(self.minimum, energies.amin(-1)))
         weights = self.relative(energies, out)
-        self.total = self.total * factor + weights.sum(-1)
+        self.total = self.total + weights.sum(-1)
         return weights, factor
+
+    def lower(self, minimum: Tensor) -> Tensor:
+        """Go on relative to a `minimum` [M,b] no larger: the factor [M,b] on what came before."""
+        factor = (minimum - self.minimum).exp_().to(self.total.dtype)
+        self.minimum, self.total = minimum, self.total * factor
+        return factor
 
     def relative(self, energies: Tensor, out: Tensor | None = None) -> Tensor:
         """exp(minimum - energies) [M,b,n], in `out` if given, or else where the energies were.

@@ -22,7 +22,10 @@ from fpmc_bench.engine.blocks import (
 )
 from fpmc_bench.engine.groups import Group, energies_of, gather, groups_of
 from fpmc_bench.engine.machine.scratch import Scratch
+from fpmc_bench.engine.machine.sharing import Sharing
 from fpmc_bench.engine.machine.sizes import Demand, Limits, Sizes, sizes_for
+from fpmc_bench.engine.merging import merge_softmaxes, summed
+from fpmc_bench.engine.parts import images_in_all, most_images, sharing_of
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.softmax import RunningSoftmax
 from fpmc_bench.fpmc.source import Source
@@ -78,7 +81,7 @@ def stream(
 ) -> Posterior:
     """The posterior of z [B,C,H,W], whose dtype is that of the distances (eq. 7-10)."""
     demand = demand_of(prepared)
-    sizes = sizes_for(demand, len(source), len(z), z.dtype, limits, on_gpu=z.is_cuda)
+    sizes = sizes_for(demand, most_images(source), len(z), z.dtype, limits, on_gpu=z.is_cuda)
     if prepared.one_pass:
         return _collect(prepared, source, _one_pass(prepared, source, z, sigma, sizes), z)
     parts = [
@@ -107,6 +110,11 @@ def _one_pass(
     for block in _reader(prepared, source, z, sigma, sizes).blocks():
         for group in groups:
             step(group, block)
+    if sharing := sharing_of(source):
+        factors = merge_softmaxes([group.softmax for group in groups], sharing)
+        for group, factor in zip(groups, factors, strict=True):
+            group.total *= prepared.response.adjoint(factor)
+        _sum(groups, sharing)
     for group in groups:
         group.total /= prepared.response.adjoint(group.softmax.total)
     return groups
@@ -117,6 +125,7 @@ def _two_passes(
 ) -> list[Group]:
     groups = groups_of(prepared, source, z, sigma, sizes.queries)
     reader = _reader(prepared, source, z, sigma, sizes)
+    sharing = sharing_of(source)
     keep = sizes.kept_queries > 0
     columns = len(z) * prepared.model.estimators
     weights_bytes = columns * len(source) * FLOAT_BYTES
@@ -157,10 +166,11 @@ def _two_passes(
         for group, row in zip(groups, highest, strict=True):
             normalise(group, block, row[start:stop])
         start = stop
+    few: list[tuple[Group, BlockReader]] = []
     rest: list[Group] = []
     for group, row in zip(groups, highest, strict=True):
         # relative to the largest so far, and so no less than in the end
-        wanted = (row > NEGLIGIBLE / len(reader)).nonzero()[:, 0]
+        wanted = (row > NEGLIGIBLE / images_in_all(source)).nonzero()[:, 0]
         if len(wanted) > WORTH_PICKING * len(reader):
             rest.append(group)
             continue
@@ -170,15 +180,27 @@ def _two_passes(
         picked = reader.only(wanted)
         for block in picked.blocks():
             group.softmax.update(energies_of(prepared, group, block))
+        few.append((group, picked))
+    if sharing:
+        merge_softmaxes([group.softmax for group in groups], sharing)
+    for group, picked in few:
         for block in picked.blocks():
             accumulate(group, block)
     if rest:
         for block in kept_blocks or reader.blocks():
             for group in rest:
                 accumulate(group, block)
+    if sharing:
+        _sum(groups, sharing)
     for group in groups:
         group.total /= prepared.coverage[:, None]
     return groups
+
+
+def _sum(groups: list[Group], sharing: Sharing) -> None:
+    """What all processes have gathered, with weights relative to the same minima."""
+    for group, total in zip(groups, summed([one.total for one in groups], sharing), strict=True):
+        group.total = total
 
 
 def _reader(

@@ -21,10 +21,10 @@ from fpmc_bench.documents.reading import Document
 from fpmc_bench.engine import EngineSettings
 from fpmc_bench.errors import DiskError
 from fpmc_bench.harness.processes import Processes
-from fpmc_bench.harness.units import WorkUnit
-from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.storage.cache import cache_folder
 from fpmc_bench.storage.keys import content_key
+from fpmc_bench.storage.notes import keep_note, kept_note
 
 KIND = "timings"
 VERSION = 1
@@ -44,11 +44,13 @@ class Taken(Document):
 class Timings(Document):
     """Of one row: `first` units of a process, which build and prepare, and `later` ones.
 
+    `guessed` by a few calls, of such units that nobody has waited for: of a first and a later one.
     `grown_bytes`: how far a process's memory grew above what it held before the row, at most.
     """
 
     first: tuple[Taken, ...] = ()
     later: tuple[Taken, ...] = ()
+    guessed: tuple[Taken, Taken] | None = None
     grown_bytes: NonNegativeInt | None = None
 
     def and_then(self, other: "Timings") -> "Timings":
@@ -57,17 +59,25 @@ class Timings(Document):
         return Timings(
             first=(*self.first, *other.first)[-KEPT:],
             later=(*self.later, *other.later)[-KEPT:],
+            guessed=other.guessed or self.guessed,
             grown_bytes=max(grown, default=None),
         )
 
+    @property
+    def is_guess(self) -> bool:
+        """Whether all that is known of later units are guesses."""
+        return not self.later and self.guessed is not None
+
     def seconds(self, items: int) -> float | None:
         """Of a unit of so many items, in a process that has the row ready; None where unknown."""
-        return _median(self.later, items) or _median(self.first, items)
+        guessed = self.guessed[1:] if self.guessed else ()
+        return _median(self.later or guessed or self.first, items)
 
-    def beginning(self, items: int) -> float | None:
-        """What a process's first unit of the row takes beyond a later one; None where unknown."""
-        first, later = _median(self.first, items), _median(self.later, items)
-        return None if first is None or later is None else max(first - later, 0.0)
+    def beginning(self, items: int) -> float:
+        """What a process's first unit of the row takes beyond a later one; 0 where unknown."""
+        guessed = self.guessed[:1] if self.guessed else ()
+        first = _median(self.first if self.later else guessed, items)
+        return max((first or 0.0) - (self.seconds(items) or 0.0), 0.0)
 
 
 @dataclass
@@ -78,7 +88,8 @@ class Costs:
     folder: Path
     _known: dict[str, Timings] = field(default_factory=dict, init=False)
     _noted: dict[str, Timings] = field(default_factory=dict, init=False)
-    """Both by the names of files."""
+    _facts: dict[str, Mapping[str, Any]] = field(default_factory=dict, init=False)
+    """All by the names of files; what timings are noted of."""
     _names: dict[tuple[str, str], str] = field(default_factory=dict, init=False)
     """By row and role, for rows have many units."""
 
@@ -100,30 +111,31 @@ class Costs:
         )
 
     def seconds(self, unit: WorkUnit) -> float | None:
-        """Predicted, of a unit whose row is ready; None for a row that was never timed here."""
+        """Predicted, of a whole unit of this one's row; None where that was never timed here.
+
+        Of a whole one, so that a row's units stay together where they are sorted by it.
+        """
         row = unit.row, unit.contestant.role
         if row not in self._names:
             self._names[row] = self._name(unit_facts(unit))
-        return self._of(self._names[row]).seconds(len(unit.items))
+        return self._of(self._names[row]).seconds(unit.provenance.block_items)
 
     def of(self, facts: Mapping[str, Any]) -> Timings:
         """All that is known of what these facts name: a row, or work that has no row."""
         return self._of(self._name(facts))
 
     def note(
-        self,
-        facts: Mapping[str, Any],
-        items: int,
-        seconds: float,
-        *,
-        first: bool = False,
-        grown_bytes: int | None = None,
+        self, facts: Mapping[str, Any], items: int, seconds: float, *, first: bool = False
     ) -> None:
-        """That so many items took so long, for `keep` to write; `first` of the row in a process."""
+        """That so many items took so long; `first` of the row in a process."""
         taken = (Taken(items=items, seconds=seconds),)
-        kinds = {"first": taken} if first else {"later": taken}
-        name, one = self._name(facts), Timings(**kinds, grown_bytes=grown_bytes)
-        self._noted[name] = self._noted.get(name, Timings()).and_then(one)
+        self.add(facts, Timings(first=taken) if first else Timings(later=taken))
+
+    def add(self, facts: Mapping[str, Any], timings: Timings) -> None:
+        """Something more that is known, for `keep` to write."""
+        name = self._name(facts)
+        self._facts[name] = facts
+        self._noted[name] = self._noted.get(name, Timings()).and_then(timings)
 
     def keep(self) -> None:
         """Write what has been noted since the last time; where that can't be it is lost.
@@ -133,8 +145,9 @@ class Costs:
         for name, noted in self._noted.items():
             together = _read(self.folder / name).and_then(noted)
             self._known[name] = together
+            card = {"of": self._facts[name], **self.circumstances}
             with suppress(DiskError):
-                write_atomically(self.folder / name, together.model_dump_json().encode())
+                keep_note(self.folder / name, together.model_dump(mode="json"), card)
         self._noted.clear()
 
     def _of(self, name: str) -> Timings:
@@ -150,6 +163,30 @@ class Costs:
 def unit_facts(unit: WorkUnit) -> dict[str, Any]:
     """What names the timings of a unit's row: those of its block of items are of all of them."""
     return unit.provenance.model_dump(mode="json", exclude=set(TIMELESS))
+
+
+def map_facts(workload: Workload) -> dict[str, Any]:
+    """What the time of a sensitivity map depends on, beside the machine."""
+    context = workload.plan.context
+    return {
+        "kind": "sensitivity map",
+        "teacher": context.tuning.fingerprint,
+        "shape": list(context.dataset.shape),
+        "samples": workload.plan.suite.sensitivity.samples,
+        "device": torch.device(context.device).type,
+    }
+
+
+def sampled_facts(workload: Workload) -> dict[str, Any]:
+    """The same of a block of test images that are sampled."""
+    context = workload.plan.context
+    return {
+        "kind": "test images",
+        "teacher": context.tuning.fingerprint,
+        "shape": list(context.dataset.shape),
+        "sigmas": len(context.sigmas),
+        "device": torch.device(context.device).type,
+    }
 
 
 @cache
@@ -174,6 +211,6 @@ def _median(taken: Sequence[Taken], items: int) -> float | None:
 def _read(path: Path) -> Timings:
     """Those of a file; none where it is damaged or not there."""
     try:
-        return Timings.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return Timings.model_validate(kept_note(path) or {})
+    except ValidationError:
         return Timings()

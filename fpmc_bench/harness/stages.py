@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from fpmc_bench.contracts import UnitFinished
+from fpmc_bench.harness.costs import map_facts
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
@@ -88,6 +89,7 @@ def referring(bench: Workbench, references: Sequence[WorkUnit]) -> list[Task]:
             f"reference {_name(unit)}",
             partial(bench.ledger.has, unit.key),
             partial(bench.refer, unit),
+            _predicted(bench, unit),
         )
         for unit in references
     ]
@@ -97,11 +99,13 @@ def mapping(bench: Workbench, units: Sequence[WorkUnit]) -> list[Task]:
     """Sensitivity maps, a noise level each, where any unit needs them."""
     if not any("sensitivity" in unit.contestant.needs for unit in units):
         return []
+    seconds = bench.costs and bench.costs.of(map_facts(bench.workload)).seconds(1)
     return [
         Task(
             f"sensitivity map at sigma {sigma:.3g}",
             lambda: False,  # a look at its file is all that is done then
             partial(bench.map, level),
+            seconds,
         )
         for level, sigma in enumerate(bench.workload.plan.context.sigmas)
     ]
@@ -127,10 +131,15 @@ def measuring(
             _name(unit),
             lambda: bench.ledger.has(unit.key) or bench.ledger.failed(unit.row),
             lambda: bench.measure(unit, keys[unit.provenance.protocol, unit.items]),
-            told=told,
+            _predicted(bench, unit),
+            told,
         )
 
     return [task(unit) for unit in units]
+
+
+def _predicted(bench: Workbench, unit: WorkUnit) -> float | None:
+    return None if bench.costs is None else bench.costs.seconds(unit)
 
 
 def _name(unit: WorkUnit) -> str:

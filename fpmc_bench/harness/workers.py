@@ -22,6 +22,7 @@ from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.errors import DiskError, PluginError, RunError
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.harness.costs import Costs, map_facts, sampled_facts, unit_facts
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.shared import Shared, Thing
@@ -49,6 +50,10 @@ class Workbench:
     notary: Notary
     keeps_predictions: bool = False
     """Of every protocol; else only those of protocols whose predictions are to be looked at."""
+    costs: Costs | None = None
+    """Told what units take."""
+    _row: str = ""
+    """Of the unit that was computed last."""
     _built: tuple[str, BuiltDenoiser] | None = None
     _test: Source | None = None
     _shared: Shared = field(default_factory=Shared)
@@ -69,22 +74,29 @@ class Workbench:
                 items,
                 context.device,
             )
-        note = self.notary.note(time.perf_counter() - started)
-        self.ledger.write(key, {PREDICTION: samples.numpy()}, note)
+        seconds = time.perf_counter() - started
+        self.ledger.write(key, {PREDICTION: samples.numpy()}, self.notary.note(seconds))
+        if self.costs is not None:
+            self.costs.note(sampled_facts(self.workload), len(items), seconds)
 
     def refer(self, unit: WorkUnit) -> None:
         """A teacher's own prediction. Raises: without it nothing can be measured.
 
         PluginError where the network changes itself or the process when it is asked.
         """
-        arrays, note = self._predict(unit)
-        self.ledger.write(unit.key, arrays, note)
+        with self._timed(unit):
+            arrays, note = self._predict(unit)
+            self.ledger.write(unit.key, arrays, note)
 
     def map(self, level: int) -> None:
         """The sensitivity map of the tuning teacher at a noise level, into the cache."""
         context = self.workload.plan.context
+        maps, started = context.sensitivity(), time.perf_counter()
+        there = maps.files[level].is_file()
         with strangers_code(f"network '{context.tuning.name}'"):
-            context.sensitivity()[level]
+            maps[level]
+        if self.costs is not None and not there:
+            self.costs.note(map_facts(self.workload), 1, time.perf_counter() - started)
 
     def add_images(self, name: str, rows: Collection[str]) -> None:
         """What augmentations add to an entry's source, into the cache; `rows` are the entry's.
@@ -108,9 +120,19 @@ class Workbench:
         """
         if self.ledger.failed(unit.row):
             return None
-        with self._only_its_own([unit.row]):
+        with self._only_its_own([unit.row]), self._timed(unit):
             return self._run_row(unit, reference_key)
         return None
+
+    @contextmanager
+    def _timed(self, unit: WorkUnit) -> Iterator[None]:
+        """Around all that a unit takes, to its file."""
+        started = time.perf_counter()
+        yield
+        if self.costs is not None:
+            seconds, first = time.perf_counter() - started, unit.row != self._row
+            self.costs.note(unit_facts(unit), len(unit.items), seconds, first=first)
+        self._row = unit.row
 
     @contextmanager
     def _only_its_own(self, rows: Collection[str]) -> Iterator[None]:

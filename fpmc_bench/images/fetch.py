@@ -5,11 +5,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
-
 from fpmc_bench.errors import DiskError, RunError
 from fpmc_bench.images.web_page import is_web_page
 from fpmc_bench.storage.folders import make_folder
+from fpmc_bench.telling.bars import Bar
 
 if TYPE_CHECKING:
     import requests
@@ -81,14 +80,14 @@ def _download(url: str, partial: Path) -> None:
                 f"{url} answers with a web page, not with the file: a login page, say, or one "
                 f"about the file; open the address in a browser to see which"
             )
+        before = have if goes_on else 0
         with (
             partial.open("ab" if goes_on else "wb") as file,
-            tqdm(total=total, initial=have if goes_on else 0, unit="B", unit_scale=True,
-                 desc="fetching", disable=None, leave=False) as bar,
-        ):  # fmt: skip
+            Bar("fetching", total or None, "B", done=before, brief=True, scaled=True) as bar,
+        ):
             for chunk in itertools.chain([first], chunks):
                 file.write(chunk)
-                bar.update(len(chunk))
+                bar.advance(len(chunk))
     if total and partial.stat().st_size < total:
         raise requests.ConnectionError(f"{partial.stat().st_size} of {total} bytes arrived")
 

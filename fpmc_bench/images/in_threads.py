@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from PIL import Image
-from tqdm.auto import tqdm
 
 from fpmc_bench.errors import InputError
 from fpmc_bench.images.decoding import opened
 from fpmc_bench.images.files import ImageFiles
 from fpmc_bench.launched import is_main
+from fpmc_bench.telling.bars import Bar
 
 AT_ONCE = 64
 """Images that are decoded together, unless that would take more than"""
@@ -26,7 +26,7 @@ def in_threads(
 ) -> Iterator[Result | InputError]:
     """`work(name, opened image)` of every image, in order, or the InputError with which it ended.
 
-    With a progress bar of the main process, where there is a terminal.
+    The main process shows how far they are.
     """
 
     def attempt(name: str, image: Image.Image | InputError) -> Result | InputError:
@@ -37,15 +37,14 @@ def in_threads(
         except InputError as error:
             return error
 
-    hidden = None if is_main() else True
     with (
         ThreadPoolExecutor() as threads,
-        tqdm(total=len(files.names), desc=label, unit="image", disable=hidden, leave=False) as bar,
+        Bar(label, len(files.names), "image", hidden=not is_main(), brief=True) as bar,
     ):
         for batch in _batches(files):
             for result in threads.map(attempt, *zip(*batch, strict=True)):
                 yield result
-                bar.update()
+                bar.advance()
 
 
 def _batches(files: ImageFiles) -> Iterator[list[tuple[str, Image.Image | InputError]]]:

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from fpmc_bench.launched import is_main
 from fpmc_bench.storage.atomic import atomic_path
-from fpmc_bench.storage.cache import cached_path
+from fpmc_bench.storage.cache import cached_path, mark_used
 from fpmc_bench.storage.mapped import reserved_array, seal, sealed_array
 
 WAIT_SECONDS = 0.2
@@ -66,17 +66,17 @@ def made_images(
     process's copy. Raises what `make` raises, after which other blocks are still there; UsageError
     where the cache can't be written into, DiskError where the disk is full.
     """
-    whole = cached_path(kind, key, ".npy")
-    while (there := _count(whole)) < images:
+    whole, card = cached_path(kind, key, ".npy"), {"kind": kind, **key}
+    while (found := _images(whole)) is None or len(found) < images:
+        there = 0 if found is None else len(found)
         starts = range(there, images, block_images)
         blocks = [range(start, min(start + block_images, images)) for start in starts]
         parts = {whole.with_suffix(f".{b.start}-{b.stop}.npy"): b for b in blocks}
-        _make_blocks(kind, whole, there, parts, make)
+        _make_blocks(card, whole, there, parts, make)
         with FileLock(whole.with_suffix(".lock")):
             if _count(whole) == there:
-                _append(whole, parts)
-    found = _images(whole)
-    assert found is not None, "enough of them were there"
+                _append(whole, parts, card)
+    mark_used(whole)
     return torch.from_numpy(found)[:images]
 
 
@@ -93,7 +93,7 @@ def _count(whole: Path) -> int:
 
 
 def _make_blocks(
-    kind: str,
+    card: Mapping[str, Any],
     whole: Path,
     there: int,
     parts: Mapping[Path, range],
@@ -106,20 +106,28 @@ def _make_blocks(
     paths = list(parts)
     hidden = None if is_main() else True
     mine = _take.get()(f"{whole.name} from {there} to {parts[paths[-1]].stop}", len(paths))
-    with tqdm(total=len(parts), desc=kind, unit="block", disable=hidden, leave=False) as bar:
+    with tqdm(
+        total=len(parts), desc=card["kind"], unit="block", disable=hidden, leave=False
+    ) as bar:
         for index in mine:
-            _make_block(paths[index], whole, parts[paths[index]], make)
+            _make_block(paths[index], whole, parts[paths[index]], make, card)
             bar.update()
         while _count(whole) == there:
             missing = [path for path in paths if _images(path) is None]
             bar.update(len(paths) - len(missing) - bar.n)
             if not missing:
                 return
-            if not any(_make_block(path, whole, parts[path], make) for path in missing):
+            if not any(_make_block(path, whole, parts[path], make, card) for path in missing):
                 time.sleep(WAIT_SECONDS)
 
 
-def _make_block(path: Path, whole: Path, rows: range, make: Callable[[range], Tensor]) -> bool:
+def _make_block(
+    path: Path,
+    whole: Path,
+    rows: range,
+    make: Callable[[range], Tensor],
+    card: Mapping[str, Any],
+) -> bool:
     """Whether there was something left for this process to do."""
     try:
         with FileLock(path.with_suffix(".lock"), timeout=0):
@@ -130,13 +138,13 @@ def _make_block(path: Path, whole: Path, rows: range, make: Callable[[range], Te
                 array = reserved_array(partial, values.dtype, values.shape)
                 array[:] = values
                 array.flush()
-                seal(partial, path.name)
+                seal(partial, path.name, card=card)
             return True
     except Timeout:
         return False
 
 
-def _append(whole: Path, parts: Mapping[Path, range]) -> None:
+def _append(whole: Path, parts: Mapping[Path, range], card: Mapping[str, Any]) -> None:
     """A new file in place of the old one, which those who have mapped it keep."""
     found = [_images(path) for path in (whole, *parts)]
     blocks = [images for images in found if images is not None]
@@ -147,7 +155,7 @@ def _append(whole: Path, parts: Mapping[Path, range]) -> None:
         array = reserved_array(partial, blocks[-1].dtype, shape)
         np.concatenate(blocks, out=array)
         array.flush()
-        seal(partial, whole.name)
+        seal(partial, whole.name, card=card)
     for path in parts:
         path.unlink(missing_ok=True)
         path.with_suffix(".lock").unlink(missing_ok=True)

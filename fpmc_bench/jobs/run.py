@@ -15,6 +15,7 @@ from fpmc_bench.contracts import Listener
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
+from fpmc_bench.harness.costs import Costs
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.identity import (
     RUNS,
@@ -34,7 +35,6 @@ from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import Workbench
-from fpmc_bench.interruptions import at_any_end
 from fpmc_bench.jobs.outcome import RunOutcome
 from fpmc_bench.results.reading import read_tables
 from fpmc_bench.results.render import write_tables
@@ -124,13 +124,17 @@ def run_plan(
         processes.wait()
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
-        bench = Workbench(workload, directory.ledger, notary, keep_predictions)
+        costs = Costs.here(processes, settings)
+        bench = Workbench(workload, directory.ledger, notary, keep_predictions, costs)
         rows = {unit.row: None for protocol in remaining for unit in workload.rows(protocol)}
         audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
-        with at_any_end(lambda: audience.tell("run_ended", directory.ledger.failures())):
+        try:
             with using(settings):
                 execute(bench, remaining, processes, Progress(processes, progress), audience)
             records = publish(workload, directory, audience) if processes.is_main else []
+        finally:
+            costs.keep()
+            audience.tell("run_ended", directory.ledger.failures())
         if keep_predictions:
             join_predictions(workload, directory, records)
         processes.wait()

@@ -6,7 +6,10 @@ that name (`kept`). FPMC_BENCH_CACHE moves the folder.
 """
 
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.temporary import remove_forgotten
 
 ENVIRONMENT_VARIABLE = "FPMC_BENCH_CACHE"
+_seen: ContextVar[dict[Path, bool] | None] = ContextVar("seen", default=None)
 
 
 def cache_directory() -> Path:
@@ -40,6 +44,15 @@ def cache_folder(*parts: str) -> Path:
     return folder
 
 
+def mark_used(path: Path) -> None:
+    """Note on a file of the cache that it was wanted now: the time that it was last read.
+
+    Of itself the disk often notes no such time, or once a day.
+    """
+    with suppress(OSError):  # another user's
+        os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
 @cache
 def _tidy(folder: Path) -> None:
     """Once a process."""
@@ -49,7 +62,27 @@ def _tidy(folder: Path) -> None:
 def cached_path(kind: str, key: Mapping[str, Any], suffix: str) -> Path:
     """The file of this (kind, key), in a folder that is there; raises as `cache_folder`."""
     name = content_key({"kind": kind, **key}, letters=32)
-    return cache_folder(kind) / f"{name}{suffix}"
+    path = cache_folder(kind) / f"{name}{suffix}"
+    seen = _seen.get()
+    if seen is not None:
+        seen.setdefault(path, path.exists())
+    return path
+
+
+@contextmanager
+def looked_up() -> Iterator[dict[Path, bool]]:
+    """What is looked for inside the block by this thread, and whether it was there at first."""
+    seen: dict[Path, bool] = {}
+    token = _seen.set(seen)
+    try:
+        yield seen
+    finally:
+        _seen.reset(token)
+
+
+def tensors_path(kind: str, key: Mapping[str, Any]) -> Path:
+    """Where `cached_tensors` keeps those of this (kind, key)."""
+    return cached_path(kind, key, ".safetensors")
 
 
 def cached_tensors(
@@ -62,9 +95,10 @@ def cached_tensors(
     is said and computed anew. What is read is mapped from its file. Raises what `compute` does,
     and UsageError where the cache can't be written into.
     """
-    path = cached_path(kind, key, ".safetensors")
+    path = tensors_path(kind, key)
     with FileLock(path.with_suffix(".lock")):
         if found := kept_tensors(path):
+            mark_used(path)
             return found[0]
         tensors = {name: tensor.cpu().contiguous() for name, tensor in compute().items()}
         keep_tensors(path, tensors, {"kind": kind, **key})

@@ -6,17 +6,15 @@ note that is damaged, or another's, is not believed.
 """
 
 import hashlib
-import logging
 import os
 from pathlib import Path
 
 from fpmc_bench.errors import InputError
-from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.cache import cache_folder
+from fpmc_bench.storage.cache import cache_folder, mark_used
 from fpmc_bench.storage.keys import content_key
+from fpmc_bench.storage.notes import keep_note, kept_note
 from fpmc_bench.storage.walking import walk
 
-log = logging.getLogger(__name__)
 CHUNK_BYTES = 2**22
 
 
@@ -30,32 +28,19 @@ def file_fingerprint(path: str | Path) -> str:
     path, folder = Path(path), cache_folder("images", "known")
     files = [("", path)] if path.is_file() else list(walk(path).files.items())
     try:
-        states = [[name, *_state(file)] for name, file in files]
-        state = content_key([str(path.resolve()), states], letters=32)
-        if known := _known(folder / state):
+        found = [(name, _state(file)) for name, file in files]
+        states = [[name, *state] for name, state in found]
+        place = str(path.resolve())
+        note = folder / f"{content_key([place, states], letters=32)}.json"
+        if isinstance(known := kept_note(note), str):
+            mark_used(note)
             return known
         key = _digest(files)
     except OSError as error:
         raise InputError(f"{error.filename or path} can't be read ({error.strerror})") from error
-    write_atomically(folder / state, _note(state, key))
+    size = sum(state[0] for _, state in found)
+    keep_note(note, key, {"path": place, "files": len(files), "bytes": size})
     return key
-
-
-def _note(state: str, key: str) -> bytes:
-    """The key, and what proves that it was written for this state."""
-    return f"{key} {content_key([state, key])}".encode("ascii")
-
-
-def _known(note: Path) -> str | None:
-    """The key in a note; None where there is none to be believed."""
-    if not note.is_file():
-        return None
-    content = note.read_bytes()
-    key = content.partition(b" ")[0].decode("ascii", "ignore")
-    if content == _note(note.name, key):
-        return key
-    log.warning("%s is damaged: what it is a note of is hashed anew", note)
-    return None
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -11,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from fpmc_bench.errors import CheckpointError
-from fpmc_bench.storage.tensors import load_tensors, save_tensors
+from fpmc_bench.storage.tensors import card_of, load_tensors, other_file, save_tensors
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +34,33 @@ def kept_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     if not path.exists():
         return None
     try:
-        tensors, content = load_tensors(path, "fpmc-bench", sealed=True)
-        if content.get("name") != path.name or not isinstance(content.get("card"), dict):
-            raise CheckpointError(f"{path} was written under another name")
+        return read_kept(path)
     except CheckpointError as error:
         _say(f"{error}; it is made anew")
         return None
-    return tensors, content["card"]
+
+
+def read_kept(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors of any shapes and card of a file; CheckpointError where it is not what was kept."""
+    tensors, content = load_tensors(path, "fpmc-bench", sealed=True)
+    return tensors, _own_card(path, content)
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card alone, without the tensors; CheckpointError where there is none of this name."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise other_file(path, error, "fpmc-bench") from error
+    return _own_card(path, card_of(path, metadata, "fpmc-bench"))
+
+
+def _own_card(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """CheckpointError where it was written for a file of another name."""
+    if content.get("name") != path.name or not isinstance(content.get("card"), dict):
+        raise CheckpointError(f"{path} was written under another name")
+    return dict(content["card"])
 
 
 @lru_cache(maxsize=1024)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -46,9 +47,12 @@ def reserved_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> Mapp
     return array
 
 
-def seal(path: Path, name: str, note: Any = None) -> None:
-    """Put behind the array of a .npy the name it is to have, a note (JSON) and a checksum."""
-    content = json.dumps([name, note]).encode()
+def seal(path: Path, name: str, note: Any = None, card: Mapping[str, Any] | None = None) -> None:
+    """Put behind the array of a .npy the name it is to have, a note, a card, and a checksum.
+
+    The note (JSON) is what belongs to the array, the card what it was made from.
+    """
+    content = json.dumps([name, note, card]).encode()
     with path.open("r+b") as file:
         content += f"{len(content):08x}".encode()
         checksum = zlib.crc32(content, _checksum(file, path.stat().st_size))
@@ -79,29 +83,61 @@ def _state(path: Path) -> State | None:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
+def read_seal(path: Path) -> dict[str, Any] | None:
+    """What a file says that it was made from; None where it does not. Reads no more than that.
+
+    OSError, or ValueError where there is no seal, or another name's.
+    """
+    with path.open("rb") as file:
+        _, card = _sealed(file, path.name, path.stat().st_size - CHECKSUM)
+    return card if isinstance(card, dict) else None
+
+
+def refuse_damaged(path: Path) -> None:
+    """Read all of a file; OSError, or ValueError where it is not what was sealed under its name."""
+    with path.open("rb") as file:
+        _checked(file, path.name, path.stat().st_size)
+
+
 @lru_cache(maxsize=4096)
 def _note(path: Path, state: State) -> tuple[Any] | None:
     """Looked for once in every state of the file."""
     try:
         with path.open("rb") as file:
-            if _state(path) != state:
-                return None
-            covered = state[0] - CHECKSUM
-            if covered < LENGTH:
-                raise ValueError("it is cut short")
-            checksum = f"{_checksum(file, covered):08x}".encode()
-            if file.read(CHECKSUM) != checksum:
-                raise ValueError("its content is not what was written there")
-            file.seek(covered - LENGTH)
-            length = int(file.read(LENGTH), 16)
-            file.seek(covered - LENGTH - length)
-            name, note = parsed_json(file.read(length))
-            if name != path.name:
-                raise ValueError(f"it was written as {name}")
-            return (note,)
+            return None if _state(path) != state else (_checked(file, path.name, state[0]),)
     except (OSError, ValueError) as error:
         log.warning("%s is damaged, or of an earlier version (%s); it is made anew", path, error)
         return None
+
+
+def _checked(file: IO[bytes], expected: str, size: int) -> Any:
+    """The note of a file of this size; ValueError where it is not what was sealed by that name."""
+    covered = size - CHECKSUM
+    if covered < LENGTH:
+        raise ValueError("it is cut short")
+    checksum = f"{_checksum(file, covered):08x}".encode()
+    if file.read(CHECKSUM) != checksum:
+        raise ValueError("its content is not what was written there")
+    return _sealed(file, expected, covered)[0]
+
+
+def _sealed(file: IO[bytes], expected: str, covered: int) -> tuple[Any, Any]:
+    """Note and card, which are the last of the bytes that the checksum is of; ValueError for none.
+
+    And where they are of a file of another name than `expected`.
+    """
+    file.seek(max(0, covered - LENGTH))
+    length = int(file.read(LENGTH), 16)
+    if not 0 <= length <= covered - LENGTH:
+        raise ValueError("it has no note of what it is")
+    file.seek(covered - LENGTH - length)
+    found = parsed_json(file.read(length))
+    if not isinstance(found, list):
+        raise ValueError("it has no note of what it is")
+    name, note, *card = found  # files of before there were cards have none
+    if name != expected:
+        raise ValueError(f"it was written as {name}")
+    return note, card[0] if card else None
 
 
 def _checksum(file: IO[bytes], size: int) -> int:

@@ -28,7 +28,8 @@ ANOTHERS_SECONDS = 24 * 60 * 60
 DEEPEST = 3
 """Folders of a run directory or a study in one another."""
 NAMED = re.compile(
-    r"\..+\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>\d{1,10})\.[0-9a-f]{8}\.partial(\.\w+)?", re.DOTALL
+    r"\.(?P<name>.+)\.(?P<host>[A-Za-z0-9-]+)\.(?P<process>\d{1,10})\.[0-9a-f]{8}\.partial(\.\w+)?",
+    re.DOTALL,
 )
 """As `temporary_path` makes them."""
 
@@ -43,6 +44,12 @@ def temporary_path(path: Path, ending: str = PARTIAL) -> Path:
     name = os.fsencode(path.name)[:NAME_BYTES].decode(errors="ignore")
     own = f"{this_host()}.{os.getpid()}.{secrets.token_hex(4)}"
     return path.with_name(f".{name}.{own}{ending}")
+
+
+def written_for(name: str) -> str | None:
+    """The name that a file of such a name is to have; None for one that is no temporary name."""
+    found = NAMED.fullmatch(name)
+    return found["name"] if found else None
 
 
 @cache

@@ -1,5 +1,8 @@
 """Sensitivity maps of a teacher: which input pixels move an output pixel (paper eq. 39)."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,8 +12,10 @@ from fpmc_bench.engine.machine.tf32 import without_tf32
 from fpmc_bench.errors import InputError
 from fpmc_bench.fpmc.sigmas import AnySigma, AnySigmas, sigma_of, sigmas_of
 from fpmc_bench.fpmc.source import Source
-from fpmc_bench.storage.cache import cached_tensors
+from fpmc_bench.storage.cache import cached_tensors, tensors_path
 
+KIND = "sensitivity"
+"""In the cache."""
 VERSION = 1
 """Part of the cache key: raise it whenever the definition changes."""
 
@@ -46,6 +51,12 @@ class SensitivityMaps:
 
     def __len__(self) -> int:
         return len(self.sigmas)
+
+    @property
+    def files(self) -> list[Path]:
+        """Where the cache keeps them, by level; they may not be there."""
+        fixed = self.teacher, self.source, self.samples, self.seed
+        return [tensors_path(KIND, _key(sigma, *fixed)) for sigma in self.sigmas]
 
     def __getitem__(self, level: int) -> Tensor:
         sigma = self.sigmas[level]
@@ -97,20 +108,26 @@ def sensitivity_map(
     """
     _check_samples(samples)
     level = sigma_of(sigma)
-    key = {
-        "teacher": teacher.fingerprint,
-        "source": source.fingerprint,
-        "sigma": level,
-        "samples": samples,
-        "seed": seed,
-        "version": VERSION,
-    }
 
     def compute() -> dict[str, Tensor]:
         z = sensitivity_queries(source, level, samples, seed)
         return {"map": mean_absolute_jacobian(teacher, z.to(device), level)}
 
-    return cached_tensors("sensitivity", key, compute)["map"]
+    key = _key(level, teacher, source, samples, seed)
+    return cached_tensors(KIND, key, compute)["map"]
+
+
+def _key(
+    sigma: float, teacher: TeacherModel, source: Source, samples: int, seed: int
+) -> dict[str, Any]:
+    return {
+        "teacher": teacher.fingerprint,
+        "source": source.fingerprint,
+        "sigma": sigma,
+        "samples": samples,
+        "seed": seed,
+        "version": VERSION,
+    }
 
 
 def _check_samples(samples: int) -> None:

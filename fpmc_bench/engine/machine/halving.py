@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import torch
 
+from fpmc_bench.engine.machine.sharing import Sharing, ShortElsewhere
+
 LEAST_BYTES = 2**20
 REFUSED = re.compile(r"out of memory|_ALLOC_FAILED")
 """What cuBLAS, cuDNN, Triton and the driver say where torch has no error of its own for it."""
@@ -17,20 +19,32 @@ _affordable_bytes: int | None = None
 """The budget that was enough in this process after a larger one was not."""
 
 
-def within_memory(budget_bytes: int, compute: Callable[[int], Result]) -> Result:
+def within_memory(
+    budget_bytes: int, compute: Callable[[int], Result], sharing: Sharing | None = None
+) -> Result:
     """`compute(budget_bytes)`; where that is out of memory with half of the budget, and so on.
 
     What a GPU did not have once is not asked of it again: from then on no budget in this process is
     larger than the one that was enough. What `compute` raised where 1 MiB is still too much.
+    Processes of a `sharing` begin together, with the least of their budgets, and all take half
+    where one of them is out of memory.
     """
     global _affordable_bytes
     budget = min(budget_bytes, _affordable_bytes or budget_bytes)
+    if sharing:
+        budget = int(sharing.minimum(torch.tensor(budget)))
     while True:
         try:
             result = compute(budget)
+            if sharing and sharing.short(False):
+                raise ShortElsewhere
             break
         except RuntimeError as error:
-            if not is_out_of_memory(error) or budget <= LEAST_BYTES:
+            if not is_out_of_memory(error):
+                raise
+            if sharing and not isinstance(error, ShortElsewhere):
+                sharing.short(True)
+            if budget <= LEAST_BYTES:
                 raise
         # not while the exception is handled: its traceback holds what was allocated
         budget //= 2

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from fpmc_bench.engine.machine.arithmetic import Arithmetic, arithmetic_on
+from fpmc_bench.engine.machine.sharing import Sharing
 
 DEFAULT_BUDGET_BYTES = 2**30
 """Working memory beside the source."""
@@ -19,10 +20,12 @@ DEFAULT_BUDGET_BYTES = 2**30
 @dataclass(frozen=True)
 class EngineSettings:
     """`budget_bytes` bounds the working memory beside the source; `arithmetic` None is that
-    of the processor."""
+    of the processor. With a `sharing` each of its processes holds a part of every source, and all
+    evaluate the same together."""
 
     budget_bytes: int = DEFAULT_BUDGET_BYTES
     arithmetic: Arithmetic | None = None
+    sharing: Sharing | None = None
 
     def arithmetic_on(self, device: torch.device | str) -> Arithmetic:
         """What products cost: as given, or on a processor of this kind."""

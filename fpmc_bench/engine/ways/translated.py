@@ -17,6 +17,8 @@ from torch import Tensor
 from fpmc_bench.engine.blocks import FLOAT_BYTES
 from fpmc_bench.engine.exact import stream_exactly
 from fpmc_bench.engine.machine.sizes import Limits
+from fpmc_bench.engine.merging import merge_softmaxes, summed
+from fpmc_bench.engine.parts import sharing_of
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.searches import EdgeSearch, InteriorSearch, Search
 from fpmc_bench.engine.softmax import RunningSoftmax
@@ -103,7 +105,7 @@ def _search(
     values = min(values, limits.budget_bytes // 8 // dtype.itemsize)
     images = limits.chunk_images or max(1, values // search.values_per_image(width))
     queries = _query_rows(search, z.to(dtype), sigma)
-    states: list[RunningSoftmax | None] = [None] * len(z)
+    states: list[RunningSoftmax] = []
     totals: list[Tensor] = []
     for block, log_weights in source.chunks(min(images, len(source)), z.device, dtype):
         candidates = search.arranged(_candidate_rows(search, block, sigma))
@@ -112,20 +114,19 @@ def _search(
             energies = search.energies(query, candidates, len(block))
             if source.log_weights is not None:
                 energies -= log_weights.repeat_interleave(energies.shape[2] // len(block))
-            state = states[index]
-            if state is None:
-                state = RunningSoftmax.start(len(votes), energies.shape[1], energies)
-                states[index] = state
+            if index == len(states):
+                states.append(RunningSoftmax.start(len(votes), energies.shape[1], energies))
                 size = (len(votes), channels, energies.shape[1])
                 totals.append(torch.zeros(size, device=z.device, dtype=torch.float32))
-            weights, factor = state.update(energies)
+            weights, factor = states[index].update(energies)
             totals[index] *= factor[:, None]
             totals[index] += votes @ weights.transpose(1, 2)
-    means = [
-        total / state.total[:, None]
-        for total, state in zip(totals, states, strict=True)
-        if state is not None
-    ]
+    if sharing := sharing_of(source):
+        factors = merge_softmaxes(states, sharing)
+        for total, factor in zip(totals, factors, strict=True):
+            total *= factor[:, None]
+        totals = summed(totals, sharing)
+    means = [total / state.total[:, None] for total, state in zip(totals, states, strict=True)]
     grid = torch.stack(means).transpose(1, 2)  # [B,C,G,R]
     return grid.reshape(len(z), channels, len(search.targets), width)
 

@@ -13,6 +13,8 @@ from fpmc_bench.engine.blocks import FLOAT_BYTES
 from fpmc_bench.engine.elementwise import FURTHEST
 from fpmc_bench.engine.machine.scratch import Scratch
 from fpmc_bench.engine.machine.sizes import GPU_VALUES, Limits
+from fpmc_bench.engine.merging import summed
+from fpmc_bench.engine.parts import sharing_of
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.ways.base import Way, Work
 from fpmc_bench.fpmc import FPMC, Uniform
@@ -48,6 +50,7 @@ def _denoise(
     prepared: PreparedModel, source: Source, z: Tensor, sigma: float, limits: Limits
 ) -> Tensor:
     """z [B,C,H,W] -> [B,C,H,W] float32."""
+    sharing = sharing_of(source)
     rounding = _rounding(source, z, sigma)
     dtype = torch.float32 if rounding < LARGEST_LOGIT_ERROR else torch.float64
     screening = dtype == torch.float64
@@ -91,6 +94,10 @@ def _denoise(
         weights = logits.exp_().T.contiguous()
         weight = weight * factor + weights.sum(1)
         total.mul_(factor[:, None]).add_(_weighted_sums(weights, codes))
+    if sharing:
+        largest = -sharing.minimum(-maximum)
+        factor = (maximum - largest).exp_()
+        weight, total = summed([weight * factor, total.mul_(factor[:, None])], sharing)
     mean = total / weight[:, None] * scale
     return mean.float().reshape(z.shape)
 
@@ -122,7 +129,10 @@ def _rounding(source: Source, z: Tensor, sigma: float) -> float:
     A sum of products is off by a part of the lengths of its factors; in fact by much less, for
     roundings are as often up as down.
     """
-    length = float(source.squared_norms.max().sqrt())
+    longest = source.squared_norms.max()
+    if sharing := sharing_of(source):
+        longest = -sharing.minimum(-longest)
+    length = float(longest.sqrt())
     product = length * (float(z.flatten(1).norm(dim=1).max()) + length / 2) / sigma**2
     return torch.finfo(torch.float32).eps / 2 * product
 

@@ -52,9 +52,10 @@ class ResampledConv2d(nn.Module):
         self.filter_pad = (len(filter_taps) - 1) // 2
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        taps = torch.tensor(filter_taps, dtype=torch.float32)
-        kernel2d = torch.outer(taps, taps)[None, None] / taps.sum() ** 2
-        self.register_buffer("resample_filter", kernel2d)
+        # in Python: arithmetic on the meta device imports torch's compiler, which takes a second
+        total = sum(filter_taps) ** 2
+        kernel2d = [[a * b / total for b in filter_taps] for a in filter_taps]
+        self.register_buffer("resample_filter", torch.tensor([[kernel2d]], dtype=torch.float32))
 
     def _halve(self, x: Tensor, pad: int) -> Tensor:
         taps = self.resample_filter.to(x.dtype).expand(x.shape[1], 1, -1, -1)
