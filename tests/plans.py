@@ -9,6 +9,7 @@ from fpmc_bench.catalog.context import Context, load_context
 from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.documents.suite import Suite, validated_suite
 from fpmc_bench.engine import Arithmetic, EngineSettings
+from fpmc_bench.harness import islands
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.listening import Audience
@@ -16,6 +17,7 @@ from fpmc_bench.harness.plan import Plan, plan_entries
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, work
+from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.stages import measuring, referring
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Workbench
@@ -73,7 +75,8 @@ def measure(
     part: slice = slice(None),
 ) -> None:
     """Units of rows, or a part of them, that are not there yet."""
-    tasks = measuring(bench, units, references, Progress(ALONE), Audience())[part]
+    exchange = RunExchange(ALONE, bench.ledger, islands.ALONE, islands.ALONE)
+    tasks = measuring(bench, units, references, exchange, Progress(ALONE), Audience())[part]
     _work("rows", [one for one in tasks if not one.there()])
 
 

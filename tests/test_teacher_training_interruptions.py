@@ -192,7 +192,7 @@ def test_several_processes_go_on_after_a_kill_where_they_stopped(tmp_path: Path)
 
 
 def test_processes_that_see_different_checkpoints_stop_together(tmp_path: Path) -> None:
-    """As on two machines whose --out is on disks of their own."""
+    """As where one is replaced while they begin."""
     code = """
         from fpmc_bench.errors import RunError
         from fpmc_bench.harness.processes import join_processes, leave_processes

@@ -1,45 +1,20 @@
-"""What all processes of a job must share, compared before any of them works.
+"""What all processes of a job must agree on, compared before any of them works.
 
-Processes that see different folders, or would compute something else than the others, end without
-an error and without a result otherwise: each finds its own units, and waits for nobody's.
+Processes that would compute something else than the others end without an error and without a
+result otherwise: each finds its own units, and waits for nobody's.
 """
 
 import json
-import time
-import uuid
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.processes import Processes
-from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.notations import short_json
 
-APPEARS_SECONDS = 5
-"""For a file of one process to be seen by others, on a slow file system."""
 MOST_TOLD = 4
-
-
-def refuse_unshared(processes: Processes, folder: Path) -> None:
-    """RunError, in every process, unless all see the file that the main one puts into `folder`."""
-    if processes.world == 1:
-        return
-    token = folder / f".{processes.gather(uuid.uuid4().hex)[0]}.token"
-    if processes.is_main:
-        write_atomically(token, b"")
-    processes.wait()
-    seen = processes.gather("yes" if _appears(token) else "no")
-    if processes.is_main:
-        token.unlink()
-    if blind := [rank for rank, answer in enumerate(seen) if answer == "no"]:
-        raise RunError(
-            f"{folder.absolute()} of process 0 is not the folder that {_named(blind)} of "
-            f"{processes.world} found there: all processes must see the same one; put it on a file "
-            f"system that they share"
-        )
 
 
 def refuse_unlike(processes: Processes, facts: Mapping[str, Any]) -> None:
@@ -65,15 +40,6 @@ def refuse_unlike(processes: Processes, facts: Mapping[str, Any]) -> None:
         f"{_named(unlike)} of {processes.world} would compute something else than process 0: "
         f"{'; '.join(told)}; give all of them the same command, code and files"
     )
-
-
-def _appears(path: Path) -> bool:
-    deadline = time.monotonic() + APPEARS_SECONDS
-    while not path.is_file():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(APPEARS_SECONDS / 50)
-    return True
 
 
 def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -30,6 +30,7 @@ from fpmc_bench.finetune.weights import (
     finished_level,
     joined,
 )
+from fpmc_bench.harness.exchange import Exchange, kept_state
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task
@@ -90,6 +91,11 @@ class Finetuning:
             )
             for level, sigma in enumerate(self._context.sigmas)
         ]
+
+    def bring(self, exchange: Exchange) -> None:
+        """Send finished levels to the main process, from folders that it does not see."""
+        names = [self._file(level).name for level in self.levels]
+        exchange.bring(names, kept_state(self.folder), everywhere=False)
 
     def let_go(self) -> None:
         """Of the collections of noise levels it has been at, which are made again if need be."""

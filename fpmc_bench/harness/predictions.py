@@ -7,7 +7,7 @@ what they are without. Units that hold none are computed anew.
 import logging
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 from fpmc_bench.harness.workers import PREDICTION
@@ -46,22 +47,27 @@ def has_predictions(workload: Workload, directory: RunDirectory, record: Record)
     )
 
 
+def forget_bare_units(
+    workload: Workload, ledger: Ledger, remaining: Mapping[str, Sequence[WorkUnit]]
+) -> None:
+    """Before the work: those that hold no predictions are computed anew."""
+    for _, unit in _needed(workload, remaining):
+        found = ledger.read(unit.key)
+        if found and PREDICTION not in found.arrays:
+            ledger.forget(unit.key)
+
+
 def make_room(
     workload: Workload, directory: RunDirectory, remaining: Mapping[str, Sequence[WorkUnit]]
 ) -> None:
-    """Before the work: say what predictions will take, and forget units that hold none.
+    """Before the work: say what predictions will take, beside those that are there.
 
     RunError where the disk has no room for them.
     """
     needed = 0
-    for protocol, units in remaining.items():
-        ledger = directory.ledger
-        for unit in [*(workload.references(protocol) if units else ()), *units]:
-            size = FLOAT_BYTES * math.prod(_shape(workload, protocol, len(unit.items)))
-            found = ledger.read(unit.key)
-            needed += size if found and PREDICTION in found.arrays else 2 * size
-            if found and PREDICTION not in found.arrays:
-                ledger.forget(unit.key)
+    for protocol, unit in _needed(workload, remaining):
+        size = FLOAT_BYTES * math.prod(_shape(workload, protocol, len(unit.items)))
+        needed += size if directory.ledger.has(unit.key) else 2 * size
     if not needed:
         return
     free = shutil.disk_usage(directory.path).free
@@ -75,6 +81,15 @@ def make_room(
             f"spared: make room, choose another --run-dir, or leave out --keep-predictions"
         )
     log.warning("%s", said)
+
+
+def _needed(
+    workload: Workload, remaining: Mapping[str, Sequence[WorkUnit]]
+) -> Iterator[tuple[str, WorkUnit]]:
+    """The units of these rows and of what they are measured against, with their protocol."""
+    for protocol, units in remaining.items():
+        for unit in [*(workload.references(protocol) if units else ()), *units]:
+            yield protocol, unit
 
 
 def join_predictions(

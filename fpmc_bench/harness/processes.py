@@ -84,6 +84,21 @@ class Processes:
         with _losing_others():
             return list(gather_object([text]))
 
+    def send(self, content: bytes, to: int) -> None:
+        """Hand bytes to another process, at least one, which is to `receive` as many from this.
+
+        RunError where it has ended.
+        """
+        with _losing_others():
+            torch.distributed.send(torch.frombuffer(bytearray(content), dtype=torch.uint8), to)
+
+    def receive(self, size: int, sender: int) -> bytes:
+        """So many bytes that another process sends; RunError where it has ended."""
+        piece = torch.empty(size, dtype=torch.uint8)
+        with _losing_others():
+            torch.distributed.recv(piece, sender)
+        return piece.numpy().tobytes()
+
 
 def _own_store() -> Store:
     """In memory, for a process that is alone."""

@@ -32,12 +32,23 @@ class Task:
     """Called with what `do` gave, once that counts as finished."""
 
 
-def carry_out(stage: str, tasks: Sequence[Task], processes: Processes, progress: Progress) -> None:
-    """Do all tasks that are not there yet, by all processes, which call this alike; then meet."""
+def carry_out(
+    stage: str,
+    tasks: Sequence[Task],
+    processes: Processes,
+    progress: Progress,
+    bring: Callable[[], None] = lambda: None,
+) -> None:
+    """Do all tasks that are not there yet, by all processes, which call this alike; then meet.
+
+    `bring` sends what tasks make to where it is lacking: before they are looked for, and after.
+    """
+    bring()
     lacking = agreed_order(tasks, processes)
     with progress.stage(stage, len(tasks), len(tasks) - len(lacking)):
         work(stage, [tasks[index] for index in lacking], processes, progress)
         processes.wait()
+    bring()
 
 
 def agreed_order(tasks: Sequence[Task], processes: Processes) -> list[int]:

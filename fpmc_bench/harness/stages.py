@@ -5,6 +5,7 @@ Processes meet between them, for what one stage makes all of the next may read.
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from fpmc_bench.contracts import UnitFinished
 from fpmc_bench.harness.costs import map_facts
@@ -12,6 +13,7 @@ from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, carry_out
+from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Workbench
 from fpmc_bench.images.made import blocks_taken_by
@@ -20,7 +22,7 @@ from fpmc_bench.images.made import blocks_taken_by
 def execute(
     bench: Workbench,
     remaining: Mapping[str, Sequence[WorkUnit]],
-    processes: Processes,
+    exchange: RunExchange,
     progress: Progress,
     audience: Audience | None = None,
 ) -> None:
@@ -31,15 +33,28 @@ def execute(
     units = [unit for own in remaining.values() for unit in own]
     if not units:
         return
-    workload = bench.workload
+    workload, processes = bench.workload, exchange.processes
     references = needed_references(workload, units)
+
+    def bring_test_images() -> None:
+        keys = [key for _, key in workload.sampled_images()]
+        exchange.bring_units(keys, everywhere=True)
+
+    def bring_needs() -> None:
+        exchange.bring_units([one.key for one in references], everywhere=True)
+        exchange.bring_cached(needed_maps(workload, units))
+
+    def bring_rows() -> None:
+        exchange.bring_units([one.key for one in units])
+        exchange.bring_failures()
+
     if workload.samples_test_images:
-        carry_out("test images", sampling(bench), processes, progress)
+        carry_out("test images", sampling(bench), processes, progress, bring_test_images)
     add_images(bench, units, processes)
     needs = [*referring(bench, references), *mapping(bench, units)]
-    carry_out("references", needs, processes, progress)
-    tasks = measuring(bench, units, references, progress, audience or Audience())
-    carry_out("rows", tasks, processes, progress)
+    carry_out("references", needs, processes, progress, bring_needs)
+    tasks = measuring(bench, units, references, exchange, progress, audience or Audience())
+    carry_out("rows", tasks, processes, progress, bring_rows)
 
 
 def needed_references(workload: Workload, units: Sequence[WorkUnit]) -> list[WorkUnit]:
@@ -95,9 +110,16 @@ def referring(bench: Workbench, references: Sequence[WorkUnit]) -> list[Task]:
     ]
 
 
+def needed_maps(workload: Workload, units: Sequence[WorkUnit]) -> list[Path]:
+    """The files of sensitivity maps, where any unit needs them."""
+    if not any("sensitivity" in unit.contestant.needs for unit in units):
+        return []
+    return workload.plan.context.sensitivity().files
+
+
 def mapping(bench: Workbench, units: Sequence[WorkUnit]) -> list[Task]:
     """Sensitivity maps, a noise level each, where any unit needs them."""
-    if not any("sensitivity" in unit.contestant.needs for unit in units):
+    if not needed_maps(bench.workload, units):
         return []
     seconds = bench.costs and bench.costs.of(map_facts(bench.workload)).seconds(1)
     return [
@@ -115,6 +137,7 @@ def measuring(
     bench: Workbench,
     units: Sequence[WorkUnit],
     references: Collection[WorkUnit],
+    exchange: RunExchange,
     progress: Progress,
     audience: Audience,
 ) -> list[Task]:
@@ -122,6 +145,14 @@ def measuring(
     keys = {(one.provenance.protocol, one.items): one.key for one in references}
 
     def task(unit: WorkUnit) -> Task:
+        def do() -> float | None:
+            if exchange.failed(unit.row):
+                return None
+            seconds = bench.measure(unit, keys[unit.provenance.protocol, unit.items])
+            if seconds is None:
+                exchange.fail(unit.row)
+            return seconds
+
         def told(seconds: float | None) -> None:
             if seconds is not None:
                 size, done, total = len(unit.items), progress.done, progress.total
@@ -130,7 +161,7 @@ def measuring(
         return Task(
             _name(unit),
             lambda: bench.ledger.has(unit.key) or bench.ledger.failed(unit.row),
-            lambda: bench.measure(unit, keys[unit.provenance.protocol, unit.items]),
+            do,
             _predicted(bench, unit),
             told,
         )

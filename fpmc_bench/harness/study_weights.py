@@ -9,10 +9,10 @@ from pathlib import Path
 from fpmc_bench.catalog.study_rows import PlannedRow
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import DiskError, FpmcBenchError
+from fpmc_bench.harness.exchange import Exchange, content_state
 from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, carry_out
 
@@ -59,26 +59,35 @@ def _measured_levels(plan: Plan) -> frozenset[int]:
 
 def learn(
     jobs: Mapping[str, Finetuning],
-    folder: Path,
     ledger: Ledger,
-    processes: Processes,
+    exchange: Exchange,
     memory_budget: int,
     progress: bool,
 ) -> list[str]:
     """Fine-tune everything; which noise levels had to be stopped, as the main process knows.
 
-    A job that raises, here or in another process, is noted in the ledger.
+    Weights lie in the folder of the `exchange` then, at every island. A job that raises, here or in
+    another process, is noted in the ledger.
     """
-    told, stopped = Progress(processes, progress), []
+    folder, processes, stopped = exchange.folder, exchange.processes, []
+    told = Progress(processes, progress)
+
+    def bring() -> None:
+        for job in jobs.values():
+            job.bring(replace(exchange, folder=job.folder))
+        exchange.bring_failures(ledger)
+
     tasks = [task for name, job in jobs.items() for task in _guarded(name, job, ledger, told)]
     with using(EngineSettings(memory_budget)):
-        carry_out("fine-tuning", tasks, processes, told)
+        carry_out("fine-tuning", tasks, processes, told, bring)
     for name, job in jobs.items() if processes.is_main else ():
         if not ledger.failed(name):
             weights = job.collected()
             weights.save(weights_path(folder, name))
             stopped += [f"{name}: {reason}" for reason in weights.card.stopped]
     processes.wait()
+    names = [weights_path(folder, name).name for name in jobs if not ledger.failed(name)]
+    exchange.bring(names, content_state(folder), everywhere=True)
     return stopped
 
 

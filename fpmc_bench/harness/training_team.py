@@ -43,6 +43,6 @@ class ProcessTeam:
         found = [int(one) for one in self.add_up(steps).tolist()]
         if set(found) != {step}:
             raise RunError(
-                f"the processes would start from different steps, {found}: all of them must see "
-                f"the same checkpoint; put --out on a file system that they share"
+                f"the processes would start from different steps, {found}: the "
+                f"checkpoint was replaced while they began; give the same command again"
             )

@@ -11,10 +11,9 @@ from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import FpmcBenchError
 from fpmc_bench.harness.claimed import Claim, planned, refuse_contradictions, remarks_on
 from fpmc_bench.harness.environment import Notary
-from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Contestant, Plan
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
+from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import PREDICTION, Workbench
@@ -28,8 +27,7 @@ class Trial:
 
     blocks: Sequence[range]
     tolerance: float
-    ledger: Ledger
-    processes: Processes
+    exchange: RunExchange
     settings: EngineSettings
     notary: Notary
     progress: Progress
@@ -68,10 +66,10 @@ def verify_protocol(
         and unit.row in contestants
         and unit.contestant.role == contestants[unit.row].role
     ]
-    bench = Workbench(workload, trial.ledger, trial.notary)
+    bench = Workbench(workload, trial.exchange.ledger, trial.notary)
     with using(trial.settings):
-        execute(bench, {protocol: units}, trial.processes, trial.progress)
-    if trial.processes.is_main and units:
+        execute(bench, {protocol: units}, trial.exchange, trial.progress)
+    if trial.exchange.processes.is_main and units:
         scales = _scales(workload, protocol, trial)
         for claim in claims:
             if own := [unit for unit in units if unit.row == claim.record.stem]:
@@ -85,7 +83,8 @@ def _scales(workload: Workload, protocol: str, trial: Trial) -> Scales:
     """By the references of the items that were computed."""
     units = [unit for unit in workload.references(protocol) if unit.items in trial.blocks]
     predictions = [
-        trial.ledger.required(unit.key, "the reference's unit").arrays[PREDICTION] for unit in units
+        trial.exchange.ledger.required(unit.key, "the reference's unit").arrays[PREDICTION]
+        for unit in units
     ]
     first = units[0].provenance
     sigmas = [first.sigmas[level] for level in first.levels]
@@ -101,10 +100,10 @@ def _judged(
     remarks: tuple[str, ...],
 ) -> VerifiedRow:
     record = claim.record
-    if report := trial.ledger.failures().get(record.stem):
+    if report := trial.exchange.ledger.failures().get(record.stem):
         reason = failure_of(record.stem, report).reason
         return VerifiedRow(record.entry, record.protocol, fault=f"it failed here: {reason}")
-    finished = [trial.ledger.required(unit.key, unit.row).arrays for unit in units]
+    finished = [trial.exchange.ledger.required(unit.key, unit.row).arrays for unit in units]
     anew = {name: np.concatenate([one[name] for one in finished]) for name in claim.values}
     recorded = {name: values[trial.items] for name, values in claim.values.items()}
     comparison = compared(recorded, anew, scales)

@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fpmc_bench.catalog.places import Places
@@ -12,8 +13,10 @@ from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import FinetuneCard
 from fpmc_bench.finetune.weights_file import refuse_other_weights
-from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
+from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.harness.exchange import Exchange
 from fpmc_bench.harness.finetuning import Finetuning
+from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.plan import make_plan
 from fpmc_bench.harness.processes import join_processes
 from fpmc_bench.harness.progress import Progress
@@ -65,12 +68,15 @@ def finetune_entry(
     unfinished = target.with_suffix(".finetuning")
     job = Finetuning(plan, plan.contestants[0], settings, unfinished, memory_budget)
     _refuse_others(target, job)
-    with locked(unfinished, "fine-tuning", "--out") if processes.is_main else nullcontext():
-        refuse_unshared(processes, unfinished)
+    (islands,) = islands_of(processes, unfinished)
+    exchange = Exchange(processes, islands, unfinished)
+    with locked(unfinished, "fine-tuning", "--out") if islands.leads else nullcontext():
         refuse_unlike(processes, job.facts)
+        islands.tell(unfinished)
         with using(EngineSettings(memory_budget)):
             told = Progress(processes, progress)
-            carry_out("noise levels", job.tasks(told), processes, told)
+            bring = partial(job.bring, exchange)
+            carry_out("noise levels", job.tasks(told), processes, told, bring)
         outcome = _finish(job, target) if processes.is_main else None
         processes.wait()
     return outcome

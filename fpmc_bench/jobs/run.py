@@ -14,7 +14,7 @@ from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.contracts import Listener
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
-from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
+from fpmc_bench.harness.agreement import refuse_unlike
 from fpmc_bench.harness.costs import Costs
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.identity import (
@@ -26,10 +26,11 @@ from fpmc_bench.harness.identity import (
 )
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.plan import Plan, make_plan
-from fpmc_bench.harness.predictions import join_predictions, make_room
+from fpmc_bench.harness.predictions import forget_bare_units, join_predictions, make_room
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.publish import publish
+from fpmc_bench.harness.run_exchange import run_exchange
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.standing import remaining_units
@@ -106,19 +107,23 @@ def run_plan(
 
     `failed`: name -> traceback of entries that have failed before they could be planned.
     """
-    with directory.locked() if processes.is_main else nullcontext():
-        refuse_unshared(processes, directory.path)
+    exchange = run_exchange(processes, directory.path, directory.ledger)
+    leads = exchange.runs.leads
+    with directory.locked() if leads else nullcontext():
         settings = EngineSettings(memory_budget)
         workload = Workload(plan, settings.arithmetic_on(processes.device))
         refuse_unlike(processes, shared_facts(plan))
         refuse_unlike(processes, facts_of_rows(workload))
-        if processes.is_main:
+        exchange.runs.tell(directory.path)
+        if leads:
             directory.open(plan.suite, of_plan(plan), fresh=fresh)
             failed = {**plan.failures, **(failed or {})}
             for (name, report), protocol in product(failed.items(), plan.suite.protocols):
                 directory.ledger.fail(f"{name}.{protocol}", report)
         processes.wait()
         remaining = remaining_units(workload, directory, processes, predictions=keep_predictions)
+        if keep_predictions and leads:
+            forget_bare_units(workload, directory.ledger, remaining)
         if keep_predictions and processes.is_main:
             make_room(workload, directory, remaining)
         processes.wait()
@@ -130,7 +135,7 @@ def run_plan(
         audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
         try:
             with using(settings):
-                execute(bench, remaining, processes, Progress(processes, progress), audience)
+                execute(bench, remaining, exchange, Progress(processes, progress), audience)
             records = publish(workload, directory, audience) if processes.is_main else []
         finally:
             costs.keep()

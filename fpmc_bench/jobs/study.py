@@ -25,7 +25,9 @@ from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness.agreement import refuse_unlike, refuse_unshared
+from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.harness.exchange import Exchange
+from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
 from fpmc_bench.harness.processes import Processes, join_processes
@@ -81,20 +83,21 @@ class StudyJob:
         processes = join_processes(self.device)
         bases = self._plan_of_bases(rows, processes.device, places)
         jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
-        with locked(self.folder, "study", "--out") if processes.is_main else nullcontext():
-            refuse_unshared(processes, self.folder)
+        (islands,) = islands_of(processes, self.folder)
+        exchange = Exchange(processes, islands, self._weights)
+        with locked(self.folder, "study", "--out") if islands.leads else nullcontext():
             manifest = self._manifest(rows, bases)
             refuse_unlike(processes, manifest)
-            if processes.is_main:
+            refuse_unlike(processes, {name: job.facts for name, job in jobs.items()})
+            islands.tell(self.folder)
+            if islands.leads:
                 self._claim(manifest)
                 self._ledger.forget_failures()
             processes.wait()
             for name, report in failures.items():
                 self._ledger.fail(name, report)
             processes.wait()  # until everyone sees the same failures
-            stopped = learn(
-                jobs, self._weights, self._ledger, processes, self.memory_budget, self.progress
-            )
+            stopped = learn(jobs, self._ledger, exchange, self.memory_budget, self.progress)
             return self._measure(rows, bases, processes, stopped)
 
     def _without_paths(self) -> tuple[Study, tuple[str, ...], Places]:

@@ -16,6 +16,8 @@ from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.documents.names import parse_selection, selection_text
 from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import ParameterError
+from fpmc_bench.harness.exchange import Exchange, content_state
+from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.processes import join_processes, refuse_crowded_gpus
 from fpmc_bench.harness.training_team import ProcessTeam
 from fpmc_bench.teachers.network import read_network
@@ -86,7 +88,7 @@ def train_teacher(
 
     Raises ParameterError or InputError naming the setting that is senseless or does not fit the
     dataset, and ParameterError where the loss stops being finite; RunError where another training
-    holds the files or the processes see different ones; CheckpointError for a checkpoint of
+    holds the files; CheckpointError for a checkpoint of
     another training; UsageError for a device that is not there and for more processes than GPUs;
     and what `load_dataset` raises.
     """
@@ -112,11 +114,17 @@ def train_teacher(
     remarks = (*_remarks_on(data, registry), *trainer.settings.remarks)
     for remark in remarks if processes.is_main else ():
         warn(remark)
+    folder = files.checkpoint.parent
+    (islands,) = islands_of(processes, folder)
+    exchange = Exchange(processes, islands, folder)
+    exchange.bring([files.checkpoint.name], content_state(folder), everywhere=True)
     with session.opened() as done:
         team.agree_on(done)
         told = begin(done, trainer.settings.steps) if begin and processes.is_main else None
         session.run(told or (lambda step, loss: None))
         written = session.finish(selection_text(name, params)) if processes.is_main else ()
+        if islands.leads and not processes.is_main:
+            files.checkpoint.unlink(missing_ok=True)  # a copy, to begin with
     measured = processes.is_main and asked.get("held_out_every") != 0
     errors = _held_out(files, data, processes.device) if measured else {}
     if not processes.is_main:

@@ -26,14 +26,16 @@ from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings
 from fpmc_bench.errors import FpmcBenchError, RunError, UnknownNameError, UsageError
-from fpmc_bench.harness.agreement import refuse_unshared
 from fpmc_bench.harness.claimed import Claim
 from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.progress import Progress
+from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.verifying import Trial, verify_protocol
 from fpmc_bench.results.verified import Verification, VerifiedRow, ranges_of
+from fpmc_bench.storage.cache import cache_folder
 
 DEFAULT_ITEMS = 32
 Plain = TypeVar("Plain", int, str)
@@ -86,11 +88,12 @@ def verify_records(
     blocks = _chosen(stated, items, seed)
     rows: list[VerifiedRow] = []
     with ExitStack() as stack:
-        own = stack.enter_context(tempfile.TemporaryDirectory()) if processes.is_main else ""
-        ledger = Ledger(Path(_agreed(processes, own)))
-        refuse_unshared(processes, ledger.directory)
+        islands, caches = islands_of(processes, Path(tempfile.gettempdir()), cache_folder())
+        own = stack.enter_context(tempfile.TemporaryDirectory()) if islands.leads else ""
+        ledger = Ledger(Path(processes.gather(own)[islands.leader]))
+        exchange = RunExchange(processes, ledger, islands, caches)
         told = Progress(processes, progress)
-        trial = Trial(blocks, tolerance, ledger, processes, settings, notary, told)
+        trial = Trial(blocks, tolerance, exchange, settings, notary, told)
         for protocol in PROTOCOLS:
             if mine := [claim for claim in claims if claim.record.protocol == protocol]:
                 found, context = verify_protocol(mine, context, trial)

@@ -1,0 +1,68 @@
+"""What the stages of a run send between islands: units, failures, and what the cache keeps.
+
+The run directory and the cache may each be one for all processes or one a machine. What all rows
+read goes to every island, and rows' units to the main process, which makes records of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpmc_bench.harness.exchange import Exchange, kept_state, unit_state
+from fpmc_bench.harness.islands import Islands, islands_of
+from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.storage.cache import cache_folder
+
+
+@dataclass(frozen=True)
+class RunExchange:
+    """Between the islands of a run directory, whose `ledger` is this one here, and of the cache.
+
+    Where there is one island, nothing is asked and nothing sent. Else all processes call alike what
+    brings something, and go on when it is there.
+    """
+
+    processes: Processes
+    ledger: Ledger
+    runs: Islands
+    caches: Islands
+
+    def bring_units(self, keys: Sequence[str], *, everywhere: bool = False) -> None:
+        """Finished units, to the main process's ledger or to all."""
+        names = [f"{key}.npz" for key in keys]
+        self._units.bring(names, unit_state(self.ledger), everywhere=everywhere)
+
+    def bring_cached(self, paths: Sequence[Path]) -> None:
+        """Files of tensors, of one kind, that lie in any cache, to all caches."""
+        if paths:
+            folder = paths[0].parent
+            exchange = Exchange(self.processes, self.caches, folder)
+            exchange.bring([one.name for one in paths], kept_state(folder), everywhere=True)
+
+    def bring_failures(self) -> None:
+        """Note everywhere what has failed anywhere."""
+        self._units.bring_failures(self.ledger)
+
+    def fail(self, row: str) -> None:
+        """Tell the others that a row has failed, before what it raised is brought to them."""
+        if not self.runs.shared:
+            self.processes.count(f"failed/{row}", 1)
+
+    def failed(self, row: str) -> bool:
+        """Whether a row has failed at any island."""
+        if self.ledger.failed(row):
+            return True
+        return not self.runs.shared and self.processes.count(f"failed/{row}") > 0
+
+    @property
+    def _units(self) -> Exchange:
+        return Exchange(self.processes, self.runs, self.ledger.directory)
+
+
+def run_exchange(processes: Processes, folder: Path, ledger: Ledger) -> RunExchange:
+    """Of a ledger in `folder`, and of the cache, once all processes have found who sees whose.
+
+    RunError and DiskError as `islands_of`; UsageError where the cache can't be written into.
+    """
+    return RunExchange(processes, ledger, *islands_of(processes, folder, cache_folder()))
