@@ -15,6 +15,8 @@ OTHERS_SPEAK_SECONDS = 8
 """For a process that failed, or its launcher, to say so and to end the others."""
 UNSET = "where a scheduler has left these variables, unset them (env -u RANK -u WORLD_SIZE ...)"
 
+_exit = os._exit  # while a stranger's code runs, that of `os` is another
+
 
 def is_main() -> bool:
     """Whether this process speaks for all: it is the first, or the only one."""
@@ -47,22 +49,28 @@ def launched() -> tuple[int, int]:
 
 def is_ours() -> bool:
     """Whether `--processes` has started this process."""
-    return OURS in os.environ
+    return os.environ.get(OURS, str(os.getpid())) != str(os.getpid())
+
+
+def speaks(stopped_by: signal.Signals) -> bool:
+    """Whether this process says that a signal has ended it, and nobody else does.
+
+    Of several the main one does, unless their launcher is ours. Where torchrun may start them again
+    SIGTERM says nothing: it is how they are stopped for that.
+    """
+    again = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+    return is_main() and not is_ours() and not (again and stopped_by == signal.SIGTERM)
 
 
 def follow_launcher() -> None:
-    """In a process of a launcher on this machine: end soon after it, whatever ended it.
-
-    Ctrl-C ends such a process without a word, for its launcher speaks.
-    """
+    """In a process of a launcher on this machine: end soon after it, whatever ended it."""
     if not is_ours() and "TORCHELASTIC_RUN_ID" not in os.environ:
         return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     parent = int(os.environ.get(OURS) or os.getppid())
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(WATCH_SECONDS)
-        os._exit(1)  # nobody is left to wait for a better status
+        _exit(1)  # nobody is left to wait for a better status
 
     threading.Thread(target=watch, daemon=True).start()

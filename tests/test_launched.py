@@ -141,7 +141,8 @@ BUSY = """
     ("ended", "sent", "status", "said"),
     [
         ("worker", signal.SIGKILL, 1, "process 1 of 2 was ended by SIGKILL"),
-        ("launcher", signal.SIGINT, 130, "stopped by SIGINT, with all processes"),
+        ("launcher", signal.SIGINT, -signal.SIGINT, "stopped by SIGINT"),
+        ("launcher", signal.SIGTERM, -signal.SIGTERM, "stopped by SIGTERM"),
     ],
 )
 def test_whatever_ends_them_is_one_line(

@@ -1,7 +1,8 @@
 """Calling what strangers wrote: it can't end the process, and it leaves the process as it found it.
 
 `sys.exit`, `os._exit` and whatever else is no ordinary exception become one, so that whoever called
-goes on; only a real Ctrl-C ends a run. Code that isn't Python can still end the process.
+goes on; only a real signal to stop (Ctrl-C, SIGTERM) ends a run, whatever is made of it. Code that
+isn't Python can still end the process.
 """
 
 import os
@@ -15,6 +16,7 @@ from types import FrameType
 
 from fpmc_bench.catalog.process_state import ProcessState
 from fpmc_bench.errors import PluginError
+from fpmc_bench.interruptions import SIGNALS
 
 _within: ContextVar[bool] = ContextVar("within_strangers_code", default=False)
 
@@ -41,13 +43,13 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
     before = ProcessState.now()
     token = _within.set(True)
     try:
-        with _interrupts() as interrupts, _exit_refused():
+        with _signals_heeded() as came, _exit_refused():
             try:
                 yield
             except Exception:
                 raise
             except BaseException as error:
-                if isinstance(error, KeyboardInterrupt) and interrupts:
+                if came:
                     raise
                 *_, kind = traceback.format_exception_only(error)
                 raise PluginError(
@@ -61,27 +63,30 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
 
 
 @contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Signals of Ctrl-C that come within the block, which raise KeyboardInterrupt as ever.
+def _signals_heeded() -> Iterator[list[int]]:
+    """Yields signals to stop that come within the block: whatever it makes of one, that ends it.
 
-    In a thread, or where somebody else handles them, every KeyboardInterrupt counts as one; where
-    none is raised, as in a process that another one launched, none does.
+    As it would without the block: by what Python, or whoever handles it, raises. In a thread, or
+    where nobody does, as in a process that a shell started with `&`, none comes.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield [] if before in (signal.SIG_DFL, signal.SIG_IGN) else [signal.SIGINT]
-        return
+    main = threading.current_thread() is threading.main_thread()
+    found = {one: signal.getsignal(one) for one in SIGNALS if main}
+    handlers = {one: handler for one, handler in found.items() if callable(handler)}
     came: list[int] = []
 
     def noted(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        before(number, frame)
+        handlers[signal.Signals(number)](number, frame)
 
-    signal.signal(signal.SIGINT, noted)
+    for one in handlers:
+        signal.signal(one, noted)
     try:
         yield came
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+        if came:
+            handlers[signal.Signals(came[0])](came[0], None)
 
 
 @contextmanager

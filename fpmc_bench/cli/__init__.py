@@ -1,6 +1,7 @@
 """`fpmc-bench`: one file a command, each imported only when it is called or its help is shown.
 
-Exit status: 0 done, 1 something asked for failed, 2 wrong usage.
+Exit status: 0 done, 1 something asked for failed, 2 wrong usage; 130 or 143, as a shell sees it,
+where Ctrl-C or SIGTERM has ended it.
 """
 
 import importlib
@@ -12,7 +13,8 @@ import click
 from fpmc_bench import __version__
 from fpmc_bench.cli.printing import echo, replace_what_has_no_code
 from fpmc_bench.errors import FpmcBenchError, UsageError
-from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_main
+from fpmc_bench.interruptions import stoppable
+from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_main, speaks
 
 COMMANDS = {
     "run": "fpmc_bench.cli.run:run",
@@ -51,7 +53,8 @@ class LazyGroup(click.Group):
     def main(self, *arguments: Any, **settings: Any) -> Any:
         """The whole command line, on a terminal of whatever encoding."""
         replace_what_has_no_code()
-        return super().main(*arguments, **settings)
+        with stoppable(speaks):
+            return super().main(*arguments, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out the command; exits with 2 after a UsageError, with 1 after another of ours."""
@@ -68,10 +71,6 @@ class LazyGroup(click.Group):
             if not is_main():
                 time.sleep(OTHERS_SPEAK_SECONDS)
             raise
-        except KeyboardInterrupt:
-            if is_main():
-                raise
-            ctx.exit(1)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

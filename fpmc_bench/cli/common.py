@@ -15,6 +15,7 @@ from fpmc_bench.catalog.places import Places
 from fpmc_bench.cli.printing import echo, give_stdout_back
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.errors import UsageError
+from fpmc_bench.interruptions import GOES_ON, keeping
 from fpmc_bench.launched import UNSET, follow_launcher, is_main, is_ours, launched
 
 if TYPE_CHECKING:
@@ -154,11 +155,12 @@ def job_options(command: Command) -> Command:
 
 
 @contextmanager
-def shared_by(processes: int) -> Iterator[None]:
+def shared_by(processes: int, kept: str = GOES_ON) -> Iterator[None]:
     """Around the work of a command that so many local processes share: this is one of them.
 
     Where they are yet to be started it starts them, waits, and exits with their status. UsageError
-    where another launcher has started this one.
+    where another launcher has started this one. `kept`: what becomes of finished work where one of
+    them is ended.
     """
     follow_launcher()
     _, world = launched()
@@ -171,13 +173,14 @@ def shared_by(processes: int) -> Iterator[None]:
         from fpmc_bench.harness.launcher import relaunch
 
         give_stdout_back()
-        click.get_current_context().exit(relaunch(processes, sys.argv[1:]))
+        click.get_current_context().exit(relaunch(processes, sys.argv[1:], kept))
     from fpmc_bench.harness.processes import leave_processes
 
-    try:
-        yield
-    finally:
-        leave_processes()
+    with keeping(kept):
+        try:
+            yield
+        finally:
+            leave_processes()
 
 
 def registry_with_warnings() -> "Registry":

@@ -7,6 +7,7 @@ import click
 
 from fpmc_bench.cli.common import data_option, json_option, print_json, registry_with_warnings
 from fpmc_bench.cli.printing import PrintingGroup, echo
+from fpmc_bench.interruptions import keeping
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.places import Places
@@ -118,7 +119,8 @@ def fetch(dataset: str, folder: Path, url: str | None, sha256: str | None) -> No
     from fpmc_bench.images.fetch import CIFAR10_SHA256, CIFAR10_URL
     from fpmc_bench.images.fetch import fetch as fetch_file
 
-    path = fetch_file(url or CIFAR10_URL, sha256 or CIFAR10_SHA256, folder)
+    with keeping():
+        path = fetch_file(url or CIFAR10_URL, sha256 or CIFAR10_SHA256, folder)
     echo(f"{path} is there and is what was published; use it as --data {dataset}={path}")
 
 

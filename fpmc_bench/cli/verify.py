@@ -91,7 +91,7 @@ def verify(
     from fpmc_bench.documents.attestation import TOLERANCE
     from fpmc_bench.jobs.verify import verify_records
 
-    with shared_by(processes):
+    with shared_by(processes, "nothing was written"):
         found = verify_records(
             records,
             entries=entries,

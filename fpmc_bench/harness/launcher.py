@@ -8,9 +8,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fpmc_bench.interruptions import GOES_ON, Stopped, handle_signals, keeping
 from fpmc_bench.launched import OURS
 
-GOES_ON = "finished work is kept, and the same command goes on from there"
+PATIENCE_SECONDS = 8.5
+"""For processes that were told to stop, which give themselves less."""
 
 
 @dataclass(frozen=True)
@@ -22,31 +24,29 @@ class Ended:
     """As Python has it: an exit status, or minus the number of the signal that ended it."""
 
 
-def relaunch(processes: int, arguments: Sequence[str]) -> int:
+def relaunch(processes: int, arguments: Sequence[str], kept: str = GOES_ON) -> int:
     """Run `fpmc-bench ARGUMENTS` in that many local processes; returns the exit status.
 
-    Where one is killed or crashes, or this process is told to stop (SIGINT, SIGTERM), the others
-    are ended, and a line on stderr says so.
+    Where one is killed or crashes the others are ended, and a line on stderr says so and what
+    becomes of finished work (`kept`). Where this process is told to stop, it ends with all of them.
     """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-
     threads = max(1, (os.cpu_count() or 1) // processes)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ[OURS] = str(os.getpid())
     logging.disable()  # the processes, and the lines below, say what went wrong
-    try:
+    with keeping(kept, PATIENCE_SECONDS):
         ended = run_processes(processes, arguments)
-    except SignalException as error:
-        _say(f"stopped by {error.sigval.name}, with all processes; {GOES_ON}")
-        return 128 + error.sigval
-    return 0 if ended is None else _told(f"process {ended.rank} of {processes}", ended.status)
+    if ended is None:
+        return 0
+    return _told(f"process {ended.rank} of {processes}", ended.status, kept)
 
 
 def run_processes(processes: int, arguments: Sequence[str]) -> Ended | None:
     """Start them and wait; once one has failed the others are stopped. None where none has.
 
-    Raises torch's SignalException where this process is told to stop: they are stopped then.
+    Raises `Stopped` where this process is told to stop: they are stopped then.
     """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -64,18 +64,22 @@ def run_processes(processes: int, arguments: Sequence[str]) -> Ended | None:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         return Ended(rank, failure.exitcode)
+    except SignalException as error:
+        raise Stopped(error.sigval) from None
+    finally:
+        handle_signals()  # which torch did meanwhile
     return None
 
 
-def _told(process: str, status: int) -> int:
+def _told(process: str, status: int, kept: str = GOES_ON) -> int:
     """The exit status of a run whose process ended with `status`; said where that could not."""
     if status in (1, 2):
         return status
     if status > 0:
-        _say(f"{process} ended with exit status {status}, without a word; {GOES_ON}")
+        _say(f"{process} ended with exit status {status}, without a word; {kept}")
         return 1
     name = signal.Signals(-status).name
-    advice = GOES_ON
+    advice = kept
     if name == "SIGKILL":
         advice += "; where memory was short, take fewer --processes or a smaller --memory-budget"
     _say(f"{process} was ended by {name}; the others were stopped; {advice}")

@@ -5,7 +5,6 @@ rank that fails can't leave the others hanging inside a collective.
 """
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.interruptions import GOES_ON, waiting
 from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, UNSET, launched
 
 MEETING_TIMEOUT = timedelta(minutes=10)
@@ -185,7 +185,7 @@ def _meeting(rank: int, world: int) -> Store:
     notice.daemon = True
     notice.start()
     try:
-        with _interruptible():
+        with waiting():
             store, _, _ = next(rendezvous("env://", timeout=MEETING_TIMEOUT))
             store.set(f"fpmc-bench/{rank}", "here")
             store.wait([f"fpmc-bench/{other}" for other in range(world)], MEETING_TIMEOUT)
@@ -205,28 +205,14 @@ def _losing_others() -> Iterator[None]:
     Not at once: whatever ended it is to be said first, and mostly ends this one too.
     """
     try:
-        with _interruptible():
+        with waiting():
             yield
     except RuntimeError as error:
         time.sleep(OTHERS_SPEAK_SECONDS)
         raise RunError(
             "another process has ended, for which this one waited; what it had to say stands "
-            "above, or where it ran; finished work is kept, and the same command goes on from there"
+            f"above, or where it ran; {GOES_ON}"
         ) from error
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C ends this process at once: torch waits where Python's own handler would not run."""
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def leave_processes() -> None:

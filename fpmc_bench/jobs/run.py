@@ -36,6 +36,7 @@ from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import Workbench
+from fpmc_bench.interruptions import at_any_end
 from fpmc_bench.jobs.outcome import RunOutcome
 from fpmc_bench.results.reading import read_tables
 from fpmc_bench.results.render import write_tables
@@ -133,13 +134,11 @@ def run_plan(
         bench = Workbench(workload, directory.ledger, notary, keep_predictions, costs)
         rows = {unit.row: None for protocol in remaining for unit in workload.rows(protocol)}
         audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
-        try:
+        told = at_any_end(lambda: audience.tell("run_ended", directory.ledger.failures()))
+        with told, at_any_end(costs.keep):
             with using(settings):
                 execute(bench, remaining, exchange, Progress(processes, progress), audience)
             records = publish(workload, directory, audience) if processes.is_main else []
-        finally:
-            costs.keep()
-            audience.tell("run_ended", directory.ledger.failures())
         if keep_predictions:
             join_predictions(workload, directory, records)
         processes.wait()

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fpmc_bench.errors import DiskError
+from fpmc_bench.interruptions import at_any_end
 from fpmc_bench.storage.temporary import PARTIAL, temporary_path
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -21,7 +22,7 @@ def atomic_path(path: Path, ending: str = PARTIAL) -> Iterator[Path]:
     `temporary_path`. DiskError where it can't be written.
     """
     partial = temporary_path(path, ending)
-    try:
+    with at_any_end(lambda: _removed(partial)), _told(path, partial):
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         # a name that survives a power cut would else be that of an empty file
@@ -29,17 +30,6 @@ def atomic_path(path: Path, ending: str = PARTIAL) -> Iterator[Path]:
         partial.replace(path)
         with suppress(OSError):  # not every system can
             _flush(path.parent, os.O_RDONLY)
-    except OSError as error:
-        ours = Path(str(error.filename)) in (partial, *partial.parents)
-        if not ours and (error.filename or error.errno not in FULL):
-            raise  # of something else that was read or written meanwhile
-        raise DiskError(
-            f"{path} can't be written ({error.strerror}), and nothing half-written is left; make "
-            f"room, or choose another folder"
-        ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -49,6 +39,26 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with atomic_path(path) as partial:
         partial.write_bytes(content)
+
+
+@contextmanager
+def _told(path: Path, partial: Path) -> Iterator[None]:
+    """DiskError where writing to `partial` fails, which is for `path`."""
+    try:
+        yield
+    except OSError as error:
+        ours = Path(str(error.filename)) in (partial, *partial.parents)
+        if not ours and (error.filename or error.errno not in FULL):
+            raise  # of something else that was read or written meanwhile
+        raise DiskError(
+            f"{path} can't be written ({error.strerror}), and nothing half-written is left; make "
+            f"room, or choose another folder"
+        ) from error
+
+
+def _removed(partial: Path) -> None:
+    with suppress(OSError):
+        partial.unlink(missing_ok=True)
 
 
 def _flush(path: Path, flags: int) -> None:
