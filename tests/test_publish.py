@@ -362,3 +362,25 @@ def test_what_was_noticed_of_the_reference_stands_in_every_row(
     fill(directory, workload.rows("denoiser-mse")[3:], NOTES)
     (record, *_) = [one for one in publish(workload, directory) if one.entry == "optimal"]
     assert record.remarks == ("the reference digits-ddpmpp: answers depend on chance",)
+
+
+def test_a_record_of_other_figures_and_damaged_samples_are_said_and_made_anew(
+    workload: Workload, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tables refuse such a record, and the run that was given again left it as it was."""
+    record = published(workload, tmp_path, NOTES, "sample-mse")
+    directory = RunDirectory(tmp_path)
+    path, samples = directory.records / f"{record.stem}.json", directory.samples("sample-mse")
+    whole = path.read_bytes(), samples.read_bytes()
+    mean = str(record.figures["mse@1"].mean)
+    path.write_text(path.read_text().replace(mean, mean.replace("1", "3", 1), 1))
+    samples.write_bytes(samples.read_bytes()[:99])
+    caplog.clear()
+    assert publish(workload, directory) == [record]
+    assert (path.read_bytes(), samples.read_bytes()) == whole
+    altered, aside, damaged, _ = caplog.messages
+    assert f"{path} is made anew: " in altered
+    assert "the per-item values give" in altered
+    assert f"{path} is not of this run, or damaged: it lies in" in aside
+    assert f"{samples} can't be read" in damaged
+    assert "made anew of what the ledger has" in damaged

@@ -124,7 +124,7 @@ def test_a_record_that_is_set_aside_is_kept_under_a_name_of_its_own(
     content = (directory.records / "ls.sample-mse.json").read_bytes()
     directory.set_aside("ls.sample-mse")
     assert not list(directory.records.glob("ls.sample-mse.*"))
-    assert "ls.sample-mse.json is of another run than this: it lies in" in caplog.text
+    assert "ls.sample-mse.json is not of this run, or damaged: it lies in" in caplog.text
     kept = sorted((tmp_path / "earlier").iterdir())
     assert [path.suffix for path in kept] == [".json", ".npz"]
     assert kept[0].read_bytes() == content
@@ -147,3 +147,26 @@ def test_two_teachers_have_two_default_directories() -> None:
     folders = {of(), of(), swapped, of(dataset=resized)}
     assert len(folders) == 3
     assert all(folder.name.startswith("small-") for folder in folders)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("items", "ltems"), ('"seed": 3', '"seed": 7'), ("cpu", "cqu")]
+)
+def test_a_turned_bit_of_a_manifest_is_no_other_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, old: str, new: str
+) -> None:
+    left = opened(tmp_path)
+    whole = left.manifest.read_text()
+    left.manifest.write_text(whole.replace(old, new, 1))
+    opened(tmp_path)
+    assert left.manifest.read_text() == whole
+    assert "it does not have the digest that it states" in caplog.text
+
+
+def test_a_manifest_without_a_digest_is_believed(tmp_path: Path) -> None:
+    left = opened(tmp_path)
+    held = json.loads(left.manifest.read_text())
+    del held["digest"]
+    left.manifest.write_text(json.dumps({**held, "identity": {**IDENTITY, "device": "other"}}))
+    with pytest.raises(RunError, match="device"):
+        opened(tmp_path)

@@ -1,6 +1,5 @@
 """run.json: what a run directory is of, and the suite with every entry that was run in it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,8 @@ class Manifest(Document):
     fingerprint: str
     identity: dict[str, Any] = Field(default_factory=dict)
     suite: Suite
-
-
-def manifest_bytes(content: Mapping[str, Any]) -> bytes:
-    """As the file has it: fingerprint, identity and suite, plain data."""
-    return (json.dumps(content, indent=2) + "\n").encode()
+    digest: str = ""
+    """By which a run notices that the file was damaged; what is published need not have one."""
 
 
 def united_suites(held: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,14 +23,14 @@ from typing import Any
 from fpmc_bench.documents.earlier import set_aside
 from fpmc_bench.documents.failure import FAILURES
 from fpmc_bench.documents.identity import of_record
-from fpmc_bench.documents.manifest import MANIFEST, manifest_bytes, united_suites
+from fpmc_bench.documents.manifest import MANIFEST, united_suites
 from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.results.trajectories import TRAJECTORIES
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import differences, locked, read_manifest
+from fpmc_bench.storage.folders import differences, locked, manifest_bytes, read_manifest
 
 CONTENTS = (
     *(MANIFEST, FAILURES),
@@ -110,7 +110,7 @@ class RunDirectory:
         """
         if folder := set_aside(self.path, stem):
             record = self.records / f"{stem}.json"
-            log.warning("%s is of another run than this: it lies in %s now", record, folder)
+            log.warning("%s is not of this run, or damaged: it lies in %s now", record, folder)
 
     def _held(self) -> dict[str, Any]:
         """What the directory is for: by its manifest, else by any of its records; {} by nothing."""

@@ -2,7 +2,9 @@
 
 import json
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from fpmc_bench.results.render.sample_grid import GRID_SAMPLES, ORDER, read_samp
 from fpmc_bench.results.trajectories import Trajectories, read_trajectories, write_trajectories
 from fpmc_bench.storage.arrays import Arrays, write_arrays
 
+Held = TypeVar("Held")
+
 log = logging.getLogger(__name__)
 
 
@@ -22,10 +26,7 @@ def keep_samples(
 ) -> None:
     """The first samples of every row, the reference's on top; those that are there are kept."""
     path = directory.samples(protocol)
-    try:
-        held = read_samples(path)
-    except RunError:  # none yet, or damaged
-        held = {}
+    held = _held(path, read_samples) or {}
     rows = {name: images for name, images in held.items() if f"{name}.{protocol}" not in failures}
     for name, arrays in _first_blocks(workload, protocol, directory, failures):
         rows[name] = arrays[PREDICTION][:GRID_SAMPLES]
@@ -39,10 +40,7 @@ def keep_trajectories(
 ) -> None:
     """The same of trajectories. A line of the log names rows whose units have none."""
     path, sigmas = directory.trajectories, workload.plan.context.sigmas
-    try:
-        held = read_trajectories(path)
-    except RunError:
-        held = Trajectories(sigmas, {})
+    held = _held(path, read_trajectories) or Trajectories(sigmas, {})
     rows = {
         name: codes for name, codes in held.rows.items() if f"{name}.{protocol}" not in failures
     }
@@ -61,6 +59,17 @@ def keep_trajectories(
         )
     if not _same(rows, held.rows):
         write_trajectories(path, Trajectories(sigmas, rows))
+
+
+def _held(path: Path, read: Callable[[Path], Held]) -> Held | None:
+    """What is there; None where there is nothing, or what is damaged, which a line says."""
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except RunError as error:
+        log.warning("%s; it is made anew of what the ledger has", error)
+        return None
 
 
 def _first_blocks(

@@ -38,7 +38,13 @@ from fpmc_bench.jobs.run import run_plan
 from fpmc_bench.results.render.optional import drew
 from fpmc_bench.results.render.study_views import VIEWS, Answer
 from fpmc_bench.storage.atomic import write_atomically
-from fpmc_bench.storage.folders import differences, locked, read_manifest, refuse_unwritable
+from fpmc_bench.storage.folders import (
+    differences,
+    locked,
+    manifest_bytes,
+    read_manifest,
+    refuse_unwritable,
+)
 
 
 @dataclass(frozen=True)
@@ -186,15 +192,15 @@ class StudyJob:
 
     def _claim(self, manifest: Mapping[str, Any]) -> None:
         """Note what the folder is for; UsageError where it is there for something else."""
-        text = to_json(manifest, indent=2, inf_nan_mode="strings")
+        asked = json.loads(to_json(manifest, inf_nan_mode="strings"))
         path = self.folder / "study.json"
         there = read_manifest(path)
-        if there and (changed := differences(there, json.loads(text))):
+        if there and (changed := differences(there, asked)):
             raise UsageError(
                 f"{self.folder} holds a study that was begun otherwise ({changed}); choose another "
                 f"--out, or remove that folder"
             )
-        write_atomically(path, text)
+        write_atomically(path, manifest_bytes(asked))
 
     @property
     def _ledger(self) -> Ledger:

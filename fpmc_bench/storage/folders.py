@@ -1,5 +1,6 @@
 """Folders that commands write into: made at the door, held by one of them at a time."""
 
+import json
 import logging
 import os
 import tempfile
@@ -11,10 +12,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.notations import parsed_json, short_json
 from fpmc_bench.storage.temporary import DEEPEST, remove_forgotten
 
 log = logging.getLogger(__name__)
+DIGEST = "digest"
+"""The field of a manifest that is the key of all others."""
 BLOCK_BYTES = 4096
 """What is written as a trial: a full disk may still have room for the name of an empty file."""
 
@@ -70,16 +74,24 @@ def locked(folder: Path, work: str, option: str) -> Iterator[None]:
         lock.release()
 
 
+def manifest_bytes(content: Mapping[str, Any]) -> bytes:
+    """What a folder is for, plain data, as JSON with a digest: a turned bit is no other folder."""
+    stated = {name: value for name, value in content.items() if name != DIGEST}
+    return (json.dumps({**stated, DIGEST: content_key(stated)}, indent=2) + "\n").encode()
+
+
 def read_manifest(path: Path, **fields: type) -> dict[str, Any] | None:
     """What a folder is for: a JSON object with fields of these types; None where there is no file.
 
     None too for one that is damaged, once a line of the log has said that it is written anew: what
-    lies beside it is kept by names of its own.
+    lies beside it is kept by names of its own. One without a digest is of an earlier version.
     """
     try:
         content = parsed_json(path.read_bytes())
         if not isinstance(content, dict):
             raise ValueError("it is no JSON object")
+        if content.pop(DIGEST, None) not in (None, content_key(content)):
+            raise ValueError("it does not have the digest that it states")
         for name, kind in fields.items():
             if not isinstance(content.get(name), kind):
                 raise ValueError(f"it lacks {name}")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fpmc_bench.documents.failure import read_failures, write_failures
-from fpmc_bench.documents.manifest import MANIFEST, manifest_bytes, united_suites
+from fpmc_bench.documents.manifest import MANIFEST, united_suites
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.errors import RunError
 from fpmc_bench.results.board.folder import Folder
@@ -22,6 +22,7 @@ from fpmc_bench.results.trajectories import (
 )
 from fpmc_bench.storage.arrays import write_arrays
 from fpmc_bench.storage.atomic import write_atomically
+from fpmc_bench.storage.folders import DIGEST, manifest_bytes
 from fpmc_bench.storage.notations import parsed_json
 
 Image = TypeVar("Image")
@@ -45,7 +46,7 @@ def merge_manifest(run: Folder, target: Path, entries: Collection[str]) -> None:
         "identity": identity,
         "suite": united_suites(held.get("suite", {}), suite),
     }
-    if content != held:
+    if content != {name: value for name, value in held.items() if name != DIGEST}:
         write_atomically(path, manifest_bytes(content))
 
 
