@@ -10,6 +10,10 @@ from fpmc_bench.errors import UsageError
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 OURS = "FPMC_BENCH_LAUNCHER"
 """Set for the processes of `--processes`: the id of the process that has started them."""
+BOXES = "FPMC_BENCH_BOXES"
+"""Set for the same: the folder in which they note what they are at."""
+ELASTIC, RESTARTS = "TORCHELASTIC_RUN_ID", "TORCHELASTIC_MAX_RESTARTS"
+"""Set by torchrun and accelerate launch: that it was they, and how often they start anew."""
 WATCH_SECONDS = 0.5
 OTHERS_SPEAK_SECONDS = 8
 """For a process that failed, or its launcher, to say so and to end the others."""
@@ -62,9 +66,14 @@ def speaks(stopped_by: signal.Signals) -> bool:
     return is_main() and not is_ours() and not (again and stopped_by == signal.SIGTERM)
 
 
+def is_elastic() -> bool:
+    """Whether torchrun, or accelerate launch, has started this process."""
+    return ELASTIC in os.environ
+
+
 def follow_launcher() -> None:
     """In a process of a launcher on this machine: end soon after it, whatever ended it."""
-    if not is_ours() and "TORCHELASTIC_RUN_ID" not in os.environ:
+    if not is_ours() and not is_elastic():
         return
     parent = int(os.environ.get(OURS) or os.getppid())
 

@@ -131,7 +131,7 @@ def _environment(paths: Sequence[Path]) -> Iterator[None]:
     from runs import environment
 
     before = dict(os.environ)
-    os.environ.update(environment(*paths), COLUMNS="80")
+    os.environ.update(environment(*paths), COLUMNS="80", FPMC_BENCH_ISOLATE="0")
     try:
         yield
     finally:

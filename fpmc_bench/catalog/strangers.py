@@ -35,12 +35,13 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
 
     Ordinary exceptions pass. PluginError for an attempt to end the process; settings of the process
     that were changed are put back, and `on_changes` says what is to become of whoever did it.
-    Within such a block another one does nothing: what happens there is the outer one's.
+    Within such a block another one does nothing: what happens there is the outer one's. A process
+    that was forked within ends where it would leave the block: its parent is the one that goes on.
     """
     if _within.get():
         yield
         return
-    before = ProcessState.now()
+    before, process = ProcessState.now(), os.getpid()
     token = _within.set(True)
     try:
         with _signals_heeded() as came, _exit_refused():
@@ -56,6 +57,8 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
                     f"{who} raised {kind.strip()}; to fail it has to raise an ordinary exception"
                 ) from error
     finally:
+        if os.getpid() != process:
+            os._exit(1)
         _within.reset(token)
         changes = before.put_back()
     if changes:

@@ -16,7 +16,7 @@ from fpmc_bench.cli.printing import echo, give_stdout_back
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.errors import UsageError
 from fpmc_bench.interruptions import GOES_ON, keeping
-from fpmc_bench.launched import UNSET, follow_launcher, is_main, is_ours, launched
+from fpmc_bench.launched import UNSET, follow_launcher, is_elastic, is_main, is_ours, launched
 
 if TYPE_CHECKING:
     from fpmc_bench.catalog.registry import Registry
@@ -155,12 +155,12 @@ def job_options(command: Command) -> Command:
 
 
 @contextmanager
-def shared_by(processes: int, kept: str = GOES_ON) -> Iterator[None]:
+def shared_by(processes: int, kept: str = GOES_ON, *, isolated: bool = False) -> Iterator[None]:
     """Around the work of a command that so many local processes share: this is one of them.
 
-    Where they are yet to be started it starts them, waits, and exits with their status. UsageError
-    where another launcher has started this one. `kept`: what becomes of finished work where one of
-    them is ended.
+    Where they are yet to be started it starts them, waits, and exits with their status; a single
+    one, too, where it is `isolated`, unless torchrun has started this one. UsageError where another
+    launcher has started it. `kept`: what becomes of finished work where one of them is ended.
     """
     follow_launcher()
     _, world = launched()
@@ -169,11 +169,18 @@ def shared_by(processes: int, kept: str = GOES_ON) -> Iterator[None]:
             f"--processes {processes} starts processes of its own, but this one is one of {world} "
             f"already, as RANK and WORLD_SIZE say; leave --processes out under a launcher; {UNSET}"
         )
-    if processes > 1 and not is_ours():
+    if not is_ours() and (processes > 1 or (isolated and not is_elastic())):
         from fpmc_bench.harness.launcher import relaunch
 
         give_stdout_back()
         click.get_current_context().exit(relaunch(processes, sys.argv[1:], kept))
+    from fpmc_bench.harness.blackbox import close_box, open_box
+
+    if is_ours():
+        from fpmc_bench.harness.prints import move_stderr_aside
+
+        move_stderr_aside()
+    open_box()
     from fpmc_bench.harness.processes import leave_processes
 
     with keeping(kept):
@@ -181,6 +188,7 @@ def shared_by(processes: int, kept: str = GOES_ON) -> Iterator[None]:
             yield
         finally:
             leave_processes()
+            close_box()
 
 
 def registry_with_warnings() -> "Registry":

@@ -12,8 +12,8 @@ from fpmc_bench.cli.common import (
     json_option,
     processes_option,
     registry_with_warnings,
-    shared_by,
 )
+from fpmc_bench.cli.isolation import Isolation, isolation_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.documents.protocols import PROTOCOLS
 
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     help="Tell this listener what the run does, as wandb: NAME or NAME[param=value,...].",
 )
 @processes_option
+@isolation_options
 @job_options
 @json_option
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -70,6 +71,7 @@ def run(
     keep_predictions: bool,
     listeners: tuple[str, ...],
     processes: int,
+    isolation: Isolation,
     given: Given,
     as_json: bool,
     quiet: bool,
@@ -84,7 +86,7 @@ def run(
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.jobs.run import run_suite
 
-    with shared_by(processes):
+    with isolation.shared_by(processes, denoisers):
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
         chosen = chosen_entries(whole, denoisers, registry, given.places)
@@ -97,6 +99,7 @@ def run(
             progress=not quiet,
             memory_budget=given.memory_budget,
             keep_predictions=keep_predictions,
+            unit_timeout_s=isolation.unit_timeout_s,
             listeners=listeners,
             places=chosen.places,
             registry=chosen.registry,
@@ -117,6 +120,7 @@ def _changed(
 
 def _report(outcome: "RunOutcome", as_json: bool) -> None:
     """Tables to stdout, where they were written, and what failed to stderr."""
+    from fpmc_bench.harness.prints import log_of
     from fpmc_bench.jobs.run import written_tables
     from fpmc_bench.results.render import write_figures
     from fpmc_bench.results.render.json import render_json
@@ -135,3 +139,5 @@ def _report(outcome: "RunOutcome", as_json: bool) -> None:
                 echo(f"wrote {path}")
     for name, report in outcome.failures.items():
         echo(f"fpmc-bench: {name} failed:\n{report}", err=True)
+        if (log := log_of(outcome.directory, name)).exists():
+            echo(f"what it printed is in {log}\n", err=True)

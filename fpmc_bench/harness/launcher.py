@@ -1,15 +1,25 @@
-"""--processes: the same command in several local processes, and a line on how they ended."""
+"""--processes: the same command in several local processes, and a line on how they ended.
+
+Where a row has ended one of them all are started again, without that row.
+"""
 
 import logging
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import psutil
+
+from fpmc_bench.harness.endings import Ending, blamed, endings, failed_line, note_statuses
 from fpmc_bench.interruptions import GOES_ON, Stopped, handle_signals, keeping
-from fpmc_bench.launched import OURS
+from fpmc_bench.launched import BOXES, OURS
 
 PATIENCE_SECONDS = 8.5
 """For processes that were told to stop, which give themselves less."""
@@ -17,35 +27,71 @@ PATIENCE_SECONDS = 8.5
 
 @dataclass(frozen=True)
 class Ended:
-    """The first of several processes that did not do its work."""
+    """How processes ended: the first that did not do its work, if any, and all that ended so."""
 
-    rank: int
-    status: int
+    rank: int = 0
+    status: int = 0
     """As Python has it: an exit status, or minus the number of the signal that ended it."""
+    statuses: Mapping[int, int] = field(default_factory=dict)
+    """Process id -> status."""
 
 
 def relaunch(processes: int, arguments: Sequence[str], kept: str = GOES_ON) -> int:
     """Run `fpmc-bench ARGUMENTS` in that many local processes; returns the exit status.
 
     Where one is killed or crashes the others are ended, and a line on stderr says so and what
-    becomes of finished work (`kept`). Where this process is told to stop, it ends with all of them.
+    becomes of finished work (`kept`); all are started again where that was one row's fault. Where
+    this process is told to stop, it ends with all of them.
     """
-    threads = max(1, (os.cpu_count() or 1) // processes)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    if processes > 1:
+        threads = max(1, (os.cpu_count() or 1) // processes)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+        logging.disable()  # the processes, and the lines below, say what went wrong
     os.environ[OURS] = str(os.getpid())
-    logging.disable()  # the processes, and the lines below, say what went wrong
-    with keeping(kept, PATIENCE_SECONDS):
-        ended = run_processes(processes, arguments)
-    if ended is None:
+    with (
+        keeping(kept, PATIENCE_SECONDS),
+        tempfile.TemporaryDirectory(prefix="fpmc-bench-") as folder,
+    ):
+        os.environ[BOXES] = folder
+        ended, left = _until_done(processes, arguments, Path(folder))
+    if ended.status == 0:
         return 0
+    for one in left:
+        print(one.report, file=sys.stderr)
     return _told(f"process {ended.rank} of {processes}", ended.status, kept)
 
 
-def run_processes(processes: int, arguments: Sequence[str]) -> Ended | None:
-    """Start them and wait; once one has failed the others are stopped. None where none has.
+def _until_done(
+    processes: int, arguments: Sequence[str], folder: Path
+) -> tuple[Ended, list[Ending]]:
+    """Start processes, and again as often as they were ended by one row more; how it ended at last.
+
+    `folder` is that of their boxes.
+    """
+    seen: list[Ending] = []
+    while True:
+        ended = run_processes(processes, arguments)
+        _end_left_behind(folder)
+        note_statuses(folder, ended.statuses)
+        new = [one for one in endings(folder) if one not in seen]
+        if not any(one.at.rows for one in new):
+            return ended, new
+        before, seen = blamed(seen), [*seen, *new]
+        failed = blamed(seen)
+        for row in [row for row in failed if row not in before]:
+            _say(failed_line(row, failed[row]))
+        for one in new:
+            if again := [row for row in one.at.rows if row not in failed]:
+                _say(f"{one.reason}; {' and '.join(again)} is tried once more")
+
+
+def run_processes(processes: int, arguments: Sequence[str]) -> Ended:
+    """Start them and wait; once one has failed the others are stopped.
 
     Raises `Stopped` where this process is told to stop: they are stopped then.
     """
+    if processes == 1:
+        return _run_one(arguments)
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -62,13 +108,37 @@ def run_processes(processes: int, arguments: Sequence[str]) -> Ended | None:
     try:
         elastic_launch(config, sys.executable)("-m", "fpmc_bench", *arguments)
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        return Ended(rank, failure.exitcode)
+        rank, first = error.get_first_failure()
+        statuses = {failure.pid: failure.exitcode for failure in error.failures.values()}
+        return Ended(rank, first.exitcode, statuses)
     except SignalException as error:
         raise Stopped(error.sigval) from None
     finally:
         handle_signals()  # which torch did meanwhile
-    return None
+    return Ended()
+
+
+def _run_one(arguments: Sequence[str]) -> Ended:
+    """The same for one, which needs no agent, and so no torch here."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fpmc_bench", *arguments], start_new_session=True
+    )
+    try:
+        status = process.wait()
+    except Stopped as stopped:
+        process.send_signal(stopped.signal)
+        process.wait()
+        raise
+    return Ended(0, status, {process.pid: status})
+
+
+def _end_left_behind(folder: Path) -> None:
+    """What processes that are gone had started: it would hold the run directory, or a pipe."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            ours = os.getpid() in (process.pid, process.ppid())
+            if not ours and process.environ().get(BOXES) == str(folder):
+                process.kill()
 
 
 def _told(process: str, status: int, kept: str = GOES_ON) -> int:
@@ -87,4 +157,5 @@ def _told(process: str, status: int, kept: str = GOES_ON) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"fpmc-bench: {text}", file=sys.stderr)
+    bar = "\r\033[K" if sys.stderr.isatty() else ""  # which a process may have left unfinished
+    print(f"{bar}fpmc-bench: {text}", file=sys.stderr)

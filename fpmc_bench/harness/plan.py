@@ -27,6 +27,7 @@ from fpmc_bench.documents.provenance import PluginOrigin, RowRole
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.errors import FpmcBenchError, PluginError
 from fpmc_bench.fpmc.source import Source
+from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.shared import broken, sealed
 from fpmc_bench.protocols.problem import Problem
 
@@ -50,6 +51,12 @@ class Contestant:
     @property
     def name(self) -> str:
         return self.entry.name
+
+    @property
+    def is_strangers(self) -> bool:
+        """Whether code of it, or of what its source is made by, is not fpmc_bench's own."""
+        origins = (self.origin, *(one.plugin for one in self.source.added))
+        return any(one.distribution != "fpmc-bench" for one in origins)
 
     def over_plain_images(self) -> "Contestant":
         """The same over the training images alone."""
@@ -135,7 +142,13 @@ class Plan:
         )
 
 
-def make_plan(suite: Suite, registry: Registry, device: str, places: Places | None = None) -> Plan:
+def make_plan(
+    suite: Suite,
+    registry: Registry,
+    device: str,
+    places: Places | None = None,
+    watched: Watched | None = None,
+) -> Plan:
     """Find, load and check everything a suite names; raises UsageError and its kin on any fault.
 
     `places` say where files are that the user keeps, and may put another network in a teacher's
@@ -143,19 +156,29 @@ def make_plan(suite: Suite, registry: Registry, device: str, places: Places | No
     loaded.
     """
     check_entries(suite, registry, places or Places())
-    return plan_entries(load_context(suite, registry, device, places))
+    return plan_entries(load_context(suite, registry, device, places), watched)
 
 
-def plan_entries(context: Context) -> Plan:
+def plan_entries(context: Context, watched: Watched | None = None) -> Plan:
     """The entries of a loaded suite, all of them checked; as `make_plan` raises.
 
-    PluginError where one changes the training images as it is checked.
+    PluginError where one changes the training images as it is checked. An entry all of whose rows
+    have failed for what was `watched` is not checked again.
     """
     contestants, failures = [], {}
+    watched = watched or Watched()
     before = sealed(context.dataset.train)
     for entry in context.suite.entries:
+        rows = [f"{entry.name}.{protocol}" for protocol in context.suite.protocols]
+        if reports := watched.all_failed(rows):
+            failures[entry.name] = reports[0]
+            continue
         try:
-            with own_randomness(), strangers_code(f"'{entry.name}'"):
+            with (
+                watched.box.at(rows, f"parameters of '{entry.name}' were checked"),
+                own_randomness(),
+                strangers_code(f"'{entry.name}'"),
+            ):
                 found = _contestant(entry, context)
             contestants.append(found)
         except PluginError as error:

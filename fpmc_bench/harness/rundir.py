@@ -5,6 +5,7 @@ ledger/           finished work units and failures
 records/          one JSON and one npz per entry and protocol, and what attests them
 earlier/          records that a later run has replaced, or whose row has failed since
 failures.json     rows that have no record, and why
+logs/             what plugins that aren't built in have printed, a file a row
 tables/ figures/  rendered from the records
 samples/          the first few predictions of every row, for protocols that keep them, and
                   trajectories.npz: how the first of them came to be
@@ -34,7 +35,7 @@ from fpmc_bench.storage.folders import differences, locked, manifest_bytes, read
 
 CONTENTS = (
     *(MANIFEST, FAILURES),
-    *("samples", "predictions", "ledger", "records", "earlier", "tables", "figures"),
+    *("samples", "predictions", "ledger", "logs", "records", "earlier", "tables", "figures"),
 )
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -23,8 +24,11 @@ from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.errors import DiskError, PluginError, RunError
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.costs import Costs, map_facts, sampled_facts, unit_facts
+from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.plan import Contestant
+from fpmc_bench.harness.prints import log_of, printed_into
 from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.protocols import prediction_of
@@ -54,6 +58,9 @@ class Workbench:
     """Told what units take."""
     _row: str = ""
     """Of the unit that was computed last."""
+    watched: Watched = field(default_factory=Watched)
+    run_dir: Path | None = None
+    """Where what strangers print is kept; None: it is printed as ever."""
     _built: tuple[str, BuiltDenoiser] | None = None
     _test: Source | None = None
     _shared: Shared = field(default_factory=Shared)
@@ -65,7 +72,8 @@ class Workbench:
         """
         context = self.workload.plan.context
         started = time.perf_counter()
-        with strangers_code(f"network '{context.tuning.name}'"):
+        who = f"network '{context.tuning.name}'"
+        with self.watched.box.at((), f"{who} was asked for test images"), strangers_code(who):
             samples = sampled_images(
                 context.tuning,
                 context.dataset.shape,
@@ -93,7 +101,8 @@ class Workbench:
         context = self.workload.plan.context
         maps, started = context.sensitivity(), time.perf_counter()
         there = maps.files[level].is_file()
-        with strangers_code(f"network '{context.tuning.name}'"):
+        who = f"network '{context.tuning.name}'"
+        with self.watched.box.at((), f"a map of {who} was made"), strangers_code(who):
             maps[level]
         if self.costs is not None and not there:
             self.costs.note(map_facts(self.workload), 1, time.perf_counter() - started)
@@ -105,10 +114,16 @@ class Workbench:
         DiskError as in `measure`.
         """
         plan = self.workload.plan
+        contestant = plan.contestant(name)
         with self._only_its_own(rows):
             self._shared.hold(self._things())
-            with torch.no_grad(), strangers_code(f"'{name}'"), own_randomness(plan.suite.seed):
-                plan.contestant(name).source.made()
+            with (
+                self.watched.box.at(rows, "images were added to its source"),
+                self._apart(contestant, min(rows)),
+                torch.no_grad(),
+                own_randomness(plan.suite.seed),
+            ):
+                contestant.source.made()
             self._refuse_changes(name)
 
     def measure(self, unit: WorkUnit, reference_key: str) -> float | None:
@@ -173,15 +188,17 @@ class Workbench:
         problem = self.workload.plan.problem(protocol, self._test_images())
         first = unit.items.start == 0
         draws = generator(problem.seed, "plugins", unit.items.start).initial_seed()
+        box, items = self.watched.box, f"items {unit.items.start} to {unit.items.stop - 1}"
+        rows = [unit.row] if unit.contestant.role == "entry" else []
         self._shared.hold(self._things())
-        with torch.no_grad(), strangers_code(f"'{name}'"):
-            with own_randomness(problem.seed):
+        with torch.no_grad(), self._apart(unit.contestant, unit.row):
+            with box.at(rows, f"'{name}' was built"), own_randomness(problem.seed):
                 denoise = checked(self._denoiser(unit), name)
             self._shared.hold(self._things())
             witness = Witness(denoise, problem.sigmas[problem.levels[len(problem.levels) // 2]])
             observed = Observed(witness)
             observes = first and protocol_facts(protocol).keeps_trajectories
-            with own_randomness(draws):
+            with box.at(rows, f"'{name}' was asked for {items}"), own_randomness(draws):
                 started = time.perf_counter()
                 asked = observed if observes else witness
                 prediction = prediction_of(protocol)(asked, problem, unit.items)
@@ -192,6 +209,16 @@ class Workbench:
         if observes:
             arrays[TRAJECTORY] = observed.codes(problem.sigmas)
         return arrays, self.notary.note(seconds, remarks)
+
+    @contextmanager
+    def _apart(self, contestant: Contestant, row: str) -> Iterator[None]:
+        """Around code of a row: it leaves the process as it was, and a stranger's prints are kept.
+
+        In a file of the row.
+        """
+        kept = log_of(self.run_dir, row) if self.run_dir and contestant.is_strangers else None
+        with printed_into(kept), strangers_code(f"'{contestant.name}'"):
+            yield
 
     def _refuse_changes(self, name: str) -> None:
         if changed := self._shared.changed():

@@ -16,6 +16,7 @@ from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.harness.agreement import refuse_unlike
 from fpmc_bench.harness.costs import Costs
+from fpmc_bench.harness.endings import Watched, watched_by
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.identity import (
     RUNS,
@@ -27,6 +28,7 @@ from fpmc_bench.harness.identity import (
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.predictions import forget_bare_units, join_predictions, make_room
+from fpmc_bench.harness.prints import remove_empty
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.publish import publish
@@ -54,6 +56,7 @@ def run_suite(
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
     keep_predictions: bool = False,
+    unit_timeout_s: float | None = None,
     listeners: Sequence[str | Listener] = (),
     places: Places | None = None,
     registry: Registry | None = None,
@@ -69,6 +72,9 @@ def run_suite(
     known by its code, and by its name in what follows. `memory_budget` is what the engine may use
     beside the source, in bytes. `keep_predictions` leaves every prediction in the directory, and
     what it was measured against; rows that lack them are computed anew, and their records stay.
+    A row whose code takes longer than `unit_timeout_s` for one thing (its parameters checked, its
+    denoiser built, a block of items computed) ends this process, and fails when it is started
+    again: UsageError where nobody would, as in a notebook.
     `listeners` are told what happens: names, with parameters or without, or ones of your own.
     `places` say where data, networks and weights are that the user keeps.
     """
@@ -78,7 +84,8 @@ def run_suite(
     whole = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     chosen = chosen_entries(whole, denoisers, registry, places or Places())
     processes = join_processes(device)
-    plan = make_plan(chosen.suite, chosen.registry, processes.device, chosen.places)
+    known = watched_by(processes, unit_timeout_s)
+    plan = make_plan(chosen.suite, chosen.registry, processes.device, chosen.places, known)
     directory = RunDirectory(Path(run_dir or default_run_directory(plan)))
     return run_plan(
         plan,
@@ -89,6 +96,7 @@ def run_suite(
         memory_budget=memory_budget,
         keep_predictions=keep_predictions,
         listeners=heard,
+        watched=known,
     )
 
 
@@ -103,11 +111,14 @@ def run_plan(
     keep_predictions: bool = False,
     listeners: Sequence[Listener] = (),
     failed: Mapping[str, str] | None = None,
+    watched: Watched | None = None,
 ) -> RunOutcome:
     """`run_suite` for a plan that has been made; every process calls it alike.
 
-    `failed`: name -> traceback of entries that have failed before they could be planned.
+    `failed`: name -> traceback of entries that have failed before they could be planned. Rows that
+    have ended a process, as `watched` knows, fail too.
     """
+    watched = watched or Watched()
     exchange = run_exchange(processes, directory.path, directory.ledger)
     leads = exchange.runs.leads
     with directory.locked() if leads else nullcontext():
@@ -121,6 +132,8 @@ def run_plan(
             failed = {**plan.failures, **(failed or {})}
             for (name, report), protocol in product(failed.items(), plan.suite.protocols):
                 directory.ledger.fail(f"{name}.{protocol}", report)
+            for row, report in watched.failed.items():
+                directory.ledger.fail(row, report)
         processes.wait()
         remaining = remaining_units(workload, directory, processes, predictions=keep_predictions)
         if keep_predictions and leads:
@@ -131,7 +144,15 @@ def run_plan(
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
         costs = Costs.here(processes, settings)
-        bench = Workbench(workload, directory.ledger, notary, keep_predictions, costs)
+        bench = Workbench(
+            workload,
+            directory.ledger,
+            notary,
+            keep_predictions,
+            costs=costs,
+            watched=watched,
+            run_dir=directory.path,
+        )
         rows = {unit.row: None for protocol in remaining for unit in workload.rows(protocol)}
         audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
         told = at_any_end(lambda: audience.tell("run_ended", directory.ledger.failures()))
@@ -139,6 +160,8 @@ def run_plan(
             with using(settings):
                 execute(bench, remaining, exchange, Progress(processes, progress), audience)
             records = publish(workload, directory, audience) if processes.is_main else []
+            if leads:
+                remove_empty(directory.path)
         if keep_predictions:
             join_predictions(workload, directory, records)
         processes.wait()

@@ -1,7 +1,7 @@
 """Which files belong to a leaderboard's folder, by name; what doesn't belong is a finding.
 
-Not looked into: `earlier`, `ledger` and `predictions`, which tables are not made of, and `studies`,
-which have commands of their own. Hidden files and systems' own are passed over.
+Not looked into: `earlier`, `ledger`, `logs` and `predictions`, which tables are not made of, and
+`studies`, which have commands of their own. Hidden files and systems' own are passed over.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from fpmc_bench.results.board.findings import Finding, Findings
 from fpmc_bench.results.trajectories import TRAJECTORIES
 from fpmc_bench.storage.walking import walk
 
-NOT_OURS = ("earlier", "ledger", "predictions", "studies")
+NOT_OURS = ("earlier", "ledger", "logs", "predictions", "studies")
 """Folders that are not looked into."""
 BESIDE = (MANIFEST, FAILURES, "README.md")
 SIDECARS = (".npz", SUFFIX)
