@@ -26,6 +26,8 @@ class Islands:
 
     rank: int
     leader_of: tuple[int, ...]
+    look: str = ""
+    """A name that is new with each look at who sees whose files, and the same in all processes."""
 
     @property
     def leaders(self) -> tuple[int, ...]:
@@ -87,7 +89,7 @@ def islands_of(processes: Processes, *folders: Path) -> tuple[Islands, ...]:
         for token in own:
             token.unlink(missing_ok=True)
     return tuple(
-        Islands(processes.rank, _leaders(folder, [seen[place] for seen in everyone]))
+        Islands(processes.rank, _leaders(folder, [seen[place] for seen in everyone]), names[0])
         for place, folder in enumerate(folders)
     )
 

@@ -47,13 +47,16 @@ class RunExchange:
     def fail(self, row: str) -> None:
         """Tell the others that a row has failed, before what it raised is brought to them."""
         if not self.runs.shared:
-            self.processes.count(f"failed/{row}", 1)
+            self.processes.count(self._failure(row), 1)
 
     def failed(self, row: str) -> bool:
         """Whether a row has failed at any island."""
         if self.ledger.failed(row):
             return True
-        return not self.runs.shared and self.processes.count(f"failed/{row}") > 0
+        return not self.runs.shared and self.processes.count(self._failure(row)) > 0
+
+    def _failure(self, row: str) -> str:
+        return f"failed/{self.runs.look}/{row}"
 
     @property
     def _units(self) -> Exchange:

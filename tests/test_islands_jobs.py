@@ -1,0 +1,188 @@
+"""Whatever several processes do, on folders of their own: the same as one process does."""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from plans import ALONE, small_plan
+from process_threads import Meeting, in_threads
+from runs import figures
+from test_study_job import STUDY, SUITE
+from torch import Tensor
+
+from fpmc_bench.catalog.installed import installed_registry
+from fpmc_bench.finetune.settings import FinetuneSettings
+from fpmc_bench.harness import islands
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.training_team import ProcessTeam
+from fpmc_bench.jobs import finetune, study, train, verify
+from fpmc_bench.jobs.finetune import finetune_entry
+from fpmc_bench.jobs.run import RunOutcome, run_plan
+from fpmc_bench.jobs.study import StudyJob, StudyOutcome
+from fpmc_bench.jobs.train import train_teacher
+from fpmc_bench.jobs.verify import verify_records
+from fpmc_bench.results.verified import Verification
+
+Found = TypeVar("Found")
+
+
+class Machines:
+    """So many threads, each of which is one process to the jobs, with folders of their own."""
+
+    def __init__(self) -> None:
+        self._current = threading.local()
+
+    def join(self, device: str) -> Processes:
+        """What `join_processes` gives."""
+        own: Processes = self._current.processes
+        return own
+
+    @property
+    def rank(self) -> int:
+        """Of the present thread."""
+        return self.join("cpu").rank
+
+    def carry_out(self, world: int, work: Callable[[int], Found]) -> list[Found]:
+        """What each makes of it, by rank."""
+
+        def one(processes: Processes) -> Found:
+            self._current.processes = processes
+            return work(processes.rank)
+
+        return in_threads(Meeting(world), one)
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch) -> Machines:
+    found = Machines()
+    for job in (finetune, study, train, verify):
+        monkeypatch.setattr(job, "join_processes", found.join)
+    monkeypatch.setattr(islands, "APPEARS_SECONDS", 0.2)
+    return found
+
+
+def test_a_study(tmp_path: Path, machines: Machines) -> None:
+    """Levels go to the main process, weights to all, and the run is as any."""
+
+    def work(folder: str) -> StudyOutcome:
+        place = tmp_path / folder
+        return StudyJob(STUDY, SUITE, place, installed_registry(), "cpu", progress=False).run()
+
+    machines.carry_out(1, lambda _: work("alone"))
+    outcomes = machines.carry_out(3, lambda rank: work("aab"[rank]))
+    assert [one.failures for one in outcomes] == [{}] * 3
+    assert figures(tmp_path / "a" / "run") == figures(tmp_path / "alone" / "run")
+    assert not (tmp_path / "b" / "run" / "records").exists()
+    weights = [tmp_path / one / "weights" for one in ("alone", "a", "b")]
+    for name in ("ls+q", "ls+q+hflip"):
+        files = [folder / f"{name}.safetensors" for folder in weights]
+        assert len({file.read_bytes() for file in files}) == 1
+    levels = [{one.name for one in (folder / "levels").glob("*.safetensors")} for folder in weights]
+    assert levels[0] == levels[1] > levels[2] > set()
+
+
+def test_a_fine_tuning_goes_on_wherever_it_is_the_main_one(
+    tmp_path: Path, machines: Machines
+) -> None:
+    plan = FinetuneSettings(axes=("q",), steps=2, batch=4, validation_items=4, evaluate_every=2)
+
+    def work(folder: str, target: str = "w.safetensors") -> object:
+        place = tmp_path / folder / target
+        return finetune_entry(SUITE, plan, place, installed_registry(), progress=False)
+
+    machines.carry_out(1, lambda _: work("alone"))
+    machines.carry_out(2, lambda rank: work("ab"[rank]))
+    expected = (tmp_path / "alone" / "w.safetensors").read_bytes()
+    assert (tmp_path / "a" / "w.safetensors").read_bytes() == expected
+    assert not (tmp_path / "b" / "w.safetensors").exists()
+    [*kept] = (tmp_path / "b" / "w.finetuning").glob("level-*.safetensors")
+    assert 0 < len(kept) < 4
+    meeting_again = machines.carry_out(2, lambda rank: work("ba"[rank]))
+    assert (tmp_path / "b" / "w.safetensors").read_bytes() == expected
+    assert [one is None for one in meeting_again] == [False, True]
+
+
+def test_units_without_predictions_are_forgotten_everywhere(
+    tmp_path: Path, machines: Machines
+) -> None:
+    plan = small_plan()
+
+    def work(folder: str, *, keep: bool) -> RunOutcome:
+        place, own = RunDirectory(tmp_path / folder), machines.join("cpu")
+        return run_plan(plan, place, own, progress=False, keep_predictions=keep)
+
+    for folder, keep in (("alone", True), ("b", False)):
+        machines.carry_out(1, lambda _, folder=folder, keep=keep: work(folder, keep=keep))
+    machines.carry_out(2, lambda rank: work("ab"[rank], keep=True))
+    alone, main = tmp_path / "alone" / "predictions", tmp_path / "a" / "predictions"
+    names = sorted(one.name for one in alone.iterdir())
+    assert names == sorted(one.name for one in main.iterdir()) != []
+    for name in names:
+        assert (alone / name).read_bytes() == (main / name).read_bytes()
+
+
+def test_records_are_verified(
+    tmp_path: Path, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    outcome = run_plan(small_plan(), RunDirectory(run), ALONE, progress=False)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "ab"[machines.rank]))
+
+    def work(_: int) -> Verification:
+        return verify_records(run, items=None, device="cpu", progress=False)
+
+    main, other = machines.carry_out(2, work)
+    assert [row.agrees for row in main.rows] == [True] * len(outcome.records)
+    assert not other.is_main
+    assert [list((tmp_path / name).iterdir()) for name in "ab"] == [[], []]
+
+
+def test_a_training_goes_on_from_the_one_checkpoint(
+    tmp_path: Path, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whichever machine has it."""
+    parts: dict[int, Tensor] = {}
+
+    def add_up(team: ProcessTeam, values: Tensor) -> Tensor:
+        parts[team.rank] = values
+        team.processes.wait()
+        total = sum(parts[rank] for rank in range(team.world))
+        team.processes.wait()
+        assert isinstance(total, Tensor)
+        return total
+
+    monkeypatch.setattr(ProcessTeam, "add_up", add_up)
+    settings = {"steps": 4, "batch": 4, "warmup_steps": 1, "checkpoint_every": 2, "device": "cpu"}
+    begun: list[int] = []
+
+    def work(folder: str, until: int | None = None) -> None:
+        def begin(done: int, steps: int) -> Callable[[int, float], None]:
+            begun.append(done)
+
+            def told(step: int, loss: float) -> None:
+                if step == until:
+                    raise KeyboardInterrupt
+
+            return told
+
+        place = tmp_path / folder / "mine.safetensors"
+        train_teacher(
+            *("digits", "ddpmpp", place),
+            settings={**settings, "model_channels": 8, "num_blocks": 1},
+            begin=begin,
+        )
+
+    machines.carry_out(2, lambda rank: work("cc"[rank]))
+    with pytest.raises(KeyboardInterrupt):
+        machines.carry_out(2, lambda rank: work("ab"[rank], until=3))
+    machines.carry_out(2, lambda rank: work("ba"[rank]))
+    assert begun == [0, 0, 2]
+    written = [tmp_path / name / "mine.safetensors" for name in "bc"]
+    assert written[0].read_bytes() == written[1].read_bytes()
+    assert not list(tmp_path.rglob("*.checkpoint"))
