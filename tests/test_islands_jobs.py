@@ -2,11 +2,12 @@
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import torch
 from plans import ALONE, small_plan
 from process_threads import Meeting, in_threads
 from runs import figures
@@ -16,9 +17,12 @@ from torch import Tensor
 from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.harness import islands
+from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.run_exchange import run_exchange
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.training_team import ProcessTeam
+from fpmc_bench.images.made import ElsewhereError, made_images
 from fpmc_bench.jobs import finetune, study, train, verify
 from fpmc_bench.jobs.finetune import finetune_entry
 from fpmc_bench.jobs.run import RunOutcome, run_plan
@@ -26,6 +30,7 @@ from fpmc_bench.jobs.study import StudyJob, StudyOutcome
 from fpmc_bench.jobs.train import train_teacher
 from fpmc_bench.jobs.verify import verify_records
 from fpmc_bench.results.verified import Verification
+from fpmc_bench.storage import cache
 
 Found = TypeVar("Found")
 
@@ -119,10 +124,11 @@ def test_units_without_predictions_are_forgotten_everywhere(
         machines.carry_out(1, lambda _, folder=folder, keep=keep: work(folder, keep=keep))
     machines.carry_out(2, lambda rank: work("ab"[rank], keep=True))
     alone, main = tmp_path / "alone" / "predictions", tmp_path / "a" / "predictions"
-    names = sorted(one.name for one in alone.iterdir())
-    assert names == sorted(one.name for one in main.iterdir()) != []
-    for name in names:
-        assert (alone / name).read_bytes() == (main / name).read_bytes()
+    found, expected = (
+        {one.relative_to(folder): one.read_bytes() for one in folder.rglob("*.npy")}
+        for folder in (main, alone)
+    )
+    assert found == expected != {}
 
 
 def test_records_are_verified(
@@ -186,3 +192,41 @@ def test_a_training_goes_on_from_the_one_checkpoint(
     written = [tmp_path / name / "mine.safetensors" for name in "bc"]
     assert written[0].read_bytes() == written[1].read_bytes()
     assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+def test_images_are_made_once_for_all_caches(
+    tmp_path: Path, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three processes with two caches: each block is made by one, and more go on from fewer."""
+    monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path / "aab"[machines.rank])
+    made: list[int] = []
+
+    def make(rows: range) -> Tensor:
+        made.extend(rows)
+        if 100 in rows:
+            raise OSError("no more")
+        return torch.tensor(list(rows), dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2)
+
+    def work(images: int) -> list[int] | None:
+        exchange = run_exchange(machines.join("cpu"), tmp_path, Ledger(tmp_path))
+        found: list[Tensor | None] = [None]
+
+        def made_here() -> Mapping[Path, int]:
+            try:
+                found[0] = made_images("test", {}, images, make, block_images=4)
+            except ElsewhereError as error:
+                return error.wanted
+            except OSError:
+                pass
+            return {}
+
+        exchange.make_images(made_here)
+        return None if found[0] is None else found[0][:, 0, 0, 0].tolist()
+
+    machines.carry_out(1, lambda _: work(6))
+    for images in (5, 21, 21):
+        assert machines.carry_out(3, lambda _, n=images: work(n)) == [list(range(images))] * 3
+    assert sorted(made) == list(range(21))
+    files = [list((tmp_path / name / "test").glob("*.npy")) for name in "ab"]
+    assert [len(one) for one in files] == [1, 1]
+    assert machines.carry_out(3, lambda _: work(104)) == [None] * 3, "where one block can't be made"

@@ -4,7 +4,8 @@ The run directory and the cache may each be one for all processes or one a machi
 read goes to every island, and rows' units to the main process, which makes records of them.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fpmc_bench.harness.exchange import Exchange, kept_state, unit_state
 from fpmc_bench.harness.islands import Islands, islands_of
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes
+from fpmc_bench.images.made import blocks_taken_by, images_in
 from fpmc_bench.storage.cache import cache_folder
 
 
@@ -39,6 +41,33 @@ class RunExchange:
             folder = paths[0].parent
             exchange = Exchange(self.processes, self.caches, folder)
             exchange.bring([one.name for one in paths], kept_state(folder), everywhere=True)
+
+    def make_images(self, make: Callable[[], Mapping[Path, int]]) -> None:
+        """Images that the cache keeps, by all processes, which `make` the blocks they take.
+
+        It is called again while any process wants files of other caches, as it returns them.
+        """
+        sent: set[Path] | None = None if self.caches.shared else set()
+        while True:
+            with blocks_taken_by(self.processes.take, sent):
+                wanted = make()
+            if sent is None or not self._bring_images(wanted):
+                return
+            sent |= wanted.keys()
+
+    def _bring_images(self, wanted: Mapping[Path, int]) -> bool:
+        """Files of so many images that any process wants, to all caches; whether any did."""
+        root = cache_folder()
+        own = {str(path.relative_to(root)): images for path, images in wanted.items()}
+        needed: dict[str, int] = {}
+        for text in self.processes.gather(json.dumps(own)):
+            needed |= json.loads(text)
+
+        def state(name: str) -> str | None:
+            return "enough" if images_in(root / name) >= needed[name] else None
+
+        Exchange(self.processes, self.caches, root).bring(sorted(needed), state, everywhere=True)
+        return bool(needed)
 
     def bring_failures(self) -> None:
         """Note everywhere what has failed anywhere."""

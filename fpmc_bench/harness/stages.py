@@ -10,13 +10,11 @@ from pathlib import Path
 from fpmc_bench.contracts import UnitFinished
 from fpmc_bench.harness.costs import map_facts
 from fpmc_bench.harness.listening import Audience
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, carry_out
 from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Workbench
-from fpmc_bench.images.made import blocks_taken_by
 
 
 def execute(
@@ -50,7 +48,7 @@ def execute(
 
     if workload.samples_test_images:
         carry_out("test images", sampling(bench), processes, progress, bring_test_images)
-    add_images(bench, units, processes)
+    add_images(bench, units, exchange)
     needs = [*referring(bench, references), *mapping(bench, units)]
     carry_out("references", needs, processes, progress, bring_needs)
     tasks = measuring(bench, units, references, exchange, progress, audience or Audience())
@@ -81,20 +79,19 @@ def sampling(bench: Workbench) -> list[Task]:
     ]
 
 
-def add_images(bench: Workbench, units: Sequence[WorkUnit], processes: Processes) -> None:
+def add_images(bench: Workbench, units: Sequence[WorkUnit], exchange: RunExchange) -> None:
     """What augmentations add to the source of any unit: all processes make blocks of each.
 
     A process that is alone makes them when it comes to the row.
     """
-    if processes.world == 1:
+    if exchange.processes.world == 1:
         return
     rows: dict[str, set[str]] = {}
     for unit in units:
         if unit.contestant.source.added:
             rows.setdefault(unit.contestant.name, set()).add(unit.row)
-    with blocks_taken_by(processes.take):
-        for name, own in rows.items():
-            bench.add_images(name, sorted(own))
+    for name, own in rows.items():
+        exchange.make_images(partial(bench.add_images, name, sorted(own)))
 
 
 def referring(bench: Workbench, references: Sequence[WorkUnit]) -> list[Task]:
@@ -121,7 +118,8 @@ def mapping(bench: Workbench, units: Sequence[WorkUnit]) -> list[Task]:
     """Sensitivity maps, a noise level each, where any unit needs them."""
     if not needed_maps(bench.workload, units):
         return []
-    seconds = bench.costs and bench.costs.of(map_facts(bench.workload)).seconds(1)
+    costs = bench.costs
+    seconds = None if costs is None else costs.of(map_facts(bench.workload)).seconds(1)
     return [
         Task(
             f"sensitivity map at sigma {sigma:.3g}",

@@ -6,7 +6,7 @@ unit is kept, and what was shared is loaded anew: no row can move another's figu
 
 import time
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.prints import log_of, printed_into
 from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
+from fpmc_bench.images.made import ElsewhereError
 from fpmc_bench.protocols import prediction_of
 from fpmc_bench.protocols.metrics import METRICS
 from fpmc_bench.protocols.problem import checked
@@ -107,24 +108,29 @@ class Workbench:
         if self.costs is not None and not there:
             self.costs.note(map_facts(self.workload), 1, time.perf_counter() - started)
 
-    def add_images(self, name: str, rows: Collection[str]) -> None:
+    def add_images(self, name: str, rows: Collection[str]) -> Mapping[Path, int]:
         """What augmentations add to an entry's source, into the cache; `rows` are the entry's.
 
-        These fail where that raises, or changes what rows share (PluginError); RunError and
-        DiskError as in `measure`.
+        Gives files that another cache has to send first, with how many images each. Rows fail where
+        that raises, or changes what rows share (PluginError); RunError and DiskError as in
+        `measure`.
         """
         plan = self.workload.plan
         contestant = plan.contestant(name)
         with self._only_its_own(rows):
             self._shared.hold(self._things())
-            with (
-                self.watched.box.at(rows, "images were added to its source"),
-                self._apart(contestant, min(rows)),
-                torch.no_grad(),
-                own_randomness(plan.suite.seed),
-            ):
-                contestant.source.made()
+            try:
+                with (
+                    self.watched.box.at(rows, "images were added to its source"),
+                    self._apart(contestant, min(rows)),
+                    torch.no_grad(),
+                    own_randomness(plan.suite.seed),
+                ):
+                    contestant.source.made()
+            except ElsewhereError as error:
+                return error.wanted
             self._refuse_changes(name)
+        return {}
 
     def measure(self, unit: WorkUnit, reference_key: str) -> float | None:
         """Per-item errors of a unit, and the seconds it took; None where its row has failed.

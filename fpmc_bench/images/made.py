@@ -1,15 +1,17 @@
 """Images that are computed: made once for each content, in blocks, and mapped from a file.
 
 Processes that want the same images at the same time share the blocks between them (those of a run
-by `blocks_taken_by`, others as they come); what a killed process has finished is not made again. A
+by `blocks_taken_by`, others as they come), also where some have another cache: then they stop where
+they need what others have. What a killed process has finished is not made again. A
 file says what it holds, and is believed for its checksum (`storage.mapped`): one that is damaged,
 or another's, is said and made again.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,17 +39,43 @@ def _all(name: str, count: int) -> Iterable[int]:
     return range(count)
 
 
-_take: ContextVar[Take] = ContextVar("take", default=_all)
+class ElsewhereError(Exception):
+    """Another cache may have files, or is to have them soon: how many images each should hold."""
+
+    def __init__(self, wanted: Mapping[Path, int]) -> None:
+        super().__init__(f"{len(wanted)} files of images are made elsewhere")
+        self.wanted = wanted
+
+
+@dataclass(frozen=True)
+class _Together:
+    """How the processes of a run make images: who which block, and what they sent each other."""
+
+    take: Take = _all
+    sent: Collection[Path] | None = None
+
+    def ask(self, wanted: Mapping[Path, int]) -> None:
+        """ElsewhereError for files that were not sent yet, where there is another cache."""
+        if self.sent is not None and (new := wanted.keys() - set(self.sent)):
+            raise ElsewhereError({path: wanted[path] for path in new})
+
+
+_ALONE = _Together()
+_together: ContextVar[_Together] = ContextVar("together", default=_ALONE)
 
 
 @contextmanager
-def blocks_taken_by(take: Take) -> Iterator[None]:
-    """Within the block all processes of a run make the same images, each the blocks it takes."""
-    token = _take.set(take)
+def blocks_taken_by(take: Take, sent: Collection[Path] | None = None) -> Iterator[None]:
+    """Within the block all processes of a run make the same images, each the blocks it takes.
+
+    Where not all see one cache, `sent` are files that were sent to this one from wherever they
+    were: then `made_images` raises an ElsewhereError that names others, and is to be called again.
+    """
+    token = _together.set(_Together(take, sent))
     try:
         yield
     finally:
-        _take.reset(token)
+        _together.reset(token)
 
 
 def made_images(
@@ -67,6 +95,8 @@ def made_images(
     where the cache can't be written into, DiskError where the disk is full.
     """
     whole, card = cached_path(kind, key, ".npy"), {"kind": kind, **key}
+    if images_in(whole) < images:
+        _together.get().ask({whole: images})
     while (found := _images(whole)) is None or len(found) < images:
         there = 0 if found is None else len(found)
         starts = range(there, images, block_images)
@@ -74,7 +104,7 @@ def made_images(
         parts = {whole.with_suffix(f".{b.start}-{b.stop}.npy"): b for b in blocks}
         _make_blocks(card, whole, there, parts, make)
         with FileLock(whole.with_suffix(".lock")):
-            if _count(whole) == there:
+            if images_in(whole) == there:
                 _append(whole, parts, card)
     mark_used(whole)
     return torch.from_numpy(found)[:images]
@@ -86,9 +116,9 @@ def _images(path: Path) -> NDArray[Any] | None:
     return None if found is None else found[0]
 
 
-def _count(whole: Path) -> int:
-    """Of the images that are in the file; 0 where there is none."""
-    found = _images(whole)
+def images_in(path: Path) -> int:
+    """How many are in a file of these; 0 where there is no whole one."""
+    found = _images(path)
     return 0 if found is None else len(found)
 
 
@@ -105,18 +135,20 @@ def _make_blocks(
     """
     paths = list(parts)
     hidden = None if is_main() else True
-    mine = _take.get()(f"{whole.name} from {there} to {parts[paths[-1]].stop}", len(paths))
+    together = _together.get()
+    mine = together.take(f"{whole.name} from {there} to {parts[paths[-1]].stop}", len(paths))
     with tqdm(
         total=len(parts), desc=card["kind"], unit="block", disable=hidden, leave=False
     ) as bar:
         for index in mine:
             _make_block(paths[index], whole, parts[paths[index]], make, card)
             bar.update()
-        while _count(whole) == there:
+        while images_in(whole) == there:
             missing = [path for path in paths if _images(path) is None]
             bar.update(len(paths) - len(missing) - bar.n)
             if not missing:
                 return
+            together.ask({path: len(parts[path]) for path in missing})
             if not any(_make_block(path, whole, parts[path], make, card) for path in missing):
                 time.sleep(WAIT_SECONDS)
 
@@ -131,7 +163,7 @@ def _make_block(
     """Whether there was something left for this process to do."""
     try:
         with FileLock(path.with_suffix(".lock"), timeout=0):
-            if _images(path) is not None or _count(whole) >= rows.stop:
+            if _images(path) is not None or images_in(whole) >= rows.stop:
                 return False
             values = make(rows).cpu().numpy()
             with atomic_path(path, ".partial.npy") as partial:
