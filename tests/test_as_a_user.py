@@ -62,6 +62,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "data fetch": ("cifar10", "--to", "got"),
     "data prepare": ("pictures", "out.zip", "--side-px", "4"),
     "verify": ("measured", "--seed", "1", "--quiet"),
+    "cache list": (),
+    "cache explain": ("names/3022e70f8aab",),  # what the network digits-ncsnpp is called
+    "cache clear": ("--dry-run",),
     "doctor": (),
 }
 """What each is given, from a folder with what `inputs` are."""

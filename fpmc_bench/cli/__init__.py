@@ -30,6 +30,7 @@ COMMANDS = {
     "teacher": "fpmc_bench.cli.teacher:teacher",
     "plugin": "fpmc_bench.cli.plugin:plugin",
     "data": "fpmc_bench.cli.data:data",
+    "cache": "fpmc_bench.cli.cache:cache",
     "doctor": "fpmc_bench.cli.doctor:doctor",
 }
 
