@@ -22,6 +22,8 @@ from typing import NoReturn
 
 import psutil
 
+from fpmc_bench.telling.lines import as_line
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 5.0
 """For the main thread to end what it is at, until the process is ended."""
@@ -192,7 +194,7 @@ class _Watch:
         self.silent = True
         said = "; ".join(filter(None, (f"fpmc-bench: stopped by {one.name}", kept)))
         with suppress(OSError):
-            os.write(2, f"{said}\n".encode())
+            os.write(2, f"{as_line(said)}\n".encode())
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -82,7 +82,7 @@ def measure(
 
 def _work(stage: str, tasks: Sequence[Task]) -> None:
     progress = Progress(ALONE)
-    with progress.stage(stage, len(tasks)):
+    with progress.stage(stage, len(tasks), [(task.name, task.seconds) for task in tasks]):
         work(stage, tasks, ALONE, progress)
 
 

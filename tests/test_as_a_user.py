@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "run": ("small.toml", "-d", "ls", "--items", "2", "-p", "denoiser-mse", "--run-dir", "run"),
     "list": (),
     "info": ("digits",),
+    "status": ("measured", "--json"),
     "leaderboard add": (str(REPOSITORY / "leaderboards" / "digits"), "--to", "added"),
     "leaderboard check": (str(REPOSITORY / "leaderboards" / "digits"),),
     "leaderboard items": ("board", "--entry", "ls", "--worst", "2"),

@@ -56,7 +56,7 @@ def test_a_slow_process_does_less() -> None:
             for index in range(40)
         ]
         progress = Progress(processes)
-        with progress.stage("rows", len(tasks)):
+        with progress.stage("rows", len(tasks), [(task.name, None) for task in tasks]):
             work("rows", tasks, processes, progress)
 
     workers = [

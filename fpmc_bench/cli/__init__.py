@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "fpmc_bench.cli.run:run",
     "list": "fpmc_bench.cli.inspect:list_",
     "info": "fpmc_bench.cli.inspect:info",
+    "status": "fpmc_bench.cli.status:status",
     "leaderboard": "fpmc_bench.cli.leaderboard:leaderboard",
     "compare": "fpmc_bench.cli.compare:compare",
     "verify": "fpmc_bench.cli.verify:verify",

@@ -17,6 +17,7 @@ from fpmc_bench.cli.common import (
 )
 from fpmc_bench.cli.finetune_options import finetune_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
+from fpmc_bench.cli.shown_options import Shown, shown_options
 
 if TYPE_CHECKING:
     from fpmc_bench.finetune.weights import FinetuneCard
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @processes_option
 @job_options
 @json_option
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@shown_options
 @click.pass_context
 def finetune(
     ctx: click.Context,
@@ -46,7 +47,7 @@ def finetune(
     processes: int,
     given: Given,
     as_json: bool,
-    quiet: bool,
+    shown: Shown,
     **asked: Any,
 ) -> None:
     """Fine-tune an entry of SUITE against its tuning teacher, at every noise level.
@@ -62,7 +63,7 @@ def finetune(
     settings = FinetuneSettings(
         **{name: value for name, value in asked.items() if value is not None}
     )
-    with shared_by(processes):
+    with shared_by(processes), shown.around_work():
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
         chosen = chosen_entries(whole, (base,), registry, given.places)
@@ -79,7 +80,7 @@ def finetune(
             device=given.device,
             memory_budget=given.memory_budget,
             places=chosen.places,
-            progress=not quiet,
+            progress=not shown.quiet,
         )
     if outcome is None:
         return

@@ -26,13 +26,17 @@ def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
 
     A reader that has gone, as `head` does, misses what follows, and nothing else changes.
     """
-    context = click.get_current_context(silent=True)
-    asked_for = context.meta.get(STDOUT, sys.stdout) if context else sys.stdout
-    stream: Any = sys.stderr if err else asked_for
+    stream: Any = sys.stderr if err else users_stdout()
     try:
         click.echo(printable(text), file=stream, nl=nl)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def users_stdout() -> Any:
+    """The stream that `echo` prints to."""
+    context = click.get_current_context(silent=True)
+    return context.meta.get(STDOUT, sys.stdout) if context else sys.stdout
 
 
 def give_stdout_back() -> None:

@@ -15,6 +15,7 @@ from fpmc_bench.cli.common import (
 )
 from fpmc_bench.cli.isolation import Isolation, isolation_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
+from fpmc_bench.cli.shown_options import Shown, shown_options
 from fpmc_bench.documents.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 @isolation_options
 @job_options
 @json_option
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@shown_options
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -74,7 +75,7 @@ def run(
     isolation: Isolation,
     given: Given,
     as_json: bool,
-    quiet: bool,
+    shown: Shown,
 ) -> None:
     """Run SUITE (a name or the path of a .toml file) and show its leaderboard.
 
@@ -86,7 +87,7 @@ def run(
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.jobs.run import run_suite
 
-    with isolation.shared_by(processes, denoisers):
+    with isolation.shared_by(processes, denoisers), shown.around_work():
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
         chosen = chosen_entries(whole, denoisers, registry, given.places)
@@ -96,7 +97,7 @@ def run(
             run_dir=run_dir,
             device=given.device,
             fresh=fresh,
-            progress=not quiet,
+            progress=not shown.quiet,
             memory_budget=given.memory_budget,
             keep_predictions=keep_predictions,
             unit_timeout_s=isolation.unit_timeout_s,

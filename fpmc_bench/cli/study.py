@@ -16,6 +16,7 @@ from fpmc_bench.cli.common import (
 )
 from fpmc_bench.cli.finetune_options import settings_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
+from fpmc_bench.cli.shown_options import Shown, shown_options
 
 
 @click.command(cls=PrintingCommand)
@@ -32,7 +33,7 @@ from fpmc_bench.cli.printing import PrintingCommand, echo
 @processes_option
 @job_options
 @json_option
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@shown_options
 @click.pass_context
 def study(
     ctx: click.Context,
@@ -46,7 +47,7 @@ def study(
     processes: int,
     given: Given,
     as_json: bool,
-    quiet: bool,
+    shown: Shown,
     **asked: Any,
 ) -> None:
     """Carry out STUDY (a name, or the path of a .toml file) on a suite.
@@ -58,7 +59,7 @@ def study(
     from fpmc_bench.catalog.finding import load_study, load_suite
     from fpmc_bench.jobs.study import StudyJob
 
-    with shared_by(processes):
+    with shared_by(processes), shown.around_work():
         registry = registry_with_warnings()
         question = load_study(study, registry=registry)
         if sigmas:
@@ -75,7 +76,7 @@ def study(
             given.device,
             given.memory_budget,
             given.places,
-            not quiet,
+            not shown.quiet,
             bases,
             {name: value for name, value in asked.items() if value is not None},
         )

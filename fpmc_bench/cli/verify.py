@@ -14,6 +14,7 @@ from fpmc_bench.cli.common import (
     shared_by,
 )
 from fpmc_bench.cli.printing import PrintingCommand, echo
+from fpmc_bench.cli.shown_options import Shown, shown_options
 
 
 @click.command(cls=PrintingCommand)
@@ -55,7 +56,7 @@ from fpmc_bench.cli.printing import PrintingCommand, echo
 @processes_option
 @job_options
 @json_option
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@shown_options
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -71,7 +72,7 @@ def verify(
     processes: int,
     given: Given,
     as_json: bool,
-    quiet: bool,
+    shown: Shown,
 ) -> None:
     """Compute items of RECORDS anew and compare them: a run directory, a folder of records or one.
 
@@ -91,7 +92,7 @@ def verify(
     from fpmc_bench.documents.attestation import TOLERANCE
     from fpmc_bench.jobs.verify import verify_records
 
-    with shared_by(processes, "nothing was written"):
+    with shared_by(processes, "nothing was written"), shown.around_work():
         found = verify_records(
             records,
             entries=entries,
@@ -102,7 +103,7 @@ def verify(
             attest=attest,
             denoisers=denoisers,
             device=given.device,
-            progress=not quiet,
+            progress=not shown.quiet,
             memory_budget=given.memory_budget,
             places=given.places,
             registry=registry_with_warnings(),

@@ -1,4 +1,4 @@
-"""JSON Schemas of what is written and read: suite, study, record and attestation.
+"""JSON Schemas of what is written and read: suite, study, record, attestation and status.
 
     python -m fpmc_bench.documents.schemas docs/schema
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from fpmc_bench.documents.attestation import Attestation
 from fpmc_bench.documents.reading import Document
 from fpmc_bench.documents.record import Record
+from fpmc_bench.documents.status import Status
 from fpmc_bench.documents.study import Study
 from fpmc_bench.documents.suite import Suite
 
@@ -20,6 +21,7 @@ DOCUMENTS: dict[str, type[Document]] = {
     "study": Study,
     "record": Record,
     "attestation": Attestation,
+    "status": Status,
 }
 
 

@@ -73,11 +73,15 @@ def command_line(arguments: list[str]) -> str:
 
     Of another program only the name is told: its arguments are not ours to publish.
     """
-    program = Path(arguments[0])
-    ours = program.name == "fpmc-bench" or program.parts[-2:] == ("fpmc_bench", "__main__.py")
-    if not ours:
-        return program.name
+    if not is_own_program(arguments[0]):
+        return Path(arguments[0]).name
     return " ".join(["fpmc-bench", *(DIRECTORIES.sub("", one) for one in arguments[1:])])
+
+
+def is_own_program(started: str) -> bool:
+    """Whether what was started is `fpmc-bench`, by that name or as a module."""
+    program = Path(started)
+    return program.name == "fpmc-bench" or program.parts[-2:] == ("fpmc_bench", "__main__.py")
 
 
 @cache

@@ -30,6 +30,8 @@ class Task:
     seconds: float | None = None
     told: Callable[[Any], None] = lambda _: None
     """Called with what `do` gave, once that counts as finished."""
+    items: range | None = None
+    """Which of those that tasks of this name share."""
 
 
 def carry_out(
@@ -38,15 +40,18 @@ def carry_out(
     processes: Processes,
     progress: Progress,
     bring: Callable[[], None] = lambda: None,
+    unit: str = "task",
 ) -> None:
     """Do all tasks that are not there yet, by all processes, which call this alike; then meet.
 
     `bring` sends what tasks make to where it is lacking: before they are looked for, and after.
+    `unit` is what one of them is called.
     """
     bring()
-    lacking = agreed_order(tasks, processes)
-    with progress.stage(stage, len(tasks), len(tasks) - len(lacking)):
-        work(stage, [tasks[index] for index in lacking], processes, progress)
+    lacking = [tasks[index] for index in agreed_order(tasks, processes)]
+    told = [(task.name, task.seconds) for task in lacking]
+    with progress.stage(stage, len(tasks), told, unit):
+        work(stage, lacking, processes, progress)
         processes.wait()
     bring()
 
@@ -75,7 +80,7 @@ def longest_first(tasks: Sequence[Task]) -> list[int]:
 def work(stage: str, tasks: Sequence[Task], processes: Processes, progress: Progress) -> None:
     """This process's part of the tasks."""
     for place in processes.take(stage, len(tasks)):
-        progress.began(tasks[place].name)
+        progress.began(tasks[place].name, tasks[place].items)
         outcome = tasks[place].do()
         progress.finished()
         tasks[place].told(outcome)

@@ -6,6 +6,7 @@ records/          one JSON and one npz per entry and protocol, and what attests 
 earlier/          records that a later run has replaced, or whose row has failed since
 failures.json     rows that have no record, and why
 logs/             what plugins that aren't built in have printed, a file a row
+status.json       how far the run is, or was when it ended
 tables/ figures/  rendered from the records
 samples/          the first few predictions of every row, for protocols that keep them, and
                   trajectories.npz: how the first of them came to be
@@ -26,6 +27,7 @@ from fpmc_bench.documents.failure import FAILURES
 from fpmc_bench.documents.identity import of_record
 from fpmc_bench.documents.manifest import MANIFEST, united_suites
 from fpmc_bench.documents.record import read_record
+from fpmc_bench.documents.status import STATUS
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
@@ -34,7 +36,7 @@ from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.folders import differences, locked, manifest_bytes, read_manifest
 
 CONTENTS = (
-    *(MANIFEST, FAILURES),
+    *(MANIFEST, FAILURES, STATUS),
     *("samples", "predictions", "ledger", "logs", "records", "earlier", "tables", "figures"),
 )
 

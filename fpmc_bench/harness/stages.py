@@ -3,11 +3,13 @@
 Processes meet between them, for what one stage makes all of the next may read.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from fpmc_bench.contracts import UnitFinished
+from fpmc_bench.documents.failure import failure_of
 from fpmc_bench.harness.costs import map_facts
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.progress import Progress
@@ -52,7 +54,21 @@ def execute(
     needs = [*referring(bench, references), *mapping(bench, units)]
     carry_out("references", needs, processes, progress, bring_needs)
     tasks = measuring(bench, units, references, exchange, progress, audience or Audience())
-    carry_out("rows", tasks, processes, progress, bring_rows)
+    carry_out("rows", tasks, processes, progress, bring_rows, unit="unit")
+
+
+def expect_rows(
+    progress: Progress, bench: Workbench, remaining: Mapping[str, Sequence[WorkUnit]]
+) -> tuple[str, ...]:
+    """Say what rows there are, before any stage: their names."""
+    units = [unit for protocol in remaining for unit in bench.workload.rows(protocol)]
+    rows = Counter(unit.row for unit in units)
+    lacking = Counter(unit.row for own in remaining.values() for unit in own)
+    first = {unit.row: unit for unit in reversed(units) if unit.row in lacking}
+    progress.expect(rows, lacking, {row: _predicted(bench, unit) for row, unit in first.items()})
+    for row, report in bench.ledger.failures().items():
+        progress.failed(row, failure_of(row, report).reason)
+    return tuple(rows)
 
 
 def needed_references(workload: Workload, units: Sequence[WorkUnit]) -> list[WorkUnit]:
@@ -71,9 +87,10 @@ def sampling(bench: Workbench) -> list[Task]:
     """Blocks of test images, where a dataset has none."""
     return [
         Task(
-            f"test images {_text(items)}",
+            "test images",
             partial(bench.ledger.has, key),
             partial(bench.sample, items, key),
+            items=items,
         )
         for items, key in bench.workload.sampled_images()
     ]
@@ -98,10 +115,11 @@ def referring(bench: Workbench, references: Sequence[WorkUnit]) -> list[Task]:
     """References, a unit each."""
     return [
         Task(
-            f"reference {_name(unit)}",
+            f"reference {unit.row}",
             partial(bench.ledger.has, unit.key),
             partial(bench.refer, unit),
             _predicted(bench, unit),
+            items=unit.items,
         )
         for unit in references
     ]
@@ -142,13 +160,20 @@ def measuring(
     """Units of rows, which are finished too where their row has failed."""
     keys = {(one.provenance.protocol, one.items): one.key for one in references}
 
+    def tell_failure(row: str) -> None:
+        progress.dropped()
+        if report := bench.ledger.failures().get(row):
+            progress.failed(row, failure_of(row, report).reason)
+
     def task(unit: WorkUnit) -> Task:
         def do() -> float | None:
             if exchange.failed(unit.row):
+                progress.dropped()
                 return None
             seconds = bench.measure(unit, keys[unit.provenance.protocol, unit.items])
             if seconds is None:
                 exchange.fail(unit.row)
+                tell_failure(unit.row)
             return seconds
 
         def told(seconds: float | None) -> None:
@@ -157,23 +182,19 @@ def measuring(
                 audience.tell("unit_finished", UnitFinished(unit.row, size, seconds, done, total))
 
         return Task(
-            _name(unit),
+            unit.row,
             lambda: bench.ledger.has(unit.key) or bench.ledger.failed(unit.row),
             do,
             _predicted(bench, unit),
             told,
+            unit.items,
         )
 
+    for row in {unit.row for unit in units}:
+        if bench.ledger.failed(row):  # before its first unit
+            tell_failure(row)
     return [task(unit) for unit in units]
 
 
 def _predicted(bench: Workbench, unit: WorkUnit) -> float | None:
     return None if bench.costs is None else bench.costs.seconds(unit)
-
-
-def _name(unit: WorkUnit) -> str:
-    return f"{unit.row} {_text(unit.items)}"
-
-
-def _text(items: range) -> str:
-    return f"{items.start} to {items.stop - 1}"

@@ -62,7 +62,7 @@ def learn(
     ledger: Ledger,
     exchange: Exchange,
     memory_budget: int,
-    progress: bool,
+    told: Progress,
 ) -> list[str]:
     """Fine-tune everything; which noise levels had to be stopped, as the main process knows.
 
@@ -70,7 +70,6 @@ def learn(
     another process, is noted in the ledger.
     """
     folder, processes, stopped = exchange.folder, exchange.processes, []
-    told = Progress(processes, progress)
 
     def bring() -> None:
         for job in jobs.values():
@@ -79,7 +78,7 @@ def learn(
 
     tasks = [task for name, job in jobs.items() for task in _guarded(name, job, ledger, told)]
     with using(EngineSettings(memory_budget)):
-        carry_out("fine-tuning", tasks, processes, told, bring)
+        carry_out("fine-tuning", tasks, processes, told, bring, unit="noise level")
     for name, job in jobs.items() if processes.is_main else ():
         if not ledger.failed(name):
             weights = job.collected()

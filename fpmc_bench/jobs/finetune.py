@@ -73,12 +73,14 @@ def finetune_entry(
     with locked(unfinished, "fine-tuning", "--out") if islands.leads else nullcontext():
         refuse_unlike(processes, job.facts)
         islands.tell(unfinished)
-        with using(EngineSettings(memory_budget)):
-            told = Progress(processes, progress)
-            bring = partial(job.bring, exchange)
-            carry_out("noise levels", job.tasks(told), processes, told, bring)
-        outcome = _finish(job, target) if processes.is_main else None
-        processes.wait()
+        name, bring = plan.contestants[0].name, partial(job.bring, exchange)
+        with (
+            using(EngineSettings(memory_budget)),
+            Progress(processes, progress, "fine-tuning", name, unfinished) as told,
+        ):
+            carry_out("noise levels", job.tasks(told), processes, told, bring, unit="noise level")
+            outcome = _finish(job, target) if processes.is_main else None
+            processes.wait()
     return outcome
 
 

@@ -34,7 +34,7 @@ from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.run_exchange import run_exchange
 from fpmc_bench.harness.rundir import RunDirectory
-from fpmc_bench.harness.stages import execute
+from fpmc_bench.harness.stages import execute, expect_rows
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.harness.workers import Workbench
@@ -153,12 +153,13 @@ def run_plan(
             watched=watched,
             run_dir=directory.path,
         )
-        rows = {unit.row: None for protocol in remaining for unit in workload.rows(protocol)}
-        audience.tell("run_started", plan.suite.name, directory.path, tuple(rows))
-        told = at_any_end(lambda: audience.tell("run_ended", directory.ledger.failures()))
-        with told, at_any_end(costs.keep):
+        told = Progress(processes, progress, "run", plan.suite.name, directory.path)
+        rows = expect_rows(told, bench, remaining)
+        audience.tell("run_started", plan.suite.name, directory.path, rows)
+        ended = at_any_end(lambda: audience.tell("run_ended", directory.ledger.failures()))
+        with told, ended, at_any_end(costs.keep):
             with using(settings):
-                execute(bench, remaining, exchange, Progress(processes, progress), audience)
+                execute(bench, remaining, exchange, told, audience)
             records = publish(workload, directory, audience) if processes.is_main else []
             if leads:
                 remove_empty(directory.path)

@@ -31,6 +31,7 @@ from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
 from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.study_weights import finetunings, learn, weights_path
 from fpmc_bench.jobs.outcome import RunOutcome
@@ -103,7 +104,8 @@ class StudyJob:
             for name, report in failures.items():
                 self._ledger.fail(name, report)
             processes.wait()  # until everyone sees the same failures
-            stopped = learn(jobs, self._ledger, exchange, self.memory_budget, self.progress)
+            with Progress(processes, self.progress, "fine-tuning", study.name, self.folder) as told:
+                stopped = learn(jobs, self._ledger, exchange, self.memory_budget, told)
             return self._measure(rows, bases, processes, stopped)
 
     def _without_paths(self) -> tuple[Study, tuple[str, ...], Places]:

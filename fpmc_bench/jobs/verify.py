@@ -92,7 +92,7 @@ def verify_records(
         own = stack.enter_context(tempfile.TemporaryDirectory()) if islands.leads else ""
         ledger = Ledger(Path(processes.gather(own)[islands.leader]))
         exchange = RunExchange(processes, ledger, islands, caches)
-        told = Progress(processes, progress)
+        told = stack.enter_context(Progress(processes, progress, "verification", stated.name))
         trial = Trial(blocks, tolerance, exchange, settings, notary, told)
         for protocol in PROTOCOLS:
             if mine := [claim for claim in claims if claim.record.protocol == protocol]:

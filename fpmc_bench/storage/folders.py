@@ -16,6 +16,10 @@ from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.notations import parsed_json, short_json
 from fpmc_bench.storage.temporary import DEEPEST, remove_forgotten
 
+LOCK = ".lock"
+GLANCE_SECONDS = 0.5
+"""For whoever only looks whether a folder is held, and holds it for that long."""
+
 log = logging.getLogger(__name__)
 DIGEST = "digest"
 """The field of a manifest that is the key of all others."""
@@ -60,7 +64,7 @@ def locked(folder: Path, work: str, option: str) -> Iterator[None]:
     left unfinished in it is removed. UsageError where nothing can be written into it.
     """
     make_folder(folder, option)
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / LOCK, timeout=GLANCE_SECONDS)
     try:
         lock.acquire()
     except Timeout as error:
@@ -78,6 +82,23 @@ def manifest_bytes(content: Mapping[str, Any]) -> bytes:
     """What a folder is for, plain data, as JSON with a digest: a turned bit is no other folder."""
     stated = {name: value for name, value in content.items() if name != DIGEST}
     return (json.dumps({**stated, DIGEST: content_key(stated)}, indent=2) + "\n").encode()
+
+
+def is_held(folder: Path) -> bool | None:
+    """Whether a command holds the folder now, on whatever machine that sees it.
+
+    None where that can't be told: who may not write to the lock may not try it.
+    """
+    path = folder / LOCK
+    if not path.is_file():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return None
 
 
 def read_manifest(path: Path, **fields: type) -> dict[str, Any] | None:

@@ -31,6 +31,11 @@ def tell(text: str, event: str, **fields: Any) -> None:
         pass
 
 
+def as_line(text: str) -> str:
+    """What `text` is on stderr as it is now, for who writes past it."""
+    return _as_json("message", text=text) if isinstance(sys.stderr, JsonLines) else text
+
+
 class JsonLines(io.TextIOBase):
     """A text stream on which every line is a JSON object with `time`, `event`, `host`, `process`.
 
@@ -46,11 +51,8 @@ class JsonLines(io.TextIOBase):
 
     def event(self, event: str, **fields: Any) -> None:
         """A line, in ASCII, whose control characters are escaped."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        who = {"host": socket.gethostname(), "process": int(os.environ.get("RANK", "0"))}
-        line = json.dumps({"time": now, "event": event, **who, **fields})
         with self._lock:
-            self._stream.write(line + "\n")
+            self._stream.write(_as_json(event, **fields) + "\n")
             self._stream.flush()
 
     def write(self, text: str) -> int:
@@ -79,6 +81,12 @@ class JsonLines(io.TextIOBase):
         message, self._pending = self._pending.strip("\r\n"), ""
         if message.strip():
             self.event("message", text=message)
+
+
+def _as_json(event: str, **fields: Any) -> str:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    who = {"host": socket.gethostname(), "process": int(os.environ.get("RANK", "0"))}
+    return json.dumps({"time": now, "event": event, **who, **fields})
 
 
 @contextmanager

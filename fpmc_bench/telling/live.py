@@ -57,13 +57,13 @@ class AboveLive(io.TextIOBase):
 
     def __init__(self, live: Live, stream: TextIO) -> None:
         super().__init__()
-        self._live, self._stream, self._pending = live, stream, ""
+        self.live, self._stream, self._pending = live, stream, ""
 
     def write(self, text: str) -> int:
         """What is no whole line yet waits for its end."""
         *lines, self._pending = (self._pending + text).split("\n")
         if lines:
-            self._live.above("".join(f"{line}\n" for line in lines))
+            self.live.above("".join(f"{line}\n" for line in lines))
         return len(text)
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Which files belong to a leaderboard's folder, by name; what doesn't belong is a finding.
 
-Not looked into: `earlier`, `ledger`, `logs` and `predictions`, which tables are not made of, and
-`studies`, which have commands of their own. Hidden files and systems' own are passed over.
+Not looked into: `earlier`, `ledger`, `logs`, `predictions` and the status of a run, which tables
+are not made of, and `studies`, which have commands of their own. Hidden files and systems' own are
+passed over.
 """
 
 from collections.abc import Collection
@@ -11,12 +12,13 @@ from fpmc_bench.documents.attestation import SUFFIX
 from fpmc_bench.documents.failure import FAILURES
 from fpmc_bench.documents.manifest import MANIFEST
 from fpmc_bench.documents.protocols import PROTOCOLS
+from fpmc_bench.documents.status import STATUS
 from fpmc_bench.results.board.findings import Finding, Findings
 from fpmc_bench.results.trajectories import TRAJECTORIES
 from fpmc_bench.storage.walking import walk
 
-NOT_OURS = ("earlier", "ledger", "logs", "predictions", "studies")
-"""Folders that are not looked into."""
+NOT_OURS = ("earlier", "ledger", "logs", "predictions", "studies", STATUS)
+"""What a run needs, and a leaderboard doesn't."""
 BESIDE = (MANIFEST, FAILURES, "README.md")
 SIDECARS = (".npz", SUFFIX)
 """Of what lies beside a record's JSON under its name."""
