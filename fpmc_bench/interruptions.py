@@ -89,9 +89,7 @@ def stoppable(speaks: Speaks) -> Iterator[None]:
     try:
         yield
     except Stopped as stopped:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
+        _flush()
         watch.say(stopped.signal, stopped.kept)
         atexit._run_exitfuncs()  # as at an orderly end, but without waiting for strangers' threads
         _die(stopped.signal)
@@ -215,12 +213,30 @@ def _do(action: Action) -> None:
     action()
 
 
-def _die(number: int) -> NoReturn:
-    """Of a signal, from any thread; what this process has started dies before."""
+def leave(status: int) -> NoReturn:
+    """End as Python does at an exit status, but wait for no thread or process of strangers'."""
+    _flush()
+    _kill_children()
+    atexit._run_exitfuncs()
+    _exit(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+def _kill_children() -> None:
     with suppress(psutil.Error):
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 child.kill()
+
+
+def _die(number: int) -> NoReturn:
+    """Of a signal, from any thread; what this process has started dies before."""
+    _kill_children()
     default = ctypes.pythonapi.PyOS_setsig  # signal.signal is for the main thread alone
     default.argtypes, default.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
     default(number, None)

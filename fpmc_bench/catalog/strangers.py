@@ -38,10 +38,15 @@ def strangers_code(who: str, on_changes: OnChanges = refuse_changes) -> Iterator
     Within such a block another one does nothing: what happens there is the outer one's. A process
     that was forked within ends where it would leave the block: its parent is the one that goes on.
     """
+    process = os.getpid()
     if _within.get():
-        yield
+        try:
+            yield
+        finally:
+            if os.getpid() != process:
+                os._exit(1)
         return
-    before, process = ProcessState.now(), os.getpid()
+    before = ProcessState.now()
     token = _within.set(True)
     try:
         with _signals_heeded() as came, _exit_refused():

@@ -13,8 +13,8 @@ import click
 from fpmc_bench import __version__
 from fpmc_bench.cli.printing import echo, replace_what_has_no_code
 from fpmc_bench.errors import FpmcBenchError, UsageError
-from fpmc_bench.interruptions import stoppable
-from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_main, speaks
+from fpmc_bench.interruptions import leave, stoppable
+from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_main, is_ours, speaks
 
 COMMANDS = {
     "run": "fpmc_bench.cli.run:run",
@@ -56,7 +56,12 @@ class LazyGroup(click.Group):
         """The whole command line, on a terminal of whatever encoding."""
         replace_what_has_no_code()
         with stoppable(speaks):
-            return super().main(*arguments, **settings)
+            try:
+                return super().main(*arguments, **settings)
+            except SystemExit as end:
+                if is_ours() and isinstance(end.code, int):
+                    leave(end.code)  # somebody waits, whatever a plugin has left at work
+                raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Carry out the command; exits with 2 after a UsageError, with 1 after another of ours."""

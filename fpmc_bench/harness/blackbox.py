@@ -73,13 +73,12 @@ class BlackBox:
             told_to_end = True
             raise
         finally:
-            faulthandler.cancel_dump_traceback_later()
-            if os.getpid() != process:
-                pass  # forked within: the box is that of its parent
-            elif told_to_end:
-                os.write(self.file, STOPPED)
-            else:
-                os.ftruncate(self.file, 0)
+            if os.getpid() == process:  # else it was forked within, and the box is its parent's
+                faulthandler.cancel_dump_traceback_later()
+                if told_to_end:
+                    os.write(self.file, STOPPED)
+                else:
+                    os.ftruncate(self.file, 0)
 
 
 _own = BlackBox()
