@@ -37,6 +37,10 @@ axes = [["q"]]
 """
 COMMANDS: dict[str, tuple[str, ...]] = {
     "run": ("small.toml", "-d", "ls", "--items", "2", "-p", "denoiser-mse", "--run-dir", "run"),
+    "plan": (
+        *("small.toml", "-d", "ls", "-p", "denoiser-mse", "--items", "2", "--run-dir", "measured"),
+        "--quiet",
+    ),
     "list": (),
     "info": ("digits",),
     "status": ("measured", "--json"),
@@ -69,7 +73,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "doctor": (),
 }
 """What each is given, from a folder with what `inputs` are."""
-TIMED = ("run", "bench", "doctor")
+TIMED = ("run", "plan", "bench", "doctor")
 """Some of their numbers are never twice the same: how long something took."""
 LEDGER = re.compile("ledger/[0-9a-f]{24}")
 """A unit is named after what it depends on, how quick the machine is at two sums among it."""

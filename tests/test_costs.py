@@ -8,11 +8,13 @@ from plans import ALONE, small_bench, small_plan, small_workload
 
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.engine import EngineSettings
+from fpmc_bench.harness import islands
 from fpmc_bench.harness.costs import Costs, Taken, Timings, unit_facts
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import longest_first
+from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.stages import measuring
 from fpmc_bench.harness.units import Workload, WorkUnit
@@ -142,13 +144,13 @@ def test_the_longest_rows_are_handed_out_first(unit: WorkUnit) -> None:
     units = workload.rows("denoiser-mse")
     costs = noted(unit)
     bench = replace(small_bench(Ledger(here().folder), workload), costs=costs)
-    tasks = measuring(
-        bench, units, workload.references("denoiser-mse"), Progress(ALONE), Audience()
-    )
-    assert longest_first(tasks) == [0, 1, 2, 3, 4, 5], "what is not known comes first"
-    assert [task.seconds for task in tasks] == [None] * 3 + [2.5] * 3
+    exchange = RunExchange(ALONE, bench.ledger, islands.ALONE, islands.ALONE)
+
+    def order() -> list[int]:
+        references = workload.references("denoiser-mse")
+        progress = Progress(ALONE)
+        return longest_first(measuring(bench, units, references, exchange, progress, Audience()))
+
+    assert order() == [0, 1, 2, 3, 4, 5], "what is not known comes first"
     costs.note(unit_facts(units[0]), 3, 1.0)
-    tasks = measuring(
-        bench, units, workload.references("denoiser-mse"), Progress(ALONE), Audience()
-    )
-    assert longest_first(tasks) == [3, 4, 5, 0, 1, 2]
+    assert order() == [3, 4, 5, 0, 1, 2]

@@ -9,11 +9,12 @@ import pytest
 import torch
 from damage import turned
 from plans import ALONE, small_plan
-from runs import figures, fpmc_bench, write_suite
+from runs import figures
 
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Record, read_record, write_record
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.forecast import UNIT_BYTES
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.jobs.run import RunOutcome, run_plan
@@ -179,21 +180,15 @@ def test_a_disk_without_room_is_refused_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """7 items of 64 float32 values, at 4 levels and once, of 3 rows and the reference, twice."""
-    free = 7 * 64 * 4 * (4 + 1) * 4 * 2 + 2**28
+    monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path / "cache"))
+    predictions = 7 * 64 * 4 * (4 + 1) * 4 * 2
+    errors = 7 * 3 * 8 * (4 + 1) * 3 * 2
+    units = (2 * 4) * 3 * UNIT_BYTES
+    free = predictions + errors + units + 2**28
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free - 1))
-    with pytest.raises(RunError, match=r"predictions take up to 1 MiB .* choose another --run-dir"):
-        run_again(tmp_path)
-    assert list(tmp_path.glob("ledger/*.npz")) == []
+    with pytest.raises(RunError, match=r"24 units will take 1 MiB .* or leave out --keep-predic"):
+        run_again(tmp_path / "run")
+    assert list(tmp_path.glob("run/ledger/*.npz")) == []
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free))
     plan = small_plan(entries=ENTRIES)
-    assert run_again(tmp_path, plan=plan).failures == {}
-
-
-def test_the_command_says_how_much_it_keeps(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    suite = write_suite(tmp_path)
-    options = ("--run-dir", tmp_path / "run", "-d", "optimal", "-p", "sample-mse", "--quiet")
-    assert fpmc_bench("run", suite, *options, "--keep-predictions", cwd=tmp_path).returncode == 0
-    (said,) = caplog.messages
-    assert said.startswith("predictions take up to 1 MiB of the disk: half in")
+    assert run_again(tmp_path / "run", plan=plan).failures == {}

@@ -18,6 +18,7 @@ from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_main, is_ours, speaks
 
 COMMANDS = {
     "run": "fpmc_bench.cli.run:run",
+    "plan": "fpmc_bench.cli.plan:plan",
     "list": "fpmc_bench.cli.inspect:list_",
     "info": "fpmc_bench.cli.inspect:info",
     "status": "fpmc_bench.cli.status:status",

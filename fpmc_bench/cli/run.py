@@ -7,7 +7,6 @@ import click
 
 from fpmc_bench.cli.common import (
     Given,
-    denoiser_option,
     job_options,
     json_option,
     processes_option,
@@ -15,38 +14,16 @@ from fpmc_bench.cli.common import (
 )
 from fpmc_bench.cli.isolation import Isolation, isolation_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
+from fpmc_bench.cli.run_options import changed_suite, run_options
 from fpmc_bench.cli.shown_options import Shown, shown_options
-from fpmc_bench.documents.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
-    from fpmc_bench.documents.suite import Suite
     from fpmc_bench.jobs.outcome import RunOutcome
 
 
 @click.command(cls=PrintingCommand)
-@click.argument("suite", default="digits")
-@denoiser_option
-@click.option(
-    "-p",
-    "--protocol",
-    "protocols",
-    multiple=True,
-    type=click.Choice(list(PROTOCOLS)),
-    help="Only this protocol.",
-)
-@click.option("--items", type=click.IntRange(min=2), help="Items per protocol.")
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of all noise.")
-@click.option(
-    "--run-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the run lives [default: runs/SUITE-KEY].",
-)
+@run_options
 @click.option("--fresh", is_flag=True, help="Discard what an earlier run left in the directory.")
-@click.option(
-    "--keep-predictions",
-    is_flag=True,
-    help="Also keep every prediction, for measuring it otherwise: predictions/ of the run.",
-)
 @click.option(
     "--listener",
     "listeners",
@@ -91,7 +68,7 @@ def run(
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
         chosen = chosen_entries(whole, denoisers, registry, given.places)
-        changed = _changed(chosen.suite, items, seed, protocols)
+        changed = changed_suite(chosen.suite, items, seed, protocols)
         outcome = run_suite(
             changed,
             run_dir=run_dir,
@@ -109,14 +86,6 @@ def run(
         _report(outcome, as_json)
     # only the main process says that something failed: a launcher stops all at the first failure
     ctx.exit(1 if outcome.failures and outcome.is_main else 0)
-
-
-def _changed(
-    suite: "Suite", items: int | None, seed: int | None, protocols: tuple[str, ...]
-) -> "Suite":
-    asked = {"items": items, "seed": seed, "protocols": protocols or None}
-    changes = {key: value for key, value in asked.items() if value is not None}
-    return suite.replaced(**changes) if changes else suite
 
 
 def _report(outcome: "RunOutcome", as_json: bool) -> None:

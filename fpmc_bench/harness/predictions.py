@@ -4,23 +4,18 @@ Units hold them in the ledger, and a row's are joined when its record is there; 
 what they are without. Units that hold none are computed anew.
 """
 
-import logging
-import math
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.record import Record, read_record
-from fpmc_bench.errors import RunError
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 from fpmc_bench.harness.workers import PREDICTION
 from fpmc_bench.results.predictions import (
-    FOLDER,
     disagreeing_item,
     kept_predictions,
     predictions_path,
@@ -28,12 +23,6 @@ from fpmc_bench.results.predictions import (
 )
 from fpmc_bench.storage.atomic import atomic_path
 from fpmc_bench.storage.mapped import reserved_array, seal
-
-FLOAT_BYTES = 4
-SPARE_BYTES = 2**28
-"""Of a disk: what predictions leave to everything else."""
-
-log = logging.getLogger(__name__)
 
 
 def has_predictions(workload: Workload, directory: RunDirectory, record: Record) -> bool:
@@ -51,45 +40,11 @@ def forget_bare_units(
     workload: Workload, ledger: Ledger, remaining: Mapping[str, Sequence[WorkUnit]]
 ) -> None:
     """Before the work: those that hold no predictions are computed anew."""
-    for _, unit in _needed(workload, remaining):
-        found = ledger.read(unit.key)
-        if found and PREDICTION not in found.arrays:
-            ledger.forget(unit.key)
-
-
-def make_room(
-    workload: Workload, directory: RunDirectory, remaining: Mapping[str, Sequence[WorkUnit]]
-) -> None:
-    """Before the work: say what predictions will take, beside those that are there.
-
-    RunError where the disk has no room for them.
-    """
-    needed = 0
-    for protocol, unit in _needed(workload, remaining):
-        size = FLOAT_BYTES * math.prod(_shape(workload, protocol, len(unit.items)))
-        needed += size if directory.ledger.has(unit.key) else 2 * size
-    if not needed:
-        return
-    free = shutil.disk_usage(directory.path).free
-    said = (
-        f"predictions take up to {_mib(needed)} of the disk: half in {directory.path / FOLDER}, "
-        f"half in the ledger beside it"
-    )
-    if needed + SPARE_BYTES > free:
-        raise RunError(
-            f"{said}; but {_mib(free)} are free, of which {_mib(SPARE_BYTES)} are "
-            f"spared: make room, choose another --run-dir, or leave out --keep-predictions"
-        )
-    log.warning("%s", said)
-
-
-def _needed(
-    workload: Workload, remaining: Mapping[str, Sequence[WorkUnit]]
-) -> Iterator[tuple[str, WorkUnit]]:
-    """The units of these rows and of what they are measured against, with their protocol."""
     for protocol, units in remaining.items():
         for unit in [*(workload.references(protocol) if units else ()), *units]:
-            yield protocol, unit
+            found = ledger.read(unit.key)
+            if found and PREDICTION not in found.arrays:
+                ledger.forget(unit.key)
 
 
 def join_predictions(
@@ -157,7 +112,3 @@ def _shape(workload: Workload, protocol: str, items: int) -> tuple[int, ...]:
     levels = len(workload.plan.levels(protocol))
     measured = (items, levels) if protocol_facts(protocol).by_sigma else (items,)
     return *measured, *workload.plan.context.dataset.shape
-
-
-def _mib(size: int) -> str:
-    return f"{-(-size // 2**20)} MiB"

@@ -6,11 +6,11 @@ unit is kept, and what was shared is loaded anew: no row can move another's figu
 
 import time
 import traceback
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 
@@ -27,7 +27,7 @@ from fpmc_bench.harness.costs import Costs, map_facts, sampled_facts, unit_facts
 from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.plan import Contestant
+from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.prints import log_of, printed_into
 from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
@@ -40,6 +40,7 @@ from fpmc_bench.protocols.trajectory import Observed
 from fpmc_bench.protocols.witness import Witness
 from fpmc_bench.storage.arrays import Arrays
 
+Made = TypeVar("Made")
 PREDICTION, TRAJECTORY = "prediction", "trajectory"
 
 
@@ -109,28 +110,42 @@ class Workbench:
             self.costs.note(map_facts(self.workload), 1, time.perf_counter() - started)
 
     def add_images(self, name: str, rows: Collection[str]) -> Mapping[Path, int]:
-        """What augmentations add to an entry's source, into the cache; `rows` are the entry's.
+        """What augmentations add to an entry's source, into the cache, as `beside_units`.
 
-        Gives files that another cache has to send first, with how many images each. Rows fail where
-        that raises, or changes what rows share (PluginError); RunError and DiskError as in
-        `measure`.
+        Gives files that another cache has to send first, with how many images each.
+        """
+
+        def made(plan: Plan) -> Mapping[Path, int]:
+            try:
+                plan.contestant(name).source.made()
+            except ElsewhereError as error:
+                return error.wanted
+            return {}
+
+        return self.beside_units(name, rows, made, "images were added to its source") or {}
+
+    def beside_units(
+        self, name: str, rows: Collection[str], work: Callable[[Plan], Made], when: str
+    ) -> Made | None:
+        """What an entry's plugins do that is no unit of its rows; None where that failed.
+
+        Its `rows` fail where that raises, or changes what rows share (PluginError); RunError and
+        DiskError as in `measure`. `when` says in a crash what was done.
         """
         plan = self.workload.plan
         contestant = plan.contestant(name)
         with self._only_its_own(rows):
             self._shared.hold(self._things())
-            try:
-                with (
-                    self.watched.box.at(rows, "images were added to its source"),
-                    self._apart(contestant, min(rows)),
-                    torch.no_grad(),
-                    own_randomness(plan.suite.seed),
-                ):
-                    contestant.source.made()
-            except ElsewhereError as error:
-                return error.wanted
+            with (
+                self.watched.box.at(rows, when),
+                self._apart(contestant, min(rows)),
+                torch.no_grad(),
+                own_randomness(plan.suite.seed),
+            ):
+                made = work(plan)
             self._refuse_changes(name)
-        return {}
+            return made
+        return None
 
     def measure(self, unit: WorkUnit, reference_key: str) -> float | None:
         """Per-item errors of a unit, and the seconds it took; None where its row has failed.
@@ -233,9 +248,10 @@ class Workbench:
     def _things(self) -> dict[str, Thing]:
         """What units compute on and may not change, by what a user would call it."""
         context = self.workload.plan.context
+        test = context.dataset.test or self._test
         things: dict[str, Thing] = {
             "the training images": context.dataset.train,
-            "the test images": self._test_images(),
+            **({} if test is None else {"the test images": test}),
             f"the network '{context.tuning.name}'": context.tuning,
             f"the network '{context.evaluation.name}'": context.evaluation,
         }

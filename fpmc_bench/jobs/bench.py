@@ -4,27 +4,20 @@ Times are medians, because a shared machine is now and then slow; yardsticks are
 tries, because they are to be the same each time.
 """
 
-import ctypes
-import gc
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import median
 
-import psutil
 import torch
 
 from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.contracts import FPMCDenoiser
-from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.ways import way_of
+from fpmc_bench.harness.peaks import peak_memory
 from fpmc_bench.harness.plan import Plan
-
-SAMPLING_SECONDS = 1e-3
+from fpmc_bench.harness.probe import noisy_images
 
 
 @dataclass(frozen=True)
@@ -118,10 +111,7 @@ def measure_speed(
 ) -> Speed:
     """The median time of a call with `queries` noisy images of the source, after one to warm up."""
     source, device = built.source, built.setting.device
-    rows = torch.arange(queries) % len(source)
-    clean = source.to_values(source.stored(rows), torch.float32)
-    noise = unit_noise(seed, "speed", range(queries), source.shape)
-    z = (clean + sigma * noise).to(device)
+    z = noisy_images(source, queries, sigma, device, seed)
     if isinstance(built.plugin, FPMCDenoiser):
         prepare(built.fpmc(sigma), device)  # so that only the evaluation's own memory counts
     with torch.no_grad():
@@ -169,48 +159,3 @@ def _times(work: Callable[[], object], device: str, repetitions: int) -> list[fl
             torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     return times[1:]  # the first warms up
-
-
-@dataclass
-class PeakMemory:
-    """How far memory grew above where it stood, filled in when the block ends."""
-
-    grown_bytes: int = 0
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-
-@contextmanager
-def peak_memory(device: str) -> Iterator[PeakMemory]:
-    """Watch resident memory a thousand times a second, or ask the GPU's allocator."""
-    peak = PeakMemory()
-    if device.startswith("cuda"):
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        yield peak
-        peak.grown_bytes = torch.cuda.max_memory_allocated(device) - before
-        return
-    _return_freed_memory()
-    process = psutil.Process()
-    before = process.memory_info().rss
-
-    def watch() -> None:
-        while not peak._stop.wait(SAMPLING_SECONDS):
-            grown = process.memory_info().rss - before
-            peak.grown_bytes = max(peak.grown_bytes, grown)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        peak._stop.set()
-        watcher.join()
-
-
-def _return_freed_memory() -> None:
-    """Have the C library give back what is free, where it can, so that growth shows."""
-    gc.collect()
-    if sys.platform == "linux":
-        library = ctypes.CDLL(None)
-        if hasattr(library, "malloc_trim"):  # glibc's
-            library.malloc_trim(0)

@@ -18,6 +18,7 @@ from fpmc_bench.harness.agreement import refuse_unlike
 from fpmc_bench.harness.costs import Costs
 from fpmc_bench.harness.endings import Watched, watched_by
 from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.forecast import parts_of
 from fpmc_bench.harness.identity import (
     RUNS,
     default_run_directory,
@@ -26,8 +27,9 @@ from fpmc_bench.harness.identity import (
     shared_facts,
 )
 from fpmc_bench.harness.listening import Audience
+from fpmc_bench.harness.outlook import Outlook, outlook_of
 from fpmc_bench.harness.plan import Plan, make_plan
-from fpmc_bench.harness.predictions import forget_bare_units, join_predictions, make_room
+from fpmc_bench.harness.predictions import forget_bare_units, join_predictions
 from fpmc_bench.harness.prints import remove_empty
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.progress import Progress
@@ -44,6 +46,7 @@ from fpmc_bench.results.reading import read_tables
 from fpmc_bench.results.render import write_tables
 from fpmc_bench.results.table import Table
 from fpmc_bench.storage.folders import refuse_unwritable
+from fpmc_bench.telling.lines import tell
 
 
 def run_suite(
@@ -138,12 +141,14 @@ def run_plan(
         remaining = remaining_units(workload, directory, processes, predictions=keep_predictions)
         if keep_predictions and leads:
             forget_bare_units(workload, directory.ledger, remaining)
-        if keep_predictions and processes.is_main:
-            make_room(workload, directory, remaining)
+        costs = Costs.here(processes, settings)
+        if processes.is_main:
+            ledger, kept = directory.ledger, keep_predictions
+            parts = parts_of(workload, ledger, remaining, costs, keep_predictions=kept)
+            _say(outlook_of(parts, processes, settings, costs), directory.path, visible=progress)
         processes.wait()
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
-        costs = Costs.here(processes, settings)
         bench = Workbench(
             workload,
             directory.ledger,
@@ -168,6 +173,20 @@ def run_plan(
         processes.wait()
     failures = directory.ledger.failures()
     return RunOutcome(directory.path, tuple(records), failures, processes.is_main)
+
+
+def _say(outlook: Outlook, directory: Path, *, visible: bool) -> None:
+    """What is to come, where that is `visible`, and a doubt in any case.
+
+    RunError where it can't fit memory or disk.
+    """
+    doubt = outlook.doubt(directory)
+    if visible and outlook.left:
+        untimed = outlook.untimed
+        hint = "; 'fpmc-bench plan' times what was never timed" if untimed else ""
+        tell(f"{outlook.line}{hint}", "outlook", seconds=outlook.seconds, untimed=untimed)
+    if doubt is not None:
+        tell(doubt, "doubt", said=doubt)
 
 
 def written_tables(directory: Path) -> tuple[tuple[Table, ...], list[Path]]:
