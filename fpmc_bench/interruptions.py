@@ -246,9 +246,9 @@ def _die(number: int) -> NoReturn:
 
 def _forget() -> None:
     """In a process that a stranger forks: signals are its own, and the pipe is not."""
+    _at_any_end.clear()
     if _state.handled:
         _state.handled = False
-        _at_any_end.clear()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -62,7 +62,7 @@ def speaks(stopped_by: signal.Signals) -> bool:
     Of several the main one does, unless their launcher is ours. Where torchrun may start them again
     SIGTERM says nothing: it is how they are stopped for that.
     """
-    again = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+    again = os.environ.get(RESTARTS, "0") != "0"
     return is_main() and not is_ours() and not (again and stopped_by == signal.SIGTERM)
 
 

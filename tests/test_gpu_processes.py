@@ -5,6 +5,7 @@ from typing import Any
 import accelerate
 import pytest
 import torch
+from torch.distributed import HashStore
 
 from fpmc_bench.errors import UsageError
 from fpmc_bench.harness.processes import Processes, join_processes, refuse_crowded_gpus
@@ -34,8 +35,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             asked.update(named)
 
     monkeypatch.setattr(accelerate, "PartialState", State)
-    monkeypatch.setattr("fpmc_bench.harness.processes._meeting", lambda rank, world: None)
-    monkeypatch.setattr("fpmc_bench.harness.processes._of_this_meeting", lambda found: found)
+    monkeypatch.setattr("fpmc_bench.harness.processes.meet", lambda rank, world: HashStore())
     for name, value in {
         "RANK": "2",
         "WORLD_SIZE": "3",

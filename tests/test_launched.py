@@ -14,7 +14,7 @@ from in_process import call
 from runs import environment, write_plugin
 
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness import processes
+from fpmc_bench.harness import meeting
 from fpmc_bench.harness.launcher import _told
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.images.notices import notice
@@ -78,8 +78,8 @@ def test_processes_of_ones_own_under_a_launcher_are_refused(
 def test_whoever_does_not_come_is_waited_for_so_long(
     variables: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    variables.setattr(processes, "MEETING_TIMEOUT", timedelta(seconds=1.5))
-    variables.setattr(processes, "SILENT_SECONDS", 0.2)
+    variables.setattr(meeting, "TIMEOUT", timedelta(seconds=1.5))
+    variables.setattr(meeting, "SILENT_SECONDS", 0.2)
     for name, value in WHOLE.items():
         variables.setenv(name, value)
     with pytest.raises(RunError, match=r"process 1 of 2.*did not meet the others at 127"):
@@ -89,9 +89,9 @@ def test_whoever_does_not_come_is_waited_for_so_long(
 
 WAITING = """
 import torch
-from fpmc_bench.harness import processes
+from fpmc_bench.harness import meeting, processes
 
-processes.SILENT_SECONDS = 0.2
+meeting.SILENT_SECONDS = 0.2
 processes.join_processes("cpu")
 """
 

@@ -17,11 +17,13 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from fpmc_bench.errors import UsageError
+from fpmc_bench.interruptions import at_any_end
 from fpmc_bench.launched import BOXES, ELASTIC, RESTARTS
 
 SUFFIX = ".box"
@@ -66,7 +68,8 @@ class BlackBox:
             faulthandler.dump_traceback_later(limit_s, exit=True, file=self.file)
         told_to_end = False
         try:
-            yield
+            with at_any_end(partial(os.write, self.file, STOPPED)):
+                yield
         except Exception:
             raise
         except BaseException:
@@ -75,9 +78,7 @@ class BlackBox:
         finally:
             if os.getpid() == process:  # else it was forked within, and the box is its parent's
                 faulthandler.cancel_dump_traceback_later()
-                if told_to_end:
-                    os.write(self.file, STOPPED)
-                else:
+                if not told_to_end:
                     os.ftruncate(self.file, 0)
 
 

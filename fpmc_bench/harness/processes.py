@@ -4,15 +4,11 @@ Work units never communicate: ranks take them from a counter and meet only betwe
 rank that fails can't leave the others hanging inside a collective.
 """
 
-import os
-import sys
-import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import torch
@@ -20,17 +16,14 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.harness.meeting import meet
 from fpmc_bench.interruptions import GOES_ON, waiting
-from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, UNSET, launched
+from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, launched
 
-MEETING_TIMEOUT = timedelta(minutes=10)
-"""For all processes to be there, when they begin."""
 BARRIER_TIMEOUT = timedelta(days=7)
 """Ranks finish their shares at different times; the default of half an hour would kill a run."""
 GPU_BACKENDS = "cpu:gloo,cuda:nccl"
 """By where it is that what processes add up lies."""
-SILENT_SECONDS = 10
-"""Of waiting for the others to begin, before that is said."""
 
 
 @dataclass(frozen=True)
@@ -128,22 +121,17 @@ def join_processes(device: str = "auto") -> Processes:
     else:
         from accelerate import PartialState
 
-        store = _meeting(rank, world)
+        store = meet(rank, world)
         group = {"timeout": BARRIER_TIMEOUT, "rank": rank, "world_size": world}
         if not on_cpu:
             group["backend"] = GPU_BACKENDS
         state = PartialState(cpu=on_cpu, store=store, **group)
         own = "cpu" if on_cpu else _gpu(device, state.local_process_index)
-        found = _of_this_meeting(Processes(state.process_index, state.num_processes, own, store))
+        counted = PrefixStore("counted", store)
+        found = Processes(state.process_index, state.num_processes, own, counted)
     if not on_cpu:
         torch.cuda.set_device(found.device)  # what is made without a word of where is there too
     return found
-
-
-def _of_this_meeting(processes: Processes) -> Processes:
-    """With a part of the store that is new: it may be an agent's, and older than its processes."""
-    name = processes.gather(uuid.uuid4().hex)[0]
-    return replace(processes, store=PrefixStore(name, processes.store))
 
 
 def refuse_crowded_gpus(device: str, processes: int) -> None:
@@ -171,31 +159,6 @@ def _refuse_unknown_gpu(device: str) -> None:
 def _gpu(device: str, local_rank: int) -> str:
     """The one that was asked for, or the machine's GPUs by turns."""
     return device if ":" in device else f"cuda:{local_rank % torch.cuda.device_count()}"
-
-
-def _meeting(rank: int, world: int) -> Store:
-    """What processes know each other by, once all are there; RunError where they don't come."""
-    from torch.distributed.rendezvous import rendezvous
-
-    minutes = MEETING_TIMEOUT // timedelta(minutes=1)
-    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-    who = f"process {rank} of {world} (RANK, WORLD_SIZE)"
-    text = f"fpmc-bench: {who} waits for the others at {where}, {minutes} minutes at most; {UNSET}"
-    notice = threading.Timer(SILENT_SECONDS, print, [text], {"file": sys.stderr, "flush": True})
-    notice.daemon = True
-    notice.start()
-    try:
-        with waiting():
-            store, _, _ = next(rendezvous("env://", timeout=MEETING_TIMEOUT))
-            store.set(f"fpmc-bench/{rank}", "here")
-            store.wait([f"fpmc-bench/{other}" for other in range(world)], MEETING_TIMEOUT)
-    except torch.distributed.DistError as error:
-        reason = str(error).partition("\n")[0]
-        raise RunError(f"{who} did not meet the others at {where} ({reason}); {UNSET}") from error
-    finally:
-        notice.cancel()
-    found: Store = store
-    return found
 
 
 @contextmanager

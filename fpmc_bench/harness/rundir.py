@@ -30,6 +30,7 @@ from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.status import STATUS
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.attempts import begins
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.results.trajectories import TRAJECTORIES
 from fpmc_bench.storage.atomic import write_atomically
@@ -79,11 +80,13 @@ class RunDirectory:
     def open(self, suite: Suite, identity: Mapping[str, Any], *, fresh: bool) -> None:
         """Claim the directory for a run of `suite`, whose records are to share `identity`.
 
-        `fresh` discards what an earlier run left there. RunError where that was a run with other
+        `fresh` discards what an earlier run left there. What failed then is to be tried again,
+        unless a launcher has started this one again. RunError where that was a run with other
         settings, networks or images. Where run.json is damaged it is written anew: units are known
         by their keys, and records say what they are of.
         """
-        if fresh:
+        new = begins(self.path)
+        if fresh and new:
             self._discard()
         held = self._held()
         there = {**held.get("suite", {}), **held.get("identity", {})}
@@ -104,7 +107,8 @@ class RunDirectory:
         }
         if content != held:
             write_atomically(self.manifest, manifest_bytes(content))
-        self.ledger.forget_failures()
+        if new:
+            self.ledger.forget_failures()
 
     def set_aside(self, stem: str) -> None:
         """Move the record of a row, where there is one, to a name of its own in `earlier`.

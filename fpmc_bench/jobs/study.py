@@ -26,6 +26,7 @@ from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.harness.attempts import begins
 from fpmc_bench.harness.exchange import Exchange
 from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.ledger import Ledger
@@ -99,7 +100,8 @@ class StudyJob:
             islands.tell(self.folder)
             if islands.leads:
                 self._claim(manifest)
-                self._ledger.forget_failures()
+                if begins(self.folder):
+                    self._ledger.forget_failures()
             processes.wait()
             for name, report in failures.items():
                 self._ledger.fail(name, report)

@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.launched import is_elastic
 from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.notations import parsed_json, short_json
 from fpmc_bench.storage.temporary import DEEPEST, remove_forgotten
@@ -23,6 +24,8 @@ GLANCE_SECONDS = 0.5
 log = logging.getLogger(__name__)
 DIGEST = "digest"
 """The field of a manifest that is the key of all others."""
+ENDING_SECONDS = 10
+"""Until a process that was told to stop has ended, at the latest."""
 BLOCK_BYTES = 4096
 """What is written as a trial: a full disk may still have room for the name of an empty file."""
 
@@ -60,11 +63,12 @@ def make_folder(folder: Path, chosen_by: str) -> None:
 def locked(folder: Path, work: str, option: str) -> Iterator[None]:
     """Hold a folder for one `work`, as "run"; RunError where it is held already.
 
-    `option` is that of the command line which chooses the folder. What processes that are gone have
+    `option` is that of the command line which chooses the folder. Under torchrun one that held it
+    may still be ending, on another machine, and is waited for. What processes that are gone have
     left unfinished in it is removed. UsageError where nothing can be written into it.
     """
     make_folder(folder, option)
-    lock = FileLock(folder / LOCK, timeout=GLANCE_SECONDS)
+    lock = FileLock(folder / LOCK, timeout=ENDING_SECONDS if is_elastic() else GLANCE_SECONDS)
     try:
         lock.acquire()
     except Timeout as error:

@@ -1,0 +1,80 @@
+"""How processes of one launch find each other: in a part of a store that is theirs alone.
+
+The store may be that of torchrun's agent, which outlives its processes and keeps what they wrote:
+whoever believed that would look for processes that are gone.
+"""
+
+import os
+import sys
+import threading
+import time
+import uuid
+from datetime import timedelta
+
+import torch
+from torch.distributed.distributed_c10d import PrefixStore, Store
+
+from fpmc_bench.errors import RunError
+from fpmc_bench.interruptions import waiting
+from fpmc_bench.launched import UNSET
+
+TIMEOUT = timedelta(minutes=10)
+"""For all processes to be there, when they begin."""
+SILENT_SECONDS = 10
+"""Of waiting for the others to begin, before that is said."""
+LOOK_SECONDS = 0.05
+MEETING = "fpmc-bench/meeting"
+
+
+def meet(rank: int, world: int) -> Store:
+    """A new part of the store, once all processes are there; RunError where they don't come."""
+    from torch.distributed.rendezvous import rendezvous
+
+    minutes = TIMEOUT // timedelta(minutes=1)
+    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    who = f"process {rank} of {world} (RANK, WORLD_SIZE)"
+    text = f"fpmc-bench: {who} waits for the others at {where}, {minutes} minutes at most; {UNSET}"
+    notice = threading.Timer(SILENT_SECONDS, print, [text], {"file": sys.stderr, "flush": True})
+    notice.daemon = True
+    notice.start()
+    try:
+        with waiting():
+            store, _, _ = next(rendezvous("env://", timeout=TIMEOUT))
+            name = _called(store, world) if rank == 0 else _answered(store, rank)
+    except torch.distributed.DistError as error:
+        reason = str(error).partition("\n")[0]
+        raise RunError(f"{who} did not meet the others at {where} ({reason}); {UNSET}") from error
+    finally:
+        notice.cancel()
+    return PrefixStore(name, store)
+
+
+def _called(store: Store, world: int) -> str:
+    """Process 0: a new name, under which each of the others has left a word of its own."""
+    name = uuid.uuid4().hex
+    store.set(MEETING, name)
+    answers = [_key(name, rank) for rank in range(1, world)]
+    store.wait(answers, TIMEOUT)
+    store.set(f"{name}/all", " ".join(store.get(answer).decode() for answer in answers))
+    return name
+
+
+def _answered(store: Store, rank: int) -> str:
+    """Another: the name under which process 0 has read this process's word.
+
+    Until then the name may be an earlier one, whose process 0 is gone.
+    """
+    word = uuid.uuid4().hex
+    deadline = time.monotonic() + TIMEOUT.total_seconds()
+    while time.monotonic() < deadline:
+        store.wait([MEETING], TIMEOUT)
+        name = store.get(MEETING).decode()
+        store.set(_key(name, rank), word)
+        if store.check([f"{name}/all"]) and word in store.get(f"{name}/all").decode().split():
+            return name
+        time.sleep(LOOK_SECONDS)
+    raise torch.distributed.DistStoreError(f"process 0 did not answer for {TIMEOUT}")
+
+
+def _key(name: str, rank: int) -> str:
+    return f"{name}/{rank}"
