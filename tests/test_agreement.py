@@ -9,8 +9,11 @@ from plans import small_workload
 from process_threads import errors_of
 from runs import write_suite
 
-from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.errors import RunError
+from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
 from fpmc_bench.harness.identity import facts_of_rows, shared_facts
+from fpmc_bench.harness.processes import Processes
+from fpmc_bench.storage.folders import locked
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,26 @@ def test_another_version_of_a_plugin_is_told_by_row_and_field() -> None:
     assert first is not None
     assert "optimal.denoiser-mse.plugin.code is " in first
     assert '"edited" in process 1; give all' in first
+
+
+def test_what_is_refused_to_one_is_refused_to_all(tmp_path: Path) -> None:
+    """A folder that another run holds, on one of three machines."""
+
+    def work(one: Processes) -> None:
+        with entered_together(one, locked(tmp_path / str(one.rank), "run", "--run-dir")):
+            with refused_together(one):
+                if one.rank == 2:
+                    raise RunError("the second")
+            raise AssertionError("somebody went on")
+
+    with locked(tmp_path / "1", "run", "--run-dir"):
+        said = errors_of(3, work)
+    assert (
+        said[1]
+        == f"{tmp_path / '1'} is in use by another run; wait for it, or choose another --run-dir"
+    )
+    assert said[0] == said[2] == f"process 1: {said[1]}"
+    assert errors_of(3, work) == ["process 2: the second"] * 2 + ["the second"]
 
 
 def test_two_nodes_that_disagree_both_end_with_the_reason(tmp_path: Path) -> None:

@@ -6,11 +6,12 @@ result otherwise: each finds its own units, and waits for nobody's.
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from pydantic_core import to_json
 
-from fpmc_bench.errors import RunError
+from fpmc_bench.errors import FpmcBenchError, RunError
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.storage.notations import short_json
 
@@ -40,6 +41,33 @@ def refuse_unlike(processes: Processes, facts: Mapping[str, Any]) -> None:
         f"{_named(unlike)} of {processes.world} would compute something else than process 0: "
         f"{'; '.join(told)}; give all of them the same command, code and files"
     )
+
+
+@contextmanager
+def refused_together(processes: Processes) -> Iterator[None]:
+    """Around what some processes do: all go on after it, or none, where it was refused to one.
+
+    Others than that one have a RunError which says what it was.
+    """
+    try:
+        yield
+    except FpmcBenchError as error:
+        processes.gather(str(error))
+        raise
+    said = enumerate(processes.gather(""))
+    if refused := [f"process {rank}: {text}" for rank, text in said if text]:
+        raise RunError("; ".join(refused))
+
+
+@contextmanager
+def entered_together(
+    processes: Processes, context: AbstractContextManager[object]
+) -> Iterator[None]:
+    """A context entered by all processes, or by none, as `refused_together`."""
+    with ExitStack() as stack:
+        with refused_together(processes):
+            stack.enter_context(context)
+        yield
 
 
 def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import FinetuneCard
 from fpmc_bench.finetune.weights_file import refuse_other_weights
-from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.harness.agreement import entered_together, refuse_unlike
 from fpmc_bench.harness.exchange import Exchange
 from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.islands import islands_of
@@ -70,7 +70,8 @@ def finetune_entry(
     _refuse_others(target, job)
     (islands,) = islands_of(processes, unfinished)
     exchange = Exchange(processes, islands, unfinished)
-    with locked(unfinished, "fine-tuning", "--out") if islands.leads else nullcontext():
+    hold = locked(unfinished, "fine-tuning", "--out") if islands.leads else nullcontext()
+    with entered_together(processes, hold):
         refuse_unlike(processes, job.facts)
         islands.tell(unfinished)
         name, bring = plan.contestants[0].name, partial(job.bring, exchange)

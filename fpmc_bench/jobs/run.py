@@ -14,7 +14,7 @@ from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.contracts import Listener
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
-from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
 from fpmc_bench.harness.costs import Costs
 from fpmc_bench.harness.endings import Watched, watched_by
 from fpmc_bench.harness.environment import Notary
@@ -124,29 +124,30 @@ def run_plan(
     watched = watched or Watched()
     exchange = run_exchange(processes, directory.path, directory.ledger)
     leads = exchange.runs.leads
-    with directory.locked() if leads else nullcontext():
+    with entered_together(processes, directory.locked() if leads else nullcontext()):
         settings = EngineSettings(memory_budget)
         workload = Workload(plan, settings.arithmetic_on(processes.device))
         refuse_unlike(processes, shared_facts(plan))
         refuse_unlike(processes, facts_of_rows(workload))
         exchange.runs.tell(directory.path)
-        if leads:
-            directory.open(plan.suite, of_plan(plan), fresh=fresh)
-            failed = {**plan.failures, **(failed or {})}
-            for (name, report), protocol in product(failed.items(), plan.suite.protocols):
-                directory.ledger.fail(f"{name}.{protocol}", report)
-            for row, report in watched.failed.items():
-                directory.ledger.fail(row, report)
-        processes.wait()
+        with refused_together(processes):
+            if leads:
+                directory.open(plan.suite, of_plan(plan), fresh=fresh)
+                failed = {**plan.failures, **(failed or {})}
+                for (name, report), protocol in product(failed.items(), plan.suite.protocols):
+                    directory.ledger.fail(f"{name}.{protocol}", report)
+                for row, report in watched.failed.items():
+                    directory.ledger.fail(row, report)
         remaining = remaining_units(workload, directory, processes, predictions=keep_predictions)
-        if keep_predictions and leads:
-            forget_bare_units(workload, directory.ledger, remaining)
         costs = Costs.here(processes, settings)
-        if processes.is_main:
-            ledger, kept = directory.ledger, keep_predictions
-            parts = parts_of(workload, ledger, remaining, costs, keep_predictions=kept)
-            _say(outlook_of(parts, processes, settings, costs), directory.path, visible=progress)
-        processes.wait()
+        with refused_together(processes):
+            if keep_predictions and leads:
+                forget_bare_units(workload, directory.ledger, remaining)
+            if processes.is_main:
+                ledger, kept = directory.ledger, keep_predictions
+                parts = parts_of(workload, ledger, remaining, costs, keep_predictions=kept)
+                outlook = outlook_of(parts, processes, settings, costs)
+                _say(outlook, directory.path, visible=progress)
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
         bench = Workbench(

@@ -25,7 +25,7 @@ from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
 from fpmc_bench.harness.attempts import begins
 from fpmc_bench.harness.exchange import Exchange
 from fpmc_bench.harness.islands import islands_of
@@ -93,16 +93,17 @@ class StudyJob:
         jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
         (islands,) = islands_of(processes, self.folder)
         exchange = Exchange(processes, islands, self._weights)
-        with locked(self.folder, "study", "--out") if islands.leads else nullcontext():
+        hold = locked(self.folder, "study", "--out") if islands.leads else nullcontext()
+        with entered_together(processes, hold):
             manifest = self._manifest(rows, bases)
             refuse_unlike(processes, manifest)
             refuse_unlike(processes, {name: job.facts for name, job in jobs.items()})
             islands.tell(self.folder)
-            if islands.leads:
-                self._claim(manifest)
-                if begins(self.folder):
-                    self._ledger.forget_failures()
-            processes.wait()
+            with refused_together(processes):
+                if islands.leads:
+                    self._claim(manifest)
+                    if begins(self.folder):
+                        self._ledger.forget_failures()
             for name, report in failures.items():
                 self._ledger.fail(name, report)
             processes.wait()  # until everyone sees the same failures
