@@ -62,13 +62,17 @@ def speaks(stopped_by: signal.Signals) -> bool:
     Of several the main one does, unless their launcher is ours. Where torchrun may start them again
     SIGTERM says nothing: it is how they are stopped for that.
     """
-    again = os.environ.get(RESTARTS, "0") != "0"
-    return is_main() and not is_ours() and not (again and stopped_by == signal.SIGTERM)
+    return is_main() and not is_ours() and not (may_restart() and stopped_by == signal.SIGTERM)
 
 
 def is_elastic() -> bool:
     """Whether torchrun, or accelerate launch, has started this process."""
     return ELASTIC in os.environ
+
+
+def may_restart() -> bool:
+    """Whether they start it again where one of the processes has ended."""
+    return is_elastic() and os.environ.get(RESTARTS, "0") != "0"
 
 
 def follow_launcher() -> None:

@@ -162,7 +162,9 @@ def test_whatever_ends_them_is_one_line(
         workers = psutil.Process(launcher.pid).children(recursive=True)
         ranks = {one.environ()["RANK"]: one for one in workers if "RANK" in one.environ()}
         (ranks["1"] if ended == "worker" else launcher).send_signal(sent)
+        began = time.monotonic()
         _, err = launcher.communicate(timeout=60)
+        assert time.monotonic() < began + 10
     assert launcher.returncode == status
     (line,) = err.splitlines()
     assert line.startswith(f"fpmc-bench: {said}")

@@ -24,7 +24,7 @@ import psutil
 
 from fpmc_bench.errors import UsageError
 from fpmc_bench.interruptions import at_any_end
-from fpmc_bench.launched import BOXES, ELASTIC, RESTARTS
+from fpmc_bench.launched import BOXES, may_restart
 
 SUFFIX = ".box"
 STOPPED = b"\nstopped\n"
@@ -146,7 +146,7 @@ def folder_of_boxes() -> Path | None:
     """
     if ours := os.environ.get(BOXES):
         return Path(ours)
-    if ELASTIC not in os.environ or os.environ.get(RESTARTS, "0") == "0":
+    if not may_restart():
         return None
     agent = psutil.Process(os.getppid())  # its own id is "none" unless somebody gave another
     name = f"fpmc-bench-{os.getuid()}-{agent.pid}-{agent.create_time():.2f}"

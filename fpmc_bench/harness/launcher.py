@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ import psutil
 from fpmc_bench.harness.endings import Ending, blamed, endings, failed_line, note_statuses
 from fpmc_bench.interruptions import GOES_ON, Stopped, handle_signals, keeping
 from fpmc_bench.launched import BOXES, OURS
+from fpmc_bench.storage.temporary import temporary_folder
 
 PATIENCE_SECONDS = 8.5
 """For processes that were told to stop, which give themselves less."""
@@ -48,12 +48,9 @@ def relaunch(processes: int, arguments: Sequence[str], kept: str = GOES_ON) -> i
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
         logging.disable()  # the processes, and the lines below, say what went wrong
     os.environ[OURS] = str(os.getpid())
-    with (
-        keeping(kept, PATIENCE_SECONDS),
-        tempfile.TemporaryDirectory(prefix="fpmc-bench-") as folder,
-    ):
-        os.environ[BOXES] = folder
-        ended, left = _until_done(processes, arguments, Path(folder))
+    with keeping(kept, PATIENCE_SECONDS), temporary_folder() as folder:
+        os.environ[BOXES] = str(folder)
+        ended, left = _until_done(processes, arguments, folder)
     if ended.status == 0:
         return 0
     for one in left:

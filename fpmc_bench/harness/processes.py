@@ -18,7 +18,7 @@ from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.harness.meeting import meet
 from fpmc_bench.interruptions import GOES_ON, waiting
-from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, launched
+from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, launched, may_restart
 
 BARRIER_TIMEOUT = timedelta(days=7)
 """Ranks finish their shares at different times; the default of half an hour would kill a run."""
@@ -165,13 +165,15 @@ def _gpu(device: str, local_rank: int) -> str:
 def _losing_others() -> Iterator[None]:
     """RunError where a process has ended that this one waits for.
 
-    Not at once: whatever ended it is to be said first, and mostly ends this one too.
+    Not at once: whatever ended it is to be said first, and mostly ends this one too; unless all are
+    started again.
     """
     try:
         with waiting():
             yield
     except RuntimeError as error:
-        time.sleep(OTHERS_SPEAK_SECONDS)
+        if not may_restart():
+            time.sleep(OTHERS_SPEAK_SECONDS)
         raise RunError(
             "another process has ended, for which this one waited; what it had to say stands "
             f"above, or where it ran; {GOES_ON}"

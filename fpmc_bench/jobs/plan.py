@@ -3,7 +3,6 @@
 import math
 import os
 import shutil
-import tempfile
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 from fpmc_bench.results.summaries import figure_of
 from fpmc_bench.storage.folders import refuse_unwritable
+from fpmc_bench.storage.temporary import temporary_folder
 from fpmc_bench.telling.times import span
 
 DEFAULT_SECONDS = 10.0
@@ -141,8 +141,8 @@ class _Planning:
     def within(self, budget: float, run_dir: str | Path | None) -> RunPlan:
         """Of a run with as many items as take so many seconds; what was timed goes there."""
         workload = self._workload(self.plan)
-        with tempfile.TemporaryDirectory() as folder:
-            ledger = Ledger(Path(folder))
+        with temporary_folder() as folder:
+            ledger = Ledger(folder)
             _copy(RunDirectory(Path(run_dir or default_run_directory(self.plan))).ledger, ledger)
             pilot = self._timed(workload, ledger, _all_units(workload), spread=True)
             items = self._affordable(budget, ledger)

@@ -36,6 +36,7 @@ from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.verifying import Trial, verify_protocol
 from fpmc_bench.results.verified import Verification, VerifiedRow, ranges_of
 from fpmc_bench.storage.cache import cache_folder
+from fpmc_bench.storage.temporary import temporary_folder
 
 DEFAULT_ITEMS = 32
 Plain = TypeVar("Plain", int, str)
@@ -89,7 +90,7 @@ def verify_records(
     rows: list[VerifiedRow] = []
     with ExitStack() as stack:
         islands, caches = islands_of(processes, Path(tempfile.gettempdir()), cache_folder())
-        own = stack.enter_context(tempfile.TemporaryDirectory()) if islands.leads else ""
+        own = str(stack.enter_context(temporary_folder())) if islands.leads else ""
         ledger = Ledger(Path(processes.gather(own)[islands.leader]))
         exchange = RunExchange(processes, ledger, islands, caches)
         told = stack.enter_context(Progress(processes, progress, "verification", stated.name))

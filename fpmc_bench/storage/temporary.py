@@ -13,12 +13,16 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
 import time
-from contextlib import suppress
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 
 import psutil
+
+from fpmc_bench.interruptions import at_any_end
 
 PARTIAL = ".partial"
 NAME_BYTES, HOST_LETTERS = 100, 24
@@ -50,6 +54,14 @@ def written_for(name: str) -> str | None:
     """The name that a file of such a name is to have; None for one that is no temporary name."""
     found = NAMED.fullmatch(name)
     return found["name"] if found else None
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """One of the system's, for this block; gone at any end of this process but SIGKILL."""
+    folder = Path(tempfile.mkdtemp(prefix="fpmc-bench-"))
+    with at_any_end(partial(shutil.rmtree, folder, ignore_errors=True)):
+        yield folder
 
 
 @cache
