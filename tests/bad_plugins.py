@@ -52,8 +52,8 @@ def closes() -> None:
     os.closerange(1, 3)
 
 
-def in_a_thread() -> None:
-    thread = threading.Thread(target=lambda: 1 // 0)
+def in_a_thread(act: Callable[[], object]) -> None:
+    thread = threading.Thread(target=act)
     thread.start()
     thread.join()
 
@@ -64,7 +64,10 @@ ACTS: dict[str, Callable[[], object]] = {
     "exit": lambda: sys.exit(0),
     "os-exit": lambda: os._exit(3),
     "libc-exit": lambda: ctypes.CDLL(None)._exit(0),
-    "exit-in-thread": lambda: (threading.Thread(target=lambda: os._exit(3)).start(), time.sleep(9)),
+    "exit-in-thread": lambda: (
+        threading.Thread(target=lambda: os._exit(3)).start(),
+        time.sleep(0.1),
+    ),
     "segfault": lambda: ctypes.string_at(0),
     "abort": lambda: os.abort(),
     "sigkill": lambda: os.kill(os.getpid(), signal.SIGKILL),
@@ -74,13 +77,13 @@ ACTS: dict[str, Callable[[], object]] = {
     "lock": in_a_lock,
     "fork": lambda: os.fork(),
     "prints": prints,
-    "floods": lambda: [print("x" * 99) for _ in range(10**6)],
+    "floods": lambda: [print("x" * 999) for _ in range(2 * 10**4)],
     "closes": closes,
     "directory": lambda: os.chdir("/"),
     "thread": lambda: threading.Thread(target=time.sleep, args=(9999,)).start(),
     "memory": lambda: bytearray(2**62),
     "recursion": deep,
-    "thread-raises": in_a_thread,
+    "thread-raises": lambda: in_a_thread(lambda: 1 // 0),
     "child": lambda: subprocess.Popen(["sleep", "9999"]),
 }
 

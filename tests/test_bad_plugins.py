@@ -18,6 +18,7 @@ REASONS = {
     "segfault": "it crashed the interpreter (Segmentation fault) in bad_plugins.py, line ",
     "abort": "it crashed the interpreter (Aborted) in bad_plugins.py, line ",
     "sigkill": "its process was ended by SIGKILL while 'sigkill' was asked for items 0 to 1; it",
+    "sigterm": "its process was ended by SIGTERM while 'sigterm' was asked for items 0 to 1; it",
     "endless": "it took longer than --unit-timeout 5 s while 'endless' was asked for items 0 to 1",
     "endless-c": "it took longer than --unit-timeout 5 s while 'endless-c' was asked for items 0",
     "lock": "it took longer than --unit-timeout 5 s while 'lock' was asked for items 0 to 1",
@@ -25,7 +26,7 @@ REASONS = {
     "memory": "MemoryError",
     "recursion": "RecursionError: maximum recursion depth exceeded",
     "nan": "'nan' returned NaN or infinite values at sigma 80",
-    "shape": "'shape' returned a tensor of shape (2, 1, 6, 8) at sigma 80 for one of shape",
+    "shape": "'shape' returned shape [2, 1, 7, 8] at sigma 80; expected [2, 1, 8, 8], that of",
 }
 """Why rows fail; others do nothing that would make a figure wrong."""
 

@@ -2,15 +2,12 @@
 
 import importlib.metadata
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import click
-
-from fpmc_bench.cli.common import shared_by
 
 Command = Callable[..., None]
 PLUGIN_FILE = re.compile(r"\.py\b")
@@ -23,18 +20,15 @@ class Isolation:
     asked: bool | None
     unit_timeout_s: float | None
 
-    @contextmanager
-    def shared_by(self, processes: int, selections: Sequence[str]) -> Iterator[None]:
-        """As `shared_by`; also one process is started anew where it is to be lost.
+    def wanted(self, selections: Sequence[str]) -> bool:
+        """Whether also a process that is alone is to be one that may be lost.
 
         By itself where strangers' code may run: other distributions than ours offer plugins, or a
         selection is a file. Nothing is imported for that.
         """
-        isolated = self.asked
-        if isolated is None:
-            isolated = self.unit_timeout_s is not None or _has_strangers(selections)
-        with shared_by(processes, isolated=isolated):
-            yield
+        if self.asked is not None:
+            return self.asked
+        return self.unit_timeout_s is not None or _has_strangers(selections)
 
 
 def isolation_options(command: Command) -> Command:

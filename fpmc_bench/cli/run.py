@@ -11,6 +11,7 @@ from fpmc_bench.cli.common import (
     json_option,
     processes_option,
     registry_with_warnings,
+    shared_by,
 )
 from fpmc_bench.cli.isolation import Isolation, isolation_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
@@ -64,7 +65,7 @@ def run(
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.jobs.run import run_suite
 
-    with isolation.shared_by(processes, denoisers), shown.around_work():
+    with shared_by(processes, isolated=isolation.wanted(denoisers)), shown.around_work():
         registry = registry_with_warnings()
         whole = load_suite(suite, registry=registry)
         chosen = chosen_entries(whole, denoisers, registry, given.places)

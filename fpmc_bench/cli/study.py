@@ -15,6 +15,7 @@ from fpmc_bench.cli.common import (
     shared_by,
 )
 from fpmc_bench.cli.finetune_options import settings_options
+from fpmc_bench.cli.isolation import Isolation, isolation_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.cli.shown_options import Shown, shown_options
 
@@ -31,6 +32,7 @@ from fpmc_bench.cli.shown_options import Shown, shown_options
               "[default: as the study has them].")  # fmt: skip
 @settings_options
 @processes_option
+@isolation_options
 @job_options
 @json_option
 @shown_options
@@ -45,6 +47,7 @@ def study(
     bases: tuple[str, ...],
     sigmas: tuple[float, ...],
     processes: int,
+    isolation: Isolation,
     given: Given,
     as_json: bool,
     shown: Shown,
@@ -59,7 +62,7 @@ def study(
     from fpmc_bench.catalog.finding import load_study, load_suite
     from fpmc_bench.jobs.study import StudyJob
 
-    with shared_by(processes), shown.around_work():
+    with shared_by(processes, isolated=isolation.wanted(bases)), shown.around_work():
         registry = registry_with_warnings()
         question = load_study(study, registry=registry)
         if sigmas:
@@ -79,6 +82,7 @@ def study(
             not shown.quiet,
             bases,
             {name: value for name, value in asked.items() if value is not None},
+            isolation.unit_timeout_s,
         )
         outcome = job.run()
     if not outcome.run.is_main:

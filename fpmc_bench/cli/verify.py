@@ -13,6 +13,7 @@ from fpmc_bench.cli.common import (
     registry_with_warnings,
     shared_by,
 )
+from fpmc_bench.cli.isolation import Isolation, isolation_options
 from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.cli.shown_options import Shown, shown_options
 
@@ -54,6 +55,7 @@ from fpmc_bench.cli.shown_options import Shown, shown_options
     help="Write an attestation beside every record that agrees.",
 )
 @processes_option
+@isolation_options
 @job_options
 @json_option
 @shown_options
@@ -70,6 +72,7 @@ def verify(
     denoisers: tuple[str, ...],
     attest: bool,
     processes: int,
+    isolation: Isolation,
     given: Given,
     as_json: bool,
     shown: Shown,
@@ -92,7 +95,8 @@ def verify(
     from fpmc_bench.documents.attestation import TOLERANCE
     from fpmc_bench.jobs.verify import verify_records
 
-    with shared_by(processes, "nothing was written"), shown.around_work():
+    isolated = isolation.wanted(denoisers)
+    with shared_by(processes, "nothing was written", isolated=isolated), shown.around_work():
         found = verify_records(
             records,
             entries=entries,
@@ -101,6 +105,7 @@ def verify(
             seed=seed,
             tolerance=tolerance or TOLERANCE,
             attest=attest,
+            unit_timeout_s=isolation.unit_timeout_s,
             denoisers=denoisers,
             device=given.device,
             progress=not shown.quiet,

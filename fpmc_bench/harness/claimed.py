@@ -16,6 +16,7 @@ from fpmc_bench.documents.reading import validated, with_numbers
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.documents.suite import Entry
 from fpmc_bench.errors import PluginError, RunError
+from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.plan import Contestant, Plan, plan_entries
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.results.checks import refuse_altered
@@ -68,8 +69,8 @@ class Claim:
         return validated(Entry, content, str(self.path), "entry of a suite")
 
 
-def planned(claim: Claim, context: Context) -> Contestant:
-    """Whatever plays the row here, by this machine's plugins.
+def planned(claim: Claim, context: Context, watched: Watched) -> Contestant:
+    """Whatever plays the row here, by this machine's plugins, `watched` as they are checked.
 
     RunError for a denoiser that is not here and for what the suite states otherwise, PluginError
     for what broke as it was checked, and as `check_entries` for what can't be found.
@@ -91,7 +92,7 @@ def planned(claim: Claim, context: Context) -> Contestant:
         raise RunError(_not_here(entry.denoiser, record.provenance.plugin))
     suite = context.suite.model_copy(update={"entries": (entry,)})
     check_entries(suite, context.registry, context.places)
-    plan = plan_entries(context.of(suite))
+    plan = plan_entries(context.of(suite), watched)
     for report in plan.failures.values():
         raise PluginError(failure_of(record.stem, report).reason)
     return plan.contestants[0]

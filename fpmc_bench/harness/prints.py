@@ -9,9 +9,11 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
+
+from fpmc_bench.telling.lines import stderr_lent_to
 
 MOST_BYTES = 10 * 2**20
 """Of one file."""
@@ -53,7 +55,7 @@ def printed_into(path: Path | None) -> Iterator[None]:
             _own_warnings(),
             _descriptors(file),
             redirect_stdout(stream),
-            redirect_stderr(stream),
+            stderr_lent_to(stream),
         ):
             try:
                 yield

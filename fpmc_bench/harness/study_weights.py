@@ -9,6 +9,8 @@ from pathlib import Path
 from fpmc_bench.catalog.study_rows import PlannedRow
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import DiskError, FpmcBenchError
+from fpmc_bench.harness.blackbox import BlackBox
+from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.exchange import Exchange, content_state
 from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
@@ -63,6 +65,7 @@ def learn(
     exchange: Exchange,
     memory_budget: int,
     told: Progress,
+    watched: Watched,
 ) -> list[str]:
     """Fine-tune everything; which noise levels had to be stopped, as the main process knows.
 
@@ -70,13 +73,14 @@ def learn(
     another process, is noted in the ledger.
     """
     folder, processes, stopped = exchange.folder, exchange.processes, []
+    box = replace(watched.box, limit_s=None)  # which is for what is measured
 
     def bring() -> None:
         for job in jobs.values():
             job.bring(replace(exchange, folder=job.folder))
         exchange.bring_failures(ledger)
 
-    tasks = [task for name, job in jobs.items() for task in _guarded(name, job, ledger, told)]
+    tasks = [task for name, job in jobs.items() for task in _guarded(name, job, ledger, told, box)]
     with using(EngineSettings(memory_budget)):
         carry_out("fine-tuning", tasks, processes, told, bring, unit="noise level")
     for name, job in jobs.items() if processes.is_main else ():
@@ -90,14 +94,18 @@ def learn(
     return stopped
 
 
-def _guarded(name: str, job: Finetuning, ledger: Ledger, progress: Progress) -> Iterator[Task]:
+def _guarded(
+    name: str, job: Finetuning, ledger: Ledger, progress: Progress, box: BlackBox
+) -> Iterator[Task]:
     """The levels of a job, which fails with any of them, alone."""
+    rows = [f"{name}.{protocol}" for protocol in job.plan.suite.protocols]
 
     def done(task: Task) -> None:
         if ledger.failed(name):
             return
         try:
-            task.do()
+            with box.at(rows, f"'{name}' was fine-tuned"):
+                task.do()
         except DiskError:
             raise
         except Exception:

@@ -10,6 +10,7 @@ from fpmc_bench.documents.failure import failure_of
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import FpmcBenchError
 from fpmc_bench.harness.claimed import Claim, planned, refuse_contradictions, remarks_on
+from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.progress import Progress
@@ -31,6 +32,7 @@ class Trial:
     settings: EngineSettings
     notary: Notary
     progress: Progress
+    watched: Watched
 
     @property
     def items(self) -> list[int]:
@@ -52,7 +54,7 @@ def verify_protocol(
     rows: dict[str, VerifiedRow] = {}
     for claim in claims:
         try:
-            contestant = planned(claim, context)
+            contestant = planned(claim, context, trial.watched)
             refuse_contradictions(claim, contestant, alone)
             contestants[claim.record.stem] = contestant
         except FpmcBenchError as error:
@@ -66,7 +68,7 @@ def verify_protocol(
         and unit.row in contestants
         and unit.contestant.role == contestants[unit.row].role
     ]
-    bench = Workbench(workload, trial.exchange.ledger, trial.notary)
+    bench = Workbench(workload, trial.exchange.ledger, trial.notary, watched=trial.watched)
     with using(trial.settings):
         execute(bench, {protocol: units}, trial.exchange, trial.progress)
     if trial.exchange.processes.is_main and units:

@@ -4,7 +4,6 @@ A thread of the main process. It decides nothing, and a job goes on where it can
 """
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from fpmc_bench.harness.tally import Tally
 from fpmc_bench.results.render.status import counts_text, head_line, table_lines
 from fpmc_bench.storage.temporary import temporary_path
 from fpmc_bench.telling.bars import Bar
-from fpmc_bench.telling.lines import tell
+from fpmc_bench.telling.lines import tell, users_stderr
 from fpmc_bench.telling.live import AboveLive
 
 TICK_SECONDS = 0.5
@@ -85,7 +84,7 @@ class Watch:
             self.tally.began_stage(name, unit, total, lacking)
             done = total - len(lacking)
             self._say("stage_began", stage=name, unit=unit, done=done, total=total)
-            if self.visible and lacking and not isinstance(sys.stderr, AboveLive):
+            if self.visible and lacking and not isinstance(users_stderr(), AboveLive):
                 self._bar = Bar(name, total, unit, done=done, even=False)
             self._show_and_write(now=True)
 
@@ -131,7 +130,7 @@ class Watch:
         if self._bar is not None:
             self._note(self._bar, status)
             self._bar.refresh()
-        stream = sys.stderr
+        stream = users_stderr()
         if self.visible and isinstance(stream, AboveLive):
             stream.live.draw([head_line(status), *table_lines(status, datetime.now(UTC))])
         if now or time.monotonic() - self._written >= WRITE_SECONDS:

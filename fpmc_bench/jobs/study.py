@@ -27,6 +27,7 @@ from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
 from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
 from fpmc_bench.harness.attempts import begins
+from fpmc_bench.harness.endings import Watched, watched_by
 from fpmc_bench.harness.exchange import Exchange
 from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.ledger import Ledger
@@ -77,6 +78,8 @@ class StudyJob:
     """In place of the study's own."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the fine-tuning that replace the study's own."""
+    unit_timeout_s: float | None = None
+    """As of `run_suite`, where rows are measured; of fine-tuning there is none."""
 
     def run(self) -> StudyOutcome:
         """Everything that is not there yet. Images and networks are loaded once.
@@ -89,7 +92,8 @@ class StudyJob:
         study, bases_asked, places = self._without_paths()
         rows = planned_rows(study, self.suite, self.registry, bases_asked, self.changes)
         processes = join_processes(self.device)
-        bases = self._plan_of_bases(rows, processes.device, places)
+        watched = watched_by(processes, self.unit_timeout_s)
+        bases = self._plan_of_bases(rows, processes.device, places, watched)
         jobs, failures = finetunings(rows, bases, self._weights, self.memory_budget)
         (islands,) = islands_of(processes, self.folder)
         exchange = Exchange(processes, islands, self._weights)
@@ -104,12 +108,16 @@ class StudyJob:
                     self._claim(manifest)
                     if begins(self.folder):
                         self._ledger.forget_failures()
+            protocols = bases.suite.protocols
+            for name in jobs:
+                if reports := watched.all_failed([f"{name}.{one}" for one in protocols]):
+                    failures[name] = reports[0]
             for name, report in failures.items():
                 self._ledger.fail(name, report)
             processes.wait()  # until everyone sees the same failures
             with Progress(processes, self.progress, "fine-tuning", study.name, self.folder) as told:
-                stopped = learn(jobs, self._ledger, exchange, self.memory_budget, told)
-            return self._measure(rows, bases, processes, stopped)
+                stopped = learn(jobs, self._ledger, exchange, self.memory_budget, told, watched)
+            return self._measure(rows, bases, processes, stopped, watched)
 
     def _without_paths(self) -> tuple[Study, tuple[str, ...], Places]:
         """Study and bases with names for paths, and places that know these names."""
@@ -123,15 +131,22 @@ class StudyJob:
         study = self.study.model_copy(update={"bases": named[:own], "rows": tuple(rows)})
         return study, named[given:], places
 
-    def _plan_of_bases(self, rows: Sequence[PlannedRow], device: str, places: Places) -> Plan:
+    def _plan_of_bases(
+        self, rows: Sequence[PlannedRow], device: str, places: Places, watched: Watched
+    ) -> Plan:
         """What the rows build upon, as the entries of a suite."""
         suite = measured_suite(self.study, self.suite)
         entries = {one.base.name: one.base.model_dump() for one in rows}
         suite = suite.replaced(entries=list(entries.values()))
-        return make_plan(suite, self.registry, device, places).whole()
+        return make_plan(suite, self.registry, device, places, watched).whole()
 
     def _measure(
-        self, rows: Sequence[PlannedRow], bases: Plan, processes: Processes, stopped: Sequence[str]
+        self,
+        rows: Sequence[PlannedRow],
+        bases: Plan,
+        processes: Processes,
+        stopped: Sequence[str],
+        watched: Watched,
     ) -> StudyOutcome:
         """Run all rows that have what they need."""
         failures = self._ledger.failures()
@@ -147,12 +162,13 @@ class StudyJob:
         places = replace(bases.context.places, weights={**bases.context.places.weights, **learned})
         context = replace(bases.context, suite=bases.suite.replaced(entries=entries), places=places)
         outcome = run_plan(
-            plan_entries(context),
+            plan_entries(context, watched),
             RunDirectory(self.folder / "run"),
             processes,
             progress=self.progress,
             memory_budget=self.memory_budget,
             failed=failures,
+            watched=watched,
         )
         measuring = {
             stem: report

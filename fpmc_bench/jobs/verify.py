@@ -27,6 +27,7 @@ from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings
 from fpmc_bench.errors import FpmcBenchError, RunError, UnknownNameError, UsageError
 from fpmc_bench.harness.claimed import Claim
+from fpmc_bench.harness.endings import watched_by
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.ledger import Ledger
@@ -51,6 +52,7 @@ def verify_records(
     seed: int | None = None,
     tolerance: float = TOLERANCE,
     attest: bool = True,
+    unit_timeout_s: float | None = None,
     denoisers: Sequence[Selection] = (),
     device: str = "auto",
     progress: bool = True,
@@ -67,6 +69,8 @@ def verify_records(
     it gets an attestation beside its record, in place of an earlier one; a row whose items do not
     agree loses what it had.
 
+    `unit_timeout_s` as in `run_suite`, UsageError among it.
+
     `suite`: a name or path, where no run.json lies beside the records. `denoisers`: classes, or
     files of code, that are not installed. A row that can't be read, found or computed is a fault of
     its own. UsageError and its kin where the suite, its data or its networks are not there;
@@ -75,6 +79,7 @@ def verify_records(
     registry = registry or installed_registry()
     claims, faults = _claims(Path(records), entries)
     processes = join_processes(device)
+    watched = watched_by(processes, unit_timeout_s)
     seed = _agreed(processes, secrets.randbelow(2**32) if seed is None else seed)
     if not claims:
         return Verification("", seed, (), tolerance, tuple(faults), processes.is_main)
@@ -94,7 +99,9 @@ def verify_records(
         ledger = Ledger(Path(processes.gather(own)[islands.leader]))
         exchange = RunExchange(processes, ledger, islands, caches)
         told = stack.enter_context(Progress(processes, progress, "verification", stated.name))
-        trial = Trial(blocks, tolerance, exchange, settings, notary, told)
+        for row, report in watched.failed.items() if islands.leads else ():
+            ledger.fail(row, report)
+        trial = Trial(blocks, tolerance, exchange, settings, notary, told, watched)
         for protocol in PROTOCOLS:
             if mine := [claim for claim in claims if claim.record.protocol == protocol]:
                 found, context = verify_protocol(mine, context, trial)

@@ -1,13 +1,12 @@
 """One way to show how far a loop is: a bar on a terminal or in a notebook, else a line a minute."""
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, Self
 
 import tqdm.auto
 
-from fpmc_bench.telling.lines import tell
+from fpmc_bench.telling.lines import tell, users_stderr
 from fpmc_bench.telling.times import span
 
 OWN_TIME = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
@@ -19,7 +18,7 @@ LINE_SECONDS = 60
 def shows_bars() -> bool:
     """Whether what is written to stderr can be drawn over: on a terminal, and in a notebook."""
     in_notebook = tqdm.auto.notebook_tqdm is not tqdm.auto.std_tqdm
-    return in_notebook or sys.stderr.isatty()
+    return in_notebook or users_stderr().isatty()
 
 
 class Bar:

@@ -7,11 +7,29 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
 WRITER = "fpmc-bench"
+_lent: list[Any] = []
+"""Where stderr led before it was lent."""
+
+
+def users_stderr() -> Any:
+    """The stream that users see as stderr, also for a thread while `sys.stderr` is lent."""
+    return _lent[0] if _lent else sys.stderr
+
+
+@contextmanager
+def stderr_lent_to(stream: TextIO) -> Iterator[None]:
+    """Within the block `sys.stderr` is another's: what is told goes where it led before."""
+    _lent.append(sys.stderr)
+    try:
+        with redirect_stderr(stream):
+            yield
+    finally:
+        _lent.pop()
 
 
 def tell(text: str, event: str, **fields: Any) -> None:
@@ -19,7 +37,7 @@ def tell(text: str, event: str, **fields: Any) -> None:
 
     An empty text is for programs alone. A reader that has gone misses it, and nothing else changes.
     """
-    stream = sys.stderr
+    stream = users_stderr()
     try:
         if isinstance(stream, JsonLines):
             stream.event(event, **fields)
@@ -33,7 +51,7 @@ def tell(text: str, event: str, **fields: Any) -> None:
 
 def as_line(text: str) -> str:
     """What `text` is on stderr as it is now, for who writes past it."""
-    return _as_json("message", text=text) if isinstance(sys.stderr, JsonLines) else text
+    return _as_json("message", text=text) if isinstance(users_stderr(), JsonLines) else text
 
 
 class JsonLines(io.TextIOBase):
