@@ -14,7 +14,7 @@ from fpmc_bench import __version__
 from fpmc_bench.cli.printing import echo, replace_what_has_no_code
 from fpmc_bench.errors import FpmcBenchError, UsageError
 from fpmc_bench.interruptions import leave, stoppable
-from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_main, is_ours, speaks
+from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, is_elastic, is_main, is_ours, speaks
 
 COMMANDS = {
     "run": "fpmc_bench.cli.run:run",
@@ -55,6 +55,10 @@ class LazyGroup(click.Group):
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
         """The whole command line, on a terminal of whatever encoding."""
+        if is_ours() or is_elastic():
+            from fpmc_bench.harness.prints import move_stderr_aside
+
+            move_stderr_aside()
         replace_what_has_no_code()
         with stoppable(speaks):
             try:

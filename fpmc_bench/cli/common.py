@@ -176,10 +176,6 @@ def shared_by(processes: int, kept: str = GOES_ON, *, isolated: bool = False) ->
         click.get_current_context().exit(relaunch(processes, sys.argv[1:], kept))
     from fpmc_bench.harness.blackbox import close_box, open_box
 
-    if is_ours():
-        from fpmc_bench.harness.prints import move_stderr_aside
-
-        move_stderr_aside()
     open_box()
     from fpmc_bench.harness.processes import leave_processes
 

@@ -134,7 +134,7 @@ _aside: list[int] = []
 def move_stderr_aside() -> None:
     """Python's stderr on a descriptor of its own: 2 is that of compiled code alone, from here on.
 
-    For a process of a launcher, early: whoever holds `sys.stderr` already keeps the old one.
+    For a process of a launcher, first of all: whoever holds `sys.stderr` already keeps the old one.
     """
     if not _aside:
         _aside.append(os.dup(2))
