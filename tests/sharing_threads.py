@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from fpmc_bench.errors import RunError
+from fpmc_bench.harness.processes import LostProcessError
 from fpmc_bench.harness.shards import Shards
 
 PATIENCE_SECONDS = 20
@@ -27,14 +27,14 @@ class Room:
         self.door = threading.Barrier(self.world)
 
     def exchanged(self, rank: int, word: Any) -> list[Any]:
-        """By rank; RunError where a thread has left."""
+        """By rank; LostProcessError where a thread has left."""
         self.said[rank] = word
         try:
             self.door.wait(PATIENCE_SECONDS)
             everyone = [self.said[other] for other in range(self.world)]
             self.door.wait(PATIENCE_SECONDS)
         except threading.BrokenBarrierError as error:
-            raise RunError("another process has ended") from error
+            raise LostProcessError("another process has ended") from error
         return everyone
 
     def shards(self, rank: int) -> Shards:

@@ -45,6 +45,7 @@ def test_processes_share_units_build_each_their_own_and_meet_between_stages() ->
     assert wall_seconds([part(3, 2.0, first=5.0)], 2) == pytest.approx(3 + 2 + 1)
     stages = [part(2, 4.0, stage=NEEDS), part(2, 4.0)]
     assert wall_seconds(stages, 2) == 4 + 4
+    assert wall_seconds(stages, 2, together=True) == 4 + 6, "only rows are for all at once"
     assert wall_seconds([part(1, 4.0)], 3) == 2
 
 

@@ -6,21 +6,24 @@ from typing import Any
 
 import pytest
 import torch
+from gpu_cases import denoiser_of, queries_of, taking
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pretend_device import pretending
 from sharing_threads import in_threads
 from test_engine import FAMILIES, SHAPES, SIGMAS, model_of, queries, rand
 from torch import Tensor
 
 from fpmc_bench import FPMC, Source
-from fpmc_bench.engine import fpmc_denoise
+from fpmc_bench.engine import fpmc_denoise, using
 from fpmc_bench.engine.blocks import BlockReader
 from fpmc_bench.engine.machine import halving
-from fpmc_bench.errors import PluginError, RunError
+from fpmc_bench.errors import PluginError
 from fpmc_bench.fpmc import PixelMasks
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.union import Union
+from fpmc_bench.harness.processes import LostProcessError
 from fpmc_bench.harness.shards import Shards
 from fpmc_plugins.denoisers.ls import squares
 
@@ -56,7 +59,7 @@ def weighted_source(images: int, seed: int = 0) -> Source:
     return Source(codes, log_weights)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     world=st.integers(2, 4),
     family=st.sampled_from(FAMILIES),
@@ -278,16 +281,16 @@ def test_what_the_first_decides_holds_for_all() -> None:
 
 def test_a_process_that_has_ended_is_no_fault_of_the_row() -> None:
     def gone(values: Tensor, how: str) -> Tensor:
-        raise RunError("another process has ended")
+        raise LostProcessError("another process has ended")
 
     def swallows(shards: Shards) -> None:
-        with shards.unit("a unit"), pytest.raises(RunError):
+        with shards.unit("a unit"), pytest.raises(LostProcessError):
             shards.sum(torch.zeros(1))
 
     shards = Shards(0, 2, gone, lambda text: [text])
-    with pytest.raises(RunError, match="has ended"):
+    with pytest.raises(LostProcessError, match="has ended"):
         swallows(shards)
-    with pytest.raises(RunError, match="has ended"), shards.unit("the next"):
+    with pytest.raises(LostProcessError, match="has ended"), shards.unit("the next"):
         pass
 
 
@@ -297,3 +300,22 @@ def test_without_parts_there_is_nothing_to_share() -> None:
     masks = PixelMasks(SHAPE, rand(0, 4, *SHAPE[1:]) + 0.1)
     found = in_threads(2, lambda _: fpmc_denoise(FPMC(masks, masks), source, source.values(), 1.0))
     assert all(isinstance(one, Tensor) for one in found)
+
+
+@pytest.mark.parametrize("name", ["optimal", "ls", "els", "pspc-flex"])
+def test_parts_on_a_gpu_are_merged_there(name: str) -> None:
+    """One process that has all: devices don't mix, and nothing is found but what is without."""
+
+    def reduce(values: Tensor, how: str) -> Tensor:
+        return values.to("cpu", copy=True).to(values.device)
+
+    alone = Shards(0, 1, reduce, lambda text: [text])
+    with pretending(), using(taking("subset-sums")):
+        built = denoiser_of(name, "union", "cuda:0")
+        for sigma in (80.0, 0.002):
+            z = queries_of(built.source, sigma).to("cuda:0")
+            expected = built(z, sigma)
+            with alone.unit("a unit"):
+                found = built(z, sigma)
+            assert found.is_cuda
+            torch.testing.assert_close(found.cpu(), expected.cpu(), atol=NEAR, rtol=0)

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 )
 @processes_option
 @isolation_options
+@click.option(
+    "--shard-source",
+    is_flag=True,
+    help="Hold a part of the source images in each process, and compute every row together: for a "
+    "source that no device has room for.",
+)
 @job_options
 @json_option
 @shown_options
@@ -51,6 +57,7 @@ def run(
     listeners: tuple[str, ...],
     processes: int,
     isolation: Isolation,
+    shard_source: bool,
     given: Given,
     as_json: bool,
     shown: Shown,
@@ -77,6 +84,7 @@ def run(
             fresh=fresh,
             progress=not shown.quiet,
             memory_budget=given.memory_budget,
+            shard_source=shard_source,
             keep_predictions=keep_predictions,
             unit_timeout_s=isolation.unit_timeout_s,
             listeners=listeners,

@@ -1,6 +1,13 @@
 """Environment: the machine and the versions that a unit of work was computed with."""
 
-from pydantic import FiniteFloat
+from typing import Any
+
+from pydantic import (
+    FiniteFloat,
+    PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from fpmc_bench.documents.reading import Document
 
@@ -9,7 +16,8 @@ class Environment(Document):
     """What may move the last bits of a figure, and decides what it takes, on one machine.
 
     `system` and `machine` are the host's kind, as Linux and x86_64; `device` is a GPU's name, or
-    cpu; `processes` shared the work.
+    cpu; `processes` shared the work. Where they held the source together, a part in each, there are
+    as many `source_parts`; a file says so only then.
     """
 
     system: str
@@ -21,6 +29,14 @@ class Environment(Document):
     memory_budget_bytes: int
     versions: dict[str, str]
     """Of python and of the packages that compute."""
+    source_parts: PositiveInt = 1
+
+    @model_serializer(mode="wrap")
+    def _without_parts_of_a_whole(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        if self.source_parts == 1:
+            content.pop("source_parts", None)
+        return content
 
 
 class UnitNote(Document):

@@ -18,19 +18,26 @@ from fpmc_bench.fpmc.source import Source
 
 
 def common_query(
-    prepared: PreparedModel, source: Source, z: Tensor, sigma: float, sharing: Sharing
-) -> Tensor:
-    """z [B,C,H,W] of the first process.
+    prepared: PreparedModel,
+    source: Source,
+    z: Tensor,
+    sigma: float,
+    budget_bytes: int,
+    sharing: Sharing,
+) -> tuple[Tensor, int]:
+    """z [B,C,H,W] of the first process, and the least budget of all.
 
     PluginError, in all of them, where they have other models, noise levels or sources.
     """
     asked = f"{prepared.model!r} {prepared.checksum} {sigma!r} {images_in_all(source)}"
     checksum = float(zlib.crc32(asked.encode()))
-    least, most = sharing.minimum(torch.tensor([checksum, -checksum], dtype=torch.float64))
+    mine = torch.tensor([checksum, -checksum, budget_bytes], dtype=torch.float64)
+    least, most, budget = sharing.minimum(mine).tolist()
     if least != -most:
         raise PluginError(
             f"processes that share a source must evaluate the same: {prepared.model!r} at sigma "
             f"{sigma:g} over {images_in_all(source)} images is not the same in all of them; a "
             f"method that depends on chance, or on the machine, runs without --shard-source"
         )
-    return sharing.minimum(z if sharing.rank == 0 else torch.full_like(z, torch.inf))
+    first = sharing.minimum(z if sharing.rank == 0 else torch.full_like(z, torch.inf))
+    return first, int(budget)

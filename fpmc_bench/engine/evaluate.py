@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.engine.alike import common_query
-from fpmc_bench.engine.machine.halving import within_memory
+from fpmc_bench.engine.machine.halving import affordable, within_memory
 from fpmc_bench.engine.machine.placement import placed
 from fpmc_bench.engine.machine.scratch import teach_allocator
 from fpmc_bench.engine.machine.settings import current_settings
@@ -62,14 +62,14 @@ def fpmc_denoise(
     source = placed(part_of(source, sharing) if sharing else source, z.device)
     if not len(z):
         return torch.empty_like(z)
+    budget_bytes = affordable(budget_bytes or current_settings().budget_bytes)
     if sharing:
-        z = common_query(prepared, source, z, sigma, sharing)
+        z, budget_bytes = common_query(prepared, source, z, sigma, budget_bytes, sharing)
 
     def denoised(budget_bytes: int) -> Tensor:
         limits = Limits(budget_bytes, chunk_images, batch_queries)
         return way.denoise(prepared, source, z, sigma, limits)
 
-    budget_bytes = budget_bytes or current_settings().budget_bytes
     return within_memory(budget_bytes, denoised, sharing).to(z.dtype)
 
 

@@ -15,15 +15,21 @@ from fpmc_bench.engine.machine.sharing import Sharing
 from fpmc_bench.engine.softmax import RunningSoftmax
 
 
-def merge_softmaxes(softmaxes: Sequence[RunningSoftmax], sharing: Sharing) -> list[Tensor]:
-    """Minima and totals become those of all processes; factors [M,b] on what this one summed."""
+def share_minima(softmaxes: Sequence[RunningSoftmax], sharing: Sharing) -> list[Tensor]:
+    """Minima become those of all processes; the factors [M,b] on what this one has summed."""
     minima = [softmax.minimum for softmax in softmaxes]
     merged = _apart(sharing.minimum(_joined(minima)), minima)
-    factors = [softmax.lower(new) for softmax, new in zip(softmaxes, merged, strict=True)]
-    totals = summed([softmax.total for softmax in softmaxes], sharing)
-    for softmax, total in zip(softmaxes, totals, strict=True):
+    return [softmax.lower(new) for softmax, new in zip(softmaxes, merged, strict=True)]
+
+
+def share_sums(
+    softmaxes: Sequence[RunningSoftmax], sums: Sequence[Tensor], sharing: Sharing
+) -> list[Tensor]:
+    """Totals become those of all processes, whose minima are shared; `sums` [...] likewise."""
+    found = summed([*(softmax.total for softmax in softmaxes), *sums], sharing)
+    for softmax, total in zip(softmaxes, found, strict=False):
         softmax.total = total
-    return factors
+    return found[len(softmaxes) :]
 
 
 def summed(arrays: Sequence[Tensor], sharing: Sharing) -> list[Tensor]:

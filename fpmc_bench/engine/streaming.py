@@ -22,9 +22,8 @@ from fpmc_bench.engine.blocks import (
 )
 from fpmc_bench.engine.groups import Group, energies_of, gather, groups_of
 from fpmc_bench.engine.machine.scratch import Scratch
-from fpmc_bench.engine.machine.sharing import Sharing
 from fpmc_bench.engine.machine.sizes import Demand, Limits, Sizes, sizes_for
-from fpmc_bench.engine.merging import merge_softmaxes, summed
+from fpmc_bench.engine.merging import share_minima, share_sums, summed
 from fpmc_bench.engine.parts import images_in_all, most_images, sharing_of
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.softmax import RunningSoftmax
@@ -111,10 +110,12 @@ def _one_pass(
         for group in groups:
             step(group, block)
     if sharing := sharing_of(source):
-        factors = merge_softmaxes([group.softmax for group in groups], sharing)
-        for group, factor in zip(groups, factors, strict=True):
+        softmaxes = [group.softmax for group in groups]
+        for group, factor in zip(groups, share_minima(softmaxes, sharing), strict=True):
             group.total *= prepared.response.adjoint(factor)
-        _sum(groups, sharing)
+        totals = share_sums(softmaxes, [group.total for group in groups], sharing)
+        for group, total in zip(groups, totals, strict=True):
+            group.total = total
     for group in groups:
         group.total /= prepared.response.adjoint(group.softmax.total)
     return groups
@@ -182,7 +183,9 @@ def _two_passes(
             group.softmax.update(energies_of(prepared, group, block))
         few.append((group, picked))
     if sharing:
-        merge_softmaxes([group.softmax for group in groups], sharing)
+        softmaxes = [group.softmax for group in groups]
+        share_minima(softmaxes, sharing)
+        share_sums(softmaxes, [], sharing)
     for group, picked in few:
         for block in picked.blocks():
             accumulate(group, block)
@@ -191,16 +194,12 @@ def _two_passes(
             for group in rest:
                 accumulate(group, block)
     if sharing:
-        _sum(groups, sharing)
+        totals = summed([group.total for group in groups], sharing)
+        for group, total in zip(groups, totals, strict=True):
+            group.total = total
     for group in groups:
         group.total /= prepared.coverage[:, None]
     return groups
-
-
-def _sum(groups: list[Group], sharing: Sharing) -> None:
-    """What all processes have gathered, with weights relative to the same minima."""
-    for group, total in zip(groups, summed([one.total for one in groups], sharing), strict=True):
-        group.total = total
 
 
 def _reader(

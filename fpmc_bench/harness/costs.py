@@ -94,8 +94,10 @@ class Costs:
     """By row and role, for rows have many units."""
 
     @classmethod
-    def here(cls, processes: Processes, settings: EngineSettings) -> "Costs":
-        """On this process's device, with its threads and its memory."""
+    def here(
+        cls, processes: Processes, settings: EngineSettings, *, together: bool = False
+    ) -> "Costs":
+        """On this process's device, with its threads and its memory; or on all, `together`."""
         device = processes.device
         return cls(
             {
@@ -106,6 +108,7 @@ class Costs:
                 "memory budget": settings.budget_bytes,
                 "torch": torch.__version__,
                 "version": VERSION,
+                **({"together": processes.world} if together else {}),
             },
             cache_folder(KIND),
         )

@@ -16,7 +16,7 @@ import torch
 
 import fpmc_bench
 from fpmc_bench.documents.environment import Environment, UnitNote
-from fpmc_bench.engine import EngineSettings
+from fpmc_bench.engine import EngineSettings, current_settings
 from fpmc_bench.harness.processes import Processes
 
 PACKAGES = ("torch", "numpy", "scipy")
@@ -38,9 +38,11 @@ class Notary:
         return cls(describe_environment(processes, settings), command_line(sys.argv), code_commit())
 
     def note(self, seconds: float, remarks: Sequence[str] = ()) -> UnitNote:
-        """Of a unit that is finished now and took so long."""
+        """Of a unit that is finished now, under the engine's settings, and took so long."""
+        sharing = current_settings().sharing
+        parts = {"source_parts": 1 if sharing is None else sharing.world}
         return UnitNote(
-            environment=self.environment,
+            environment=self.environment.model_copy(update=parts),
             seconds=seconds,
             date_utc=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             command=self.command,

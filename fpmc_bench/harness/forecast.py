@@ -118,12 +118,16 @@ def parts_of(
     return tuple(found)
 
 
-def wall_seconds(parts: Collection[Part], processes: int) -> float:
-    """Until all parts are there: the longest first, each unit by whichever process is free."""
+def wall_seconds(parts: Collection[Part], processes: int, *, together: bool = False) -> float:
+    """Until all parts are there: the longest first, each unit by whichever process is free.
+
+    `together`: units of rows by all processes at once.
+    """
     total = 0.0
     for stage in sorted({part.stage for part in parts}):
         own = [part for part in parts if part.stage == stage and part.lacking]
-        free = [(0.0, process) for process in range(processes)]
+        takers = 1 if together and stage == ROWS else processes
+        free = [(0.0, process) for process in range(takers)]
         heapify(free)
         at: dict[int, Part] = {}
         for part in sorted(own, key=lambda one: -(one.unit_seconds or math.inf)):

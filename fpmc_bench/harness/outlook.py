@@ -33,11 +33,15 @@ class Outlook:
     budget_bytes: int
     around_seconds: float = 0.0
     held_bytes: int | None = None
+    together: bool = False
+    """Whether all processes compute every unit of a row, each with a part of the source."""
 
     @property
     def seconds(self) -> float:
         """Until all is there; what was never timed counts nothing."""
-        return self.around_seconds + wall_seconds(self.parts, self.processes)
+        return self.around_seconds + wall_seconds(
+            self.parts, self.processes, together=self.together
+        )
 
     @property
     def left(self) -> tuple[Part, ...]:
@@ -130,12 +134,22 @@ def _counted(number: int, what: str) -> str:
 
 
 def outlook_of(
-    parts: tuple[Part, ...], processes: Processes, settings: EngineSettings, costs: Costs
+    parts: tuple[Part, ...],
+    processes: Processes,
+    settings: EngineSettings,
+    costs: Costs,
+    *,
+    together: bool = False,
 ) -> Outlook:
     """For processes that have started, and hold what they need before their first unit."""
     local = local_processes(processes.world)
     return Outlook(
-        parts, processes.world, local, settings.budget_bytes, ending_seconds(costs), None
+        parts,
+        processes.world,
+        local,
+        settings.budget_bytes,
+        ending_seconds(costs),
+        together=together,
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 import torch
+from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from fpmc_bench.engine.machine.tf32 import refuse_tf32
@@ -24,6 +26,10 @@ BARRIER_TIMEOUT = timedelta(days=7)
 """Ranks finish their shares at different times; the default of half an hour would kill a run."""
 GPU_BACKENDS = "cpu:gloo,cuda:nccl"
 """By where it is that what processes add up lies."""
+
+
+class LostProcessError(RunError):
+    """Another process has ended, for which this one waited."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,24 @@ class Processes:
         with _losing_others():
             torch.distributed.recv(piece, sender)
         return piece.numpy().tobytes()
+
+    def reduced(self, values: Tensor, how: Literal["minimum", "sum"]) -> Tensor:
+        """Over all processes, elementwise: [...] of the same bits in each, where values lie.
+
+        RunError where one has ended.
+        """
+        operations = {
+            "minimum": torch.distributed.ReduceOp.MIN,
+            "sum": torch.distributed.ReduceOp.SUM,
+        }
+        # on the CPU, and so by gloo, as in `wait`: NCCL would be faster where each has a GPU
+        wide = (
+            torch.promote_types(values.dtype, torch.float32) if values.is_floating_point() else None
+        )
+        found = values.to("cpu", wide, copy=True)
+        with _losing_others():
+            torch.distributed.all_reduce(found, operations[how])
+        return found.to(values)
 
 
 def _own_store() -> Store:
@@ -174,7 +198,7 @@ def _losing_others() -> Iterator[None]:
     except RuntimeError as error:
         if not may_restart():
             time.sleep(OTHERS_SPEAK_SECONDS)
-        raise RunError(
+        raise LostProcessError(
             "another process has ended, for which this one waited; what it had to say stands "
             f"above, or where it ran; {GOES_ON}"
         ) from error

@@ -41,17 +41,20 @@ def carry_out(
     progress: Progress,
     bring: Callable[[], None] = lambda: None,
     unit: str = "task",
+    *,
+    together: bool = False,
 ) -> None:
     """Do all tasks that are not there yet, by all processes, which call this alike; then meet.
 
     `bring` sends what tasks make to where it is lacking: before they are looked for, and after.
-    `unit` is what one of them is called.
+    `unit` is what one of them is called. `together`: every process does all of them, for each is
+    work for all.
     """
     bring()
     lacking = [tasks[index] for index in agreed_order(tasks, processes)]
     told = [(task.name, task.seconds) for task in lacking]
     with progress.stage(stage, len(tasks), told, unit):
-        work(stage, lacking, processes, progress)
+        work(stage, lacking, processes, progress, together=together)
         processes.wait()
     bring()
 
@@ -77,10 +80,18 @@ def longest_first(tasks: Sequence[Task]) -> list[int]:
     return sorted(lacking, key=shortness)
 
 
-def work(stage: str, tasks: Sequence[Task], processes: Processes, progress: Progress) -> None:
-    """This process's part of the tasks."""
-    for place in processes.take(stage, len(tasks)):
+def work(
+    stage: str,
+    tasks: Sequence[Task],
+    processes: Processes,
+    progress: Progress,
+    *,
+    together: bool = False,
+) -> None:
+    """This process's part of the tasks; `together`, all of them, which the main one counts."""
+    for place in range(len(tasks)) if together else processes.take(stage, len(tasks)):
         progress.began(tasks[place].name, tasks[place].items)
         outcome = tasks[place].do()
-        progress.finished()
+        if processes.is_main or not together:
+            progress.finished()
         tasks[place].told(outcome)

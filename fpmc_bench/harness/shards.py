@@ -18,7 +18,8 @@ from torch import Tensor
 
 from fpmc_bench.engine import current_settings, using
 from fpmc_bench.engine.machine.sharing import ShortElsewhere
-from fpmc_bench.errors import PluginError, RunError
+from fpmc_bench.errors import PluginError
+from fpmc_bench.harness.processes import LostProcessError
 
 Reduce = Callable[[Tensor, Literal["minimum", "sum"]], Tensor]
 """The minimum or the sum over all processes, elementwise, with the same bits in each."""
@@ -37,15 +38,15 @@ class Shards:
         self._reduce, self._gather = reduce, gather
         self._ended: PluginError | None = None
         """Why the unit is none any more, once all know that."""
-        self._lost: RunError | None = None
+        self._lost: LostProcessError | None = None
         """What the loss of a process was: then there is nobody to meet."""
 
     @contextmanager
     def unit(self, name: str) -> Iterator[None]:
         """Around what all processes compute together: one exception, and all have one.
 
-        PluginError with what the others raised where this one raised nothing. RunError where a
-        process has ended, whatever was made of that inside.
+        PluginError with what the others raised where this one raised nothing. LostProcessError
+        where a process has ended, whatever was made of that inside.
         """
         self._ended = None
         try:
@@ -113,7 +114,7 @@ class Shards:
     def _told(self, text: str) -> list[tuple[int, str]]:
         try:
             return list(enumerate(self._gather(text)))
-        except RunError as error:
+        except LostProcessError as error:
             self._lost = error
             raise
 
@@ -122,6 +123,6 @@ class Shards:
             raise self._lost
         try:
             return self._reduce(values, how)
-        except RunError as error:
+        except LostProcessError as error:
             self._lost = error
             raise

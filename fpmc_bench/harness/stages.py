@@ -54,7 +54,8 @@ def execute(
     needs = [*referring(bench, references), *mapping(bench, units)]
     carry_out("references", needs, processes, progress, bring_needs)
     tasks = measuring(bench, units, references, exchange, progress, audience or Audience())
-    carry_out("rows", tasks, processes, progress, bring_rows, unit="unit")
+    together = bench.shards is not None
+    carry_out("rows", tasks, processes, progress, bring_rows, "unit", together=together)
 
 
 def expect_rows(
@@ -167,7 +168,8 @@ def measuring(
 
     def task(unit: WorkUnit) -> Task:
         def do() -> float | None:
-            if exchange.failed(unit.row):
+            # where processes compute it together the main one decides, in `measure`
+            if bench.shards is None and exchange.failed(unit.row):
                 progress.dropped()
                 return None
             seconds = bench.measure(unit, keys[unit.provenance.protocol, unit.items])

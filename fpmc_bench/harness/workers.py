@@ -7,7 +7,7 @@ unit is kept, and what was shared is loaded anew: no row can move another's figu
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar, cast
@@ -29,6 +29,8 @@ from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.prints import log_of, printed_into
+from fpmc_bench.harness.processes import LostProcessError
+from fpmc_bench.harness.shards import Shards
 from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.images.made import ElsewhereError
@@ -58,6 +60,8 @@ class Workbench:
     """Of every protocol; else only those of protocols whose predictions are to be looked at."""
     costs: Costs | None = None
     """Told what units take."""
+    shards: Shards | None = None
+    """With which all processes compute every unit of a row; the main one keeps it."""
     _row: str = ""
     """Of the unit that was computed last."""
     watched: Watched = field(default_factory=Watched)
@@ -154,7 +158,7 @@ class Workbench:
         shared (PluginError, its own); RunError where that can't be loaded anew. DiskError where
         nothing can be kept, which is no contestant's fault.
         """
-        if self.ledger.failed(unit.row):
+        if self._agreed(self.ledger.failed(unit.row)):
             return None
         with self._only_its_own([unit.row]), self._timed(unit):
             return self._run_row(unit, reference_key)
@@ -175,7 +179,7 @@ class Workbench:
         """Around what is done for these rows: whatever a stranger's plugin raises fails them."""
         try:
             yield
-        except DiskError:
+        except (DiskError, LostProcessError):
             raise
         except Exception:
             for row in rows:
@@ -183,9 +187,16 @@ class Workbench:
             if changed := self._shared.changed():
                 self._load_anew(" and ".join(rows), changed)
 
+    def _agreed(self, choice: bool) -> bool:
+        """As the main process finds it, where all compute units together."""
+        return choice if self.shards is None else self.shards.decided(choice)
+
     def _run_row(self, unit: WorkUnit, reference_key: str) -> float:
         """Compute and keep it; the seconds that it took."""
-        arrays, note = self._predict(unit)
+        with nullcontext() if self.shards is None else self.shards.unit(unit.row):
+            arrays, note = self._predict(unit)
+        if self.shards is not None and self.shards.rank > 0:
+            return note.seconds
         stored = self.ledger.required(reference_key, "the reference's unit")
         reference = torch.from_numpy(stored.arrays[PREDICTION])
         prediction = torch.from_numpy(arrays[PREDICTION])

@@ -14,8 +14,10 @@ from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.contracts import Listener
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
+from fpmc_bench.errors import UsageError
 from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
 from fpmc_bench.harness.costs import Costs
+from fpmc_bench.harness.dividing import dividing
 from fpmc_bench.harness.endings import Watched, watched_by
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.forecast import parts_of
@@ -58,6 +60,7 @@ def run_suite(
     fresh: bool = False,
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
+    shard_source: bool = False,
     keep_predictions: bool = False,
     unit_timeout_s: float | None = None,
     listeners: Sequence[str | Listener] = (),
@@ -73,13 +76,15 @@ def run_suite(
     the records. `denoisers` are run in place of the suite's entries: names of entries, denoisers
     with parameters ("ls[patch_sizes=[3,1]]"), files ("./mine.py:Laplace"), or classes; a class is
     known by its code, and by its name in what follows. `memory_budget` is what the engine may use
-    beside the source, in bytes. `keep_predictions` leaves every prediction in the directory, and
-    what it was measured against; rows that lack them are computed anew, and their records stay.
-    A row whose code takes longer than `unit_timeout_s` for one thing (its parameters checked, its
-    denoiser built, a block of items computed) ends this process, and fails when it is started
-    again: UsageError where nobody would, as in a notebook.
-    `listeners` are told what happens: names, with parameters or without, or ones of your own.
-    `places` say where data, networks and weights are that the user keeps.
+    beside the source, in bytes. With `shard_source` each process holds a part of the source, and
+    all compute every row together (UsageError where this is the only one); so they do by themselves
+    where a GPU of theirs has room for a part alone. `keep_predictions` leaves every prediction in
+    the directory, and what it was measured against; rows that lack them are computed anew, and
+    their records stay. A row whose code takes longer than `unit_timeout_s` for one thing (its
+    parameters checked, its denoiser built, a block of items computed) ends this process, and fails
+    when it is started again: UsageError where nobody would, as in a notebook. `listeners` are told
+    what happens: names, with parameters or without, or ones of your own. `places` say where data,
+    networks and weights are that the user keeps.
     """
     registry = registry or installed_registry()
     refuse_unwritable(Path(run_dir or RUNS), "--run-dir")
@@ -87,6 +92,11 @@ def run_suite(
     whole = suite if isinstance(suite, Suite) else load_suite(suite, registry=registry)
     chosen = chosen_entries(whole, denoisers, registry, places or Places())
     processes = join_processes(device)
+    if shard_source and processes.world == 1:
+        raise UsageError(
+            "--shard-source divides the source between processes, and this is the only one; give "
+            "--processes 2 or more, or leave it out"
+        )
     known = watched_by(processes, unit_timeout_s)
     plan = make_plan(chosen.suite, chosen.registry, processes.device, chosen.places, known)
     directory = RunDirectory(Path(run_dir or default_run_directory(plan)))
@@ -97,6 +107,7 @@ def run_suite(
         fresh=fresh,
         progress=progress,
         memory_budget=memory_budget,
+        shard_source=shard_source,
         keep_predictions=keep_predictions,
         listeners=heard,
         watched=known,
@@ -111,6 +122,7 @@ def run_plan(
     fresh: bool = False,
     progress: bool = True,
     memory_budget: int = DEFAULT_BUDGET_BYTES,
+    shard_source: bool = False,
     keep_predictions: bool = False,
     listeners: Sequence[Listener] = (),
     failed: Mapping[str, str] | None = None,
@@ -129,6 +141,7 @@ def run_plan(
         workload = Workload(plan, settings.arithmetic_on(processes.device))
         refuse_unlike(processes, shared_facts(plan))
         refuse_unlike(processes, facts_of_rows(workload))
+        shards = dividing(plan, processes, shard_source)
         exchange.runs.tell(directory.path)
         with refused_together(processes):
             if leads:
@@ -139,14 +152,15 @@ def run_plan(
                 for row, report in watched.failed.items():
                     directory.ledger.fail(row, report)
         remaining = remaining_units(workload, directory, processes, predictions=keep_predictions)
-        costs = Costs.here(processes, settings)
+        together = shards is not None
+        costs = Costs.here(processes, settings, together=together)
         with refused_together(processes):
             if keep_predictions and leads:
                 forget_bare_units(workload, directory.ledger, remaining)
             if processes.is_main:
                 ledger, kept = directory.ledger, keep_predictions
                 parts = parts_of(workload, ledger, remaining, costs, keep_predictions=kept)
-                outlook = outlook_of(parts, processes, settings, costs)
+                outlook = outlook_of(parts, processes, settings, costs, together=together)
                 _say(outlook, directory.path, visible=progress)
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
@@ -156,6 +170,7 @@ def run_plan(
             notary,
             keep_predictions,
             costs=costs,
+            shards=shards,
             watched=watched,
             run_dir=directory.path,
         )

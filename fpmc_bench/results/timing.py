@@ -30,4 +30,6 @@ def machine(environment: Environment) -> str:
     device = "a CPU" if environment.device == "cpu" else f"one {environment.device}, CPU"
     host = f"{environment.system} {environment.machine}"
     used = f"processes: {environment.processes}, threads each: {environment.threads}"
+    if environment.source_parts > 1:
+        used += ", a part of the source in each, and every image denoised by all"
     return f"{device} of {environment.cpu_count} cores ({host}; {used})"

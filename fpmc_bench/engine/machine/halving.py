@@ -19,6 +19,11 @@ _affordable_bytes: int | None = None
 """The budget that was enough in this process after a larger one was not."""
 
 
+def affordable(budget_bytes: int) -> int:
+    """So much, or what was enough in this process after that was not."""
+    return min(budget_bytes, _affordable_bytes or budget_bytes)
+
+
 def within_memory(
     budget_bytes: int, compute: Callable[[int], Result], sharing: Sharing | None = None
 ) -> Result:
@@ -26,13 +31,11 @@ def within_memory(
 
     What a GPU did not have once is not asked of it again: from then on no budget in this process is
     larger than the one that was enough. What `compute` raised where 1 MiB is still too much.
-    Processes of a `sharing` begin together, with the least of their budgets, and all take half
+    Processes of a `sharing`, which ask for the same and may all afford that, take half together
     where one of them is out of memory.
     """
     global _affordable_bytes
-    budget = min(budget_bytes, _affordable_bytes or budget_bytes)
-    if sharing:
-        budget = int(sharing.minimum(torch.tensor(budget)))
+    budget = affordable(budget_bytes)
     while True:
         try:
             result = compute(budget)

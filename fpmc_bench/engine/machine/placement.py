@@ -31,10 +31,15 @@ def placed(source: Source, device: torch.device) -> Source:
     return source if there is None else there
 
 
+def has_room(source_bytes: int, room_bytes: int) -> bool:
+    """Whether a source may lie where so much is free: half of that is for work."""
+    return 2 * source_bytes <= room_bytes
+
+
 def _copy(source: Source, device: torch.device) -> Source | None:
     """The source on a GPU; None, after a line in the log, where it has no room."""
-    missing, room = _missing_bytes(source, device), _room_bytes(device)
-    if 2 * missing > room:
+    missing, room = _missing_bytes(source, device), room_bytes(device)
+    if not has_room(missing, room):
         log.warning(
             "%d source images stay off %s: they take %d MiB and %d are free, of which half is for "
             "work; blocks of them are sent when their turn comes",
@@ -61,7 +66,7 @@ def _missing_bytes(source: Source, device: torch.device) -> int:
     return source.nbytes
 
 
-def _room_bytes(device: torch.device) -> int:
+def room_bytes(device: torch.device) -> int:
     """What the driver has free, and what torch holds of this process and does not use."""
     free_bytes, _ = torch.cuda.mem_get_info(device)
     held_bytes = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -17,7 +17,7 @@ from torch import Tensor
 from fpmc_bench.engine.blocks import FLOAT_BYTES
 from fpmc_bench.engine.exact import stream_exactly
 from fpmc_bench.engine.machine.sizes import Limits
-from fpmc_bench.engine.merging import merge_softmaxes, summed
+from fpmc_bench.engine.merging import share_minima, share_sums
 from fpmc_bench.engine.parts import sharing_of
 from fpmc_bench.engine.prepared import PreparedModel
 from fpmc_bench.engine.searches import EdgeSearch, InteriorSearch, Search
@@ -122,10 +122,9 @@ def _search(
             totals[index] *= factor[:, None]
             totals[index] += votes @ weights.transpose(1, 2)
     if sharing := sharing_of(source):
-        factors = merge_softmaxes(states, sharing)
-        for total, factor in zip(totals, factors, strict=True):
+        for total, factor in zip(totals, share_minima(states, sharing), strict=True):
             total *= factor[:, None]
-        totals = summed(totals, sharing)
+        totals = share_sums(states, totals, sharing)
     means = [total / state.total[:, None] for total, state in zip(totals, states, strict=True)]
     grid = torch.stack(means).transpose(1, 2)  # [B,C,G,R]
     return grid.reshape(len(z), channels, len(search.targets), width)
