@@ -111,8 +111,8 @@ def _one_pass(
             step(group, block)
     if sharing := sharing_of(source):
         softmaxes = [group.softmax for group in groups]
-        for group, factor in zip(groups, share_minima(softmaxes, sharing), strict=True):
-            group.total *= prepared.response.adjoint(factor)
+        for group, lower in zip(groups, share_minima(softmaxes, sharing), strict=True):
+            group.total *= prepared.response.adjoint(lower)
         totals = share_sums(softmaxes, [group.total for group in groups], sharing)
         for group, total in zip(groups, totals, strict=True):
             group.total = total
