@@ -9,6 +9,7 @@ import pytest
 from bad_plugins import ACTS
 from runs import figures, fpmc_bench, fpmc_bench_process, write_suite
 
+BOARD = Path(__file__).parents[1] / "leaderboards" / "digits"
 FILE = Path(__file__).with_name("bad_plugins.py")
 REASONS = {
     "raises": "ZeroDivisionError: division by zero",
@@ -72,6 +73,17 @@ def test_a_crash_and_a_hang_cost_their_own_rows(tmp_path: Path) -> None:
     assert lines < set(log.read_text().splitlines())
     assert "UserWarning: and a warning" in log.read_text()
     assert not any(line in done.stdout + done.stderr for line in lines)
+
+
+@pytest.mark.parametrize(
+    "command", [("run", "small.toml"), ("verify", str(BOARD)), ("study", "threshold")]
+)
+def test_a_limit_needs_a_process_that_may_be_lost(tmp_path: Path, command: tuple[str, str]) -> None:
+    """In the tests' own process none is."""
+    write_suite(tmp_path)
+    done = fpmc_bench(*command, "--unit-timeout", "5", "--no-isolate", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "leave --no-isolate out" in done.stderr
 
 
 @pytest.mark.slow

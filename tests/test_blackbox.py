@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from fpmc_bench.documents.failure import failure_of
 from fpmc_bench.errors import UsageError
-from fpmc_bench.harness.blackbox import BlackBox, box_of_process, folder_of_boxes
+from fpmc_bench.harness.blackbox import (
+    BlackBox,
+    box_of_process,
+    folder_of_boxes,
+    identity_of,
+)
 from fpmc_bench.harness.endings import (
     Ending,
     as_text,
@@ -108,11 +112,11 @@ def test_a_killed_process_is_its_rows_fault_the_second_time(tmp_path: Path) -> N
 
 
 def test_boxes_of_processes_that_go_on_are_not_read(tmp_path: Path) -> None:
-    own = psutil.Process()
-    path = tmp_path / f"{own.pid}-{own.create_time():.2f}.box"
+    own = os.getpid()
+    path = tmp_path / f"{identity_of(own)}.box"
     path.write_text('{"rows": ["a"], "what": "b", "limit_s": null}\n')
     assert endings(tmp_path) == []
-    assert len(endings(path.rename(tmp_path / f"{own.pid}-1.00.box").parent)) == 1
+    assert len(endings(path.rename(tmp_path / f"{own}-1.00.box").parent)) == 1
 
 
 def test_where_nobody_starts_processes_again_there_is_no_limit(
@@ -128,5 +132,12 @@ def test_where_nobody_starts_processes_again_there_is_no_limit(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     folder = folder_of_boxes()
     assert folder is not None
-    assert folder.name.startswith(f"fpmc-bench-{os.getuid()}-{os.getppid()}-")
+    assert folder.parent == tmp_path
+    assert folder.name.endswith(identity_of(os.getppid()))
     assert folder.stat().st_mode & 0o077 == 0
+    over = folder.with_name(folder.name.replace(str(os.getppid()), "1"))
+    over.mkdir()
+    assert folder_of_boxes() == folder
+    assert list(tmp_path.iterdir()) == [folder], "that of a launch that is over is gone"
+    monkeypatch.setenv("FPMC_BENCH_BOXES", str(over))
+    assert folder_of_boxes() == over

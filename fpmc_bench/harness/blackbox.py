@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ import psutil
 from fpmc_bench.errors import UsageError
 from fpmc_bench.interruptions import at_any_end
 from fpmc_bench.launched import BOXES, may_restart
+from fpmc_bench.storage.temporary import this_host
 
 SUFFIX = ".box"
 STOPPED = b"\nstopped\n"
@@ -92,8 +93,7 @@ def open_box() -> None:
     folder = folder_of_boxes()
     if folder is None or _own.file is not None:
         return
-    process = psutil.Process()
-    path = folder / f"{process.pid}-{process.create_time():.2f}{SUFFIX}"
+    path = folder / f"{identity_of(os.getpid())}{SUFFIX}"
     # appended to: faulthandler knows nothing of what was written and emptied before
     file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o600)
     faulthandler.enable(file=file)
@@ -112,17 +112,21 @@ def close_box() -> None:
     for box in folder.glob(f"{os.getpid()}-*{SUFFIX}"):
         if box.stat().st_size == 0:
             box.unlink()
-    if BOXES not in os.environ and not any(map(is_alive, folder.glob(f"*{SUFFIX}"))):
+    if BOXES not in os.environ and not any(is_alive(box.stem) for box in folder.glob(f"*{SUFFIX}")):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def is_alive(box: Path) -> bool:
-    """Whether the process goes on whose box it is."""
-    pid, _, created = box.name.removesuffix(SUFFIX).partition("-")
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == created
-    except psutil.NoSuchProcess:
-        return False
+def identity_of(process: int) -> str:
+    """A name of a process of this machine that no later one has."""
+    return f"{process}-{psutil.Process(process).create_time():.2f}"
+
+
+def is_alive(identity: str) -> bool:
+    """Whether a process goes on that `identity_of` has named."""
+    process = identity.partition("-")[0]
+    with suppress(psutil.NoSuchProcess, ValueError):
+        return identity_of(int(process)) == identity
+    return False
 
 
 def box_of_process(limit_s: float | None = None) -> BlackBox:
@@ -148,8 +152,12 @@ def folder_of_boxes() -> Path | None:
         return Path(ours)
     if not may_restart():
         return None
-    agent = psutil.Process(os.getppid())  # its own id is "none" unless somebody gave another
-    name = f"fpmc-bench-{os.getuid()}-{agent.pid}-{agent.create_time():.2f}"
-    folder = Path(tempfile.gettempdir()) / name
+    # torchrun's own name of a launch is "none" by itself
+    own = f"fpmc-bench-{this_host()}-{os.getuid()}-"
+    temporary = Path(tempfile.gettempdir())
+    for left in temporary.glob(f"{own}*"):
+        if not is_alive(left.name.removeprefix(own)):
+            shutil.rmtree(left, ignore_errors=True)  # of a launch that is over
+    folder = temporary / f"{own}{identity_of(os.getppid())}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder if folder.stat().st_uid == os.getuid() else None

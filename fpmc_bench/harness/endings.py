@@ -124,7 +124,7 @@ def note_statuses(folder: Path, statuses: Mapping[int, int]) -> None:
 def endings(folder: Path | None) -> list[Ending]:
     """Of the processes of this machine that are gone and were at something."""
     boxes = sorted(folder.glob(f"*{SUFFIX}"), key=lambda box: box.stat().st_mtime) if folder else []
-    return [one for box in boxes if not is_alive(box) and (one := _read(box)) is not None]
+    return [one for box in boxes if not is_alive(box.stem) and (one := _read(box)) is not None]
 
 
 def blamed(found: Iterable[Ending]) -> dict[str, str]:
