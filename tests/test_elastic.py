@@ -1,12 +1,17 @@
 """torchrun --max-restarts: processes that are started again meet, go on, and lose nothing."""
 
 import signal
+import socket
+import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
 
+import psutil
 import pytest
 from runs import environment, figures, fpmc_bench, write_plugin, write_suite
 from stopping import started
@@ -149,3 +154,78 @@ def test_a_worker_that_is_killed_is_started_again_and_the_records_are_the_same(
     done = fpmc_bench(*run, "--run-dir", "whole", cwd=tmp_path, paths=(site,))
     assert done.returncode == 0, done.stderr
     assert figures(tmp_path / "again") == figures(tmp_path / "whole")
+
+
+NAPS = """
+    import time
+    from dataclasses import dataclass
+    from typing import ClassVar
+    from fpmc_bench import hookimpl
+    from fpmc_bench.contracts import FunctionDenoiser
+
+    @dataclass(frozen=True)
+    class Naps(FunctionDenoiser):
+        name: ClassVar[str] = "naps"
+        citation: ClassVar[str] = "none"
+
+        def build(self, setting):
+            def denoise(z, sigma):
+                time.sleep(0.25)
+                return 0.5 * z
+
+            return denoise
+
+    @hookimpl
+    def fpmc_denoisers():
+        return [Naps]
+"""
+
+
+@pytest.mark.slow
+def test_a_machine_leaves_and_another_joins(tmp_path: Path) -> None:
+    """Agents on this one: the second is killed with its worker at work, the third comes later."""
+    site = write_plugin(tmp_path / "site", "naps", NAPS)
+    write_suite(tmp_path)
+    (tmp_path / "began").touch()
+    run = ("run", "small.toml", "-d", "naps", "-p", "denoiser-mse", "--items", "48", "--quiet")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
+    options = {
+        "--nnodes": "1:4",
+        "--max-restarts": "3",
+        "--rdzv-backend": "c10d",
+        "--rdzv-endpoint": endpoint,
+        "--rdzv-id": "x",
+        "--rdzv-conf": "last_call_timeout=3,keep_alive_interval=1",
+    }
+    given = [text for option in options.items() for text in option]
+    command = (sys.executable, "-m", "torch.distributed.run", *given, "-m", "fpmc_bench", *run)
+    variables = {**environment(site), "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+
+    def agent() -> AbstractContextManager["subprocess.Popen[str]"]:
+        return started((*command, "--run-dir", "elastic"), tmp_path, env=variables)
+
+    def wait_for_units(more: int) -> None:
+        def finished() -> int:
+            return len(list((tmp_path / "elastic" / "ledger").glob("*.npz")))
+
+        enough, deadline = finished() + more, time.monotonic() + 200
+        while finished() < enough:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    with agent() as first:
+        time.sleep(1)  # it keeps the rendezvous, for it is the first
+        with agent() as second:
+            wait_for_units(30)
+            worker = psutil.Process(second.pid).children()
+            second.kill()
+        assert not psutil.wait_procs(worker, timeout=10)[1]
+        with agent() as third:
+            wait_for_units(1)
+            out = [one.communicate(timeout=200) for one in (first, third)]
+        assert [first.returncode, third.returncode] == [0, 0], out
+    done = fpmc_bench(*run, "--run-dir", "whole", cwd=tmp_path, paths=(site,))
+    assert done.returncode == 0, done.stderr
+    assert figures(tmp_path / "elastic") == figures(tmp_path / "whole")
