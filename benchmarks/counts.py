@@ -14,6 +14,7 @@ one process. Exit status 1 where they are not.
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -80,7 +81,7 @@ class Layout:
         counts = " + ".join(map(str, self.processes))
         if len(self.machines) == 1:
             return f"{counts} process{'es' * (counts != '1')}"
-        whose = f"folders of their own, {self.machines[0]} the main one" if self.own else "shared"
+        whose = f"own folders, {self.machines[0]} first" if self.own else "shared folders"
         return f"two machines, {counts}, {whose}"
 
     def folder(self, root: Path, machine: str) -> Path:
@@ -197,6 +198,7 @@ def prepare(folder: Path, items: int) -> None:
 @click.option("--keep", type=click.Path(path_type=Path), help="A new folder, left as it is then.")
 def main(items: int, keep: Path | None) -> None:
     """Compare all of them with one process."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # and nothing is left running
     alone, table = Layout("a", (1,)), []
     with nullcontext(keep) if keep else tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).absolute()

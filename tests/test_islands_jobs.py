@@ -1,5 +1,6 @@
 """Whatever several processes do, on folders of their own: the same as one process does."""
 
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -15,8 +16,10 @@ from test_study_job import STUDY, SUITE
 from torch import Tensor
 
 from fpmc_bench.catalog.installed import installed_registry
+from fpmc_bench.finetune import checkpoint
+from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.settings import FinetuneSettings
-from fpmc_bench.harness import islands
+from fpmc_bench.harness import finetuning, islands
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.run_exchange import run_exchange
@@ -111,6 +114,42 @@ def test_a_fine_tuning_goes_on_wherever_it_is_the_main_one(
     assert [one is None for one in meeting_again] == [False, True]
 
 
+def test_an_unfinished_level_is_gone_on_with_by_another_machine(
+    tmp_path: Path, machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = FinetuneSettings(axes=("q",), steps=4, batch=4, validation_items=4, evaluate_every=2)
+    advance, load = Descent.advance, checkpoint.load_descent
+    gone_on: list[Path] = []
+
+    def stop(descent: Descent) -> None:
+        if descent.step:
+            raise KeyboardInterrupt
+        advance(descent)
+
+    def loaded(path: Path, descent: Descent) -> bool:
+        found = load(path, descent)
+        gone_on.extend([path] * found)
+        return found
+
+    def work(folder: str) -> object:
+        place = tmp_path / folder / "w.safetensors"
+        return finetune_entry(SUITE, plan, place, installed_registry(), progress=False)
+
+    machines.carry_out(1, lambda _: work("alone"))
+    monkeypatch.setattr(finetuning, "load_descent", loaded)
+    monkeypatch.setattr(Descent, "advance", stop)
+    with pytest.raises(KeyboardInterrupt):
+        machines.carry_out(2, lambda rank: work("ab"[rank]))
+    monkeypatch.setattr(Descent, "advance", advance)
+    unfinished = sorted(one.relative_to(tmp_path) for one in tmp_path.rglob("*.checkpoint"))
+    assert [str(one)[0] for one in unfinished] == ["a", "b"]
+    machines.carry_out(2, lambda rank: work("ba"[rank]))
+    assert len(gone_on) == 2, "each is taken by the other one now"
+    expected = (tmp_path / "alone" / "w.safetensors").read_bytes()
+    assert (tmp_path / "b" / "w.safetensors").read_bytes() == expected
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+
 def test_units_without_predictions_are_forgotten_everywhere(
     tmp_path: Path, machines: Machines
 ) -> None:
@@ -129,6 +168,25 @@ def test_units_without_predictions_are_forgotten_everywhere(
         for folder in (main, alone)
     )
     assert found == expected != {}
+
+
+def test_all_machines_begin_anew(tmp_path: Path, machines: Machines) -> None:
+    """Where that is asked for: nothing that they had is taken."""
+
+    def work(folder: str, *, fresh: bool) -> RunOutcome:
+        place, own = RunDirectory(tmp_path / folder), machines.join("cpu")
+        return run_plan(small_plan(), place, own, progress=False, fresh=fresh)
+
+    machines.carry_out(1, lambda _: work("b", fresh=False))
+    shutil.copytree(tmp_path / "b", tmp_path / "a")
+    before = {one.name: one.read_bytes() for one in (tmp_path / "a" / "ledger").glob("*.npz")}
+    machines.carry_out(2, lambda rank: work("ab"[rank], fresh=True))
+    for name in "ab":
+        ledger = Ledger(tmp_path / name / "ledger")
+        assert ledger.names() <= {Path(one).stem for one in before}
+        for file in ledger.directory.glob("*.npz"):
+            assert file.read_bytes() != before[file.name], "its note has another date"
+    assert not (tmp_path / "b" / "records").exists()
 
 
 def test_records_are_verified(

@@ -97,6 +97,16 @@ class Finetuning:
         names = [self._file(level).name for level in self.levels]
         exchange.bring(names, kept_state(self.folder), everywhere=False)
 
+    def bring_unfinished(self, exchange: Exchange) -> None:
+        """Send what a level goes on from to wherever it may be gone on with."""
+        names = [_checkpoint(self._file(level)).name for level in self.levels]
+        exchange.bring(names, kept_state(self.folder), everywhere=True)
+
+    def forget_unfinished(self) -> None:
+        """All levels are finished, wherever they were gone on with."""
+        for level in self.levels:
+            _checkpoint(self._file(level)).unlink(missing_ok=True)
+
     def let_go(self) -> None:
         """Of the collections of noise levels it has been at, which are made again if need be."""
         for name in ("_built", "_plain"):
@@ -148,7 +158,7 @@ class Finetuning:
 
     def _run_level(self, level: int, progress: Progress) -> None:
         descent = self._descent(level)
-        checkpoint = self._file(level).with_suffix(".checkpoint")
+        checkpoint = _checkpoint(self._file(level))
         if not load_descent(checkpoint, descent):
             descent.start()
         progress.says(_standing(descent))
@@ -253,6 +263,11 @@ class Finetuning:
                 "version": VERSION,
             },
         }
+
+
+def _checkpoint(file: Path) -> Path:
+    """Beside the file of a finished level."""
+    return file.with_suffix(".checkpoint")
 
 
 def _standing(descent: Descent) -> str:

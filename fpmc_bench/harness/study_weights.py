@@ -18,6 +18,9 @@ from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, carry_out
 
+LEVELS = "levels"
+"""The folder of noise levels, beside the weights."""
+
 
 def weights_path(folder: Path, row: str) -> Path:
     """Where a row's weights go."""
@@ -43,7 +46,7 @@ def finetunings(
                 plan,
                 plan.contestant(base),
                 planned.settings,
-                folder / "levels",
+                folder / LEVELS,
                 memory_budget,
                 learned,
             )
@@ -75,21 +78,28 @@ def learn(
     folder, processes, stopped = exchange.folder, exchange.processes, []
     box = replace(watched.box, limit_s=None)  # which is for what is measured
 
+    levels = replace(exchange, folder=folder / LEVELS)
+
     def bring() -> None:
         for job in jobs.values():
-            job.bring(replace(exchange, folder=job.folder))
+            job.bring(levels)
         exchange.bring_failures(ledger)
 
+    for job in jobs.values():
+        job.bring_unfinished(levels)
     tasks = [task for name, job in jobs.items() for task in _guarded(name, job, ledger, told, box)]
     with using(EngineSettings(memory_budget)):
         carry_out("fine-tuning", tasks, processes, told, bring, unit="noise level")
-    for name, job in jobs.items() if processes.is_main else ():
-        if not ledger.failed(name):
+    learned = {name: job for name, job in jobs.items() if not ledger.failed(name)}
+    for name, job in learned.items():
+        if exchange.islands.leads:
+            job.forget_unfinished()
+        if processes.is_main:
             weights = job.collected()
             weights.save(weights_path(folder, name))
             stopped += [f"{name}: {reason}" for reason in weights.card.stopped]
     processes.wait()
-    names = [weights_path(folder, name).name for name in jobs if not ledger.failed(name)]
+    names = [weights_path(folder, name).name for name in learned]
     exchange.bring(names, content_state(folder), everywhere=True)
     return stopped
 

@@ -79,7 +79,10 @@ def finetune_entry(
             using(EngineSettings(memory_budget)),
             Progress(processes, progress, "fine-tuning", name, unfinished) as told,
         ):
+            job.bring_unfinished(exchange)
             carry_out("noise levels", job.tasks(told), processes, told, bring, unit="noise level")
+            if islands.leads:
+                job.forget_unfinished()
             outcome = _finish(job, target) if processes.is_main else None
             processes.wait()
     return outcome
