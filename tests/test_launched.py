@@ -122,6 +122,8 @@ def test_a_status_is_told_where_a_process_could_not(
 ) -> None:
     assert _told("process 1 of 2", status) == returned
     err = capsys.readouterr().err
+    assert _told("it", status, alone=True) == returned
+    assert not re.search("others|--processes", capsys.readouterr().err)
     assert re.search(said, err)
     assert len(err.splitlines()) == bool(said)
 

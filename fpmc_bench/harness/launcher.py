@@ -55,6 +55,8 @@ def relaunch(processes: int, arguments: Sequence[str], kept: str = GOES_ON) -> i
         return 0
     for one in left:
         print(one.report, file=sys.stderr)
+    if processes == 1:
+        return _told("the process at work", ended.status, kept, alone=True)
     return _told(f"process {ended.rank} of {processes}", ended.status, kept)
 
 
@@ -138,7 +140,7 @@ def _end_left_behind(folder: Path) -> None:
                 process.kill()
 
 
-def _told(process: str, status: int, kept: str = GOES_ON) -> int:
+def _told(process: str, status: int, kept: str = GOES_ON, *, alone: bool = False) -> int:
     """The exit status of a run whose process ended with `status`; said where that could not."""
     if status in (1, 2):
         return status
@@ -146,10 +148,12 @@ def _told(process: str, status: int, kept: str = GOES_ON) -> int:
         _say(f"{process} ended with exit status {status}, without a word; {kept}")
         return 1
     name = signal.Signals(-status).name
-    advice = kept
+    others = "" if alone else "; the others were stopped"
+    advice = ""
     if name == "SIGKILL":
-        advice += "; where memory was short, take fewer --processes or a smaller --memory-budget"
-    _say(f"{process} was ended by {name}; the others were stopped; {advice}")
+        fewer = "" if alone else "fewer --processes or "
+        advice = f"; where memory was short, take {fewer}a smaller --memory-budget"
+    _say(f"{process} was ended by {name}{others}; {kept}{advice}")
     return 1
 
 
