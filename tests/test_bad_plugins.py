@@ -12,7 +12,7 @@ from runs import figures, fpmc_bench, fpmc_bench_process, write_suite
 BOARD = Path(__file__).parents[1] / "leaderboards" / "digits"
 FILE = Path(__file__).with_name("bad_plugins.py")
 REASONS = {
-    "raises": "ZeroDivisionError: division by zero",
+    "raises": "ZeroDivisionError: integer division or modulo by zero",
     "exit": "'exit' raised SystemExit: 0; to fail it has to raise an ordinary exception",
     "os-exit": "'os-exit' raised SystemExit: os._exit(3); to fail it has to raise an",
     "libc-exit": "its process ended with exit status 0 while 'libc-exit' was asked for items 0",
