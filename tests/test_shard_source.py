@@ -20,6 +20,7 @@ from fpmc_bench.fpmc.union import Union
 from fpmc_bench.harness.dividing import largest_bytes, must_divide
 from fpmc_bench.harness.shards import Shards
 from fpmc_bench.jobs.run import run_suite
+from fpmc_bench.results.claims import remarks_on_claim
 
 UNEVEN = """
     import os
@@ -97,6 +98,8 @@ def test_rows_are_those_of_one_process_and_what_breaks_in_one_fails_in_all(tmp_p
         assert parts_of(one[0]) == {1}
         assert parts_of(two[0]) == {2}
         assert one[0].provenance == two[0].provenance, "keys are those of one process"
+        assert not remarks_on_claim(one[0], one[0].provenance)
+        assert "in parts" in remarks_on_claim(two[0], one[0].provenance)[0]
         first, second = (values.by_metric["mse@1"] for _, values in (one, two))
         assert float(np.abs(first - second).max()) <= NEAR
 

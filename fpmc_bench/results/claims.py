@@ -47,11 +47,14 @@ def contradictions(record: Record, here: Provenance, *, sampled: bool) -> tuple[
 
 def remarks_on_claim(record: Record, here: Provenance) -> tuple[str, ...]:
     """What was otherwise and is compared all the same, a sentence each, without its end."""
-    return tuple(
+    other = [
         f"computed here {MAY_DIFFER[one.field]}"
         for one in _differences(record.provenance, here)
         if one.field in MAY_DIFFER
-    )
+    ]
+    divided = any(share.environment.source_parts > 1 for share in record.computed)
+    told = "its source lay in parts, which rounds otherwise; at low noise that may need --tolerance"
+    return (*other, *[told] * divided)
 
 
 def _differences(recorded: Provenance, here: Provenance) -> Iterator[Difference]:
