@@ -28,7 +28,7 @@ from fpmc_bench.harness.shards import Shards
 from fpmc_plugins.denoisers.ls import squares
 
 NEAR = 1e-6
-"""Of values in [-1,1], where a query is a noisy image."""
+"""Of values in [-1,1], where a query is a noisy image; sums over thousands round by 2e-6."""
 FAR = 2e-5
 """Beyond all images energies are so large that other numbers of columns are rounded otherwise."""
 SHAPE = SHAPES[0]
