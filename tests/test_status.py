@@ -276,7 +276,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 def test_a_run_says_how_far_it_is_in_lines_of_json(ran: tuple[Path, list[str]]) -> None:
     events = [json.loads(line) for line in ran[1]]
     kinds = [one["event"] for one in events]
-    assert (kinds[0], kinds.count("started"), kinds.count("ended")) == ("started", 1, 1)
+    assert (kinds.count("started"), kinds.count("ended"), kinds[-1]) == (1, 1, "message")
+    assert "the roof is on fire" in events[-1]["text"]
     units = [one for one in events if one["event"] == "task_finished" and one["stage"] == "rows"]
     assert {one["what"] for one in units} >= {"optimal.denoiser-mse"}
     (failed,) = [one for one in events if one["event"] == "row_failed"]

@@ -1,6 +1,7 @@
 """What runs leave: records, samples, units and the manifest of a directory."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from synthetic_records import ENVIRONMENT, attest, write_synthetic
 from fpmc_bench.documents.attestation import read_attestations
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.record import read_record, read_records
+from fpmc_bench.documents.status import STATUS
 from fpmc_bench.documents.suite import Suite, validated_suite
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.rundir import RunDirectory
+from fpmc_bench.harness.tally import Tally
+from fpmc_bench.jobs.status import folder_status
 from fpmc_bench.results.predictions import predictions_path, read_predictions, reference_path
 from fpmc_bench.results.render.csv import render_csv
 from fpmc_bench.results.render.json import render_json
@@ -127,6 +131,22 @@ def open_run(path: Path) -> Path:
     return path
 
 
+def write_status(folder: Path) -> list[Path]:
+    tally = Tally("run", "small", "fpmc-bench run small.toml", 2)
+    tally.expect({"ls.denoiser-mse": 3, "b.sample-mse": 2}, {"ls.denoiser-mse": 2}, {})
+    tally.began_stage("rows", "unit", 5, [("ls.denoiser-mse", 1.5)] * 2)
+    tally.began(1, "here", "ls.denoiser-mse", [0, 50], 1e9)
+    tally.failed("b.sample-mse", "RuntimeError: no")
+    open_run(folder / "run.json")
+    (folder / STATUS).write_text(tally.status().model_dump_json())
+    return [folder / STATUS]
+
+
+def show_status(path: Path) -> list[str]:
+    (found,) = folder_status(path.parent)
+    return found.lines(datetime(2026, 11, 28, tzinfo=UTC))
+
+
 LOADERS = (
     Loader("records", write_records, read_leaderboard),
     Loader("samples", write_samples, draw_samples),
@@ -134,4 +154,5 @@ LOADERS = (
     Loader("predictions", write_some_predictions, read_some_predictions),
     Loader("ledger", write_unit, read_unit),
     Loader("run.json", write_run, open_run),
+    Loader("status", write_status, show_status),
 )

@@ -6,6 +6,7 @@ where Ctrl-C or SIGTERM has ended it.
 
 import importlib
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -54,15 +55,19 @@ class LazyGroup(click.Group):
         return command
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
-        """The whole command line, on a terminal of whatever encoding."""
+        """The whole command line, on a terminal of whatever encoding.
+
+        Whatever is to last until nothing more is said is entered into the stack, the context's
+        object.
+        """
         if is_ours() or is_elastic():
             from fpmc_bench.harness.prints import move_stderr_aside
 
             move_stderr_aside()
         replace_what_has_no_code()
-        with stoppable(speaks):
+        with ExitStack() as stack, stoppable(speaks):
             try:
-                return super().main(*arguments, **settings)
+                return super().main(*arguments, obj=stack, **settings)
             except SystemExit as end:
                 if is_ours() and isinstance(end.code, int):
                     leave(end.code)  # somebody waits, whatever a plugin has left at work

@@ -1,7 +1,7 @@
 """How commands that take long say how far they are: --quiet, --watch, --log-json."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -65,5 +65,7 @@ def shown_options(command: Command) -> Command:
 def _log_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     """At once, and to the command's very end, so that all it says is JSON."""
     if value and not ctx.resilient_parsing:
-        ctx.find_root().with_resource(json_lines())
+        stack = ctx.find_object(ExitStack)
+        assert stack is not None, "which `main` gives"
+        stack.enter_context(json_lines())
     return value

@@ -14,7 +14,7 @@ from fpmc_bench.errors import RunError
 
 STATUS = "status.json"
 """The file's name in a run directory, a study's folder and one of unfinished fine-tuning."""
-MOST_BYTES = 2**26
+MOST_BYTES = 2**24
 """Far more than any that was written here."""
 Seconds = FiniteFloat
 State = Literal["running", "finished", "stopped"]
@@ -96,11 +96,9 @@ def read_status(folder: Path) -> Status | None:
     """That of a folder; None where nothing was written there. RunError for a damaged one."""
     path = folder / STATUS
     try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
+        if path.stat().st_size > MOST_BYTES:
             raise RunError(f"{path} is no status: it has more than {MOST_BYTES} bytes")
-        return Status.model_validate_json(content)
+        return Status.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -132,7 +132,8 @@ class Watch:
             self._bar.refresh()
         stream = users_stderr()
         if self.visible and isinstance(stream, AboveLive):
-            stream.live.draw([head_line(status), *table_lines(status, datetime.now(UTC))])
+            head = head_line(status, ended=status.state != "running")
+            stream.live.draw([head, *table_lines(status, datetime.now(UTC))])
         if now or time.monotonic() - self._written >= WRITE_SECONDS:
             self._write(status)
         return status

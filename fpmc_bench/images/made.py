@@ -20,12 +20,12 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from fpmc_bench.launched import is_main
 from fpmc_bench.storage.atomic import atomic_path
 from fpmc_bench.storage.cache import cached_path, mark_used
 from fpmc_bench.storage.mapped import reserved_array, seal, sealed_array
+from fpmc_bench.telling.bars import Bar
 
 WAIT_SECONDS = 0.2
 """Between two looks at whether another process has finished its block."""
@@ -134,18 +134,15 @@ def _make_blocks(
     What they have joined may be less than what is wanted here: then there is another plan to make.
     """
     paths = list(parts)
-    hidden = None if is_main() else True
     together = _together.get()
     mine = together.take(f"{whole.name} from {there} to {parts[paths[-1]].stop}", len(paths))
-    with tqdm(
-        total=len(parts), desc=card["kind"], unit="block", disable=hidden, leave=False
-    ) as bar:
+    with Bar(card["kind"], len(parts), "block", hidden=not is_main(), brief=True) as bar:
         for index in mine:
             _make_block(paths[index], whole, parts[paths[index]], make, card)
-            bar.update()
+            bar.advance()
         while images_in(whole) == there:
             missing = [path for path in paths if _images(path) is None]
-            bar.update(len(paths) - len(missing) - bar.n)
+            bar.advance(len(paths) - len(missing) - bar.done)
             if not missing:
                 return
             together.ask({path: len(parts[path]) for path in missing})
