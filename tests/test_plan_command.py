@@ -9,6 +9,9 @@ import pytest
 from runs import fpmc_bench, write_plugin, write_suite, write_train_only
 from test_run import FAULTY
 
+from fpmc_bench.harness.forecast import ROWS
+from fpmc_bench.harness.pilot import Pilot
+
 LS = ("-d", "ls", "-p", "denoiser-mse")
 
 
@@ -153,3 +156,41 @@ def test_a_run_tells_the_plan_of_what_is_known_and_times_nothing(tmp_path: Path)
     assert "process" not in again.stderr, "nothing is left"
     quiet = fpmc_bench("run", suite, *LS, "--fresh", "--quiet", *run, cwd=tmp_path)
     assert quiet.stderr == ""
+
+
+def test_of_long_units_a_few_items_tell_how_they_spread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All seven here, which is what a run has in the end."""
+    suite = write_suite(tmp_path)
+    suite.write_text(suite.read_text().replace("block_items = 2", "block_items = 7"))
+    monkeypatch.setattr(Pilot, "_affords", lambda *_: False)
+    found = planned(tmp_path, "-d", "ls", "--time-budget", "1h", "--run-dir", tmp_path / "run")
+    assert units(tmp_path / "run") == {}
+    run = ("run", suite, "-d", "ls", "--run-dir", tmp_path / "run", "--quiet")
+    assert fpmc_bench(*run, cwd=tmp_path).returncode == 0
+    for row in found["rows"]:
+        if row["stage"] == ROWS:
+            stem = f"{row['name']}.{row['protocol']}"
+            record = json.loads((tmp_path / "run" / "records" / f"{stem}.json").read_text())
+            error = record["figures"]["mse@1"]["standard_error"]
+            assert row["standard_error"] == pytest.approx(error, rel=1e-4)
+
+
+def test_images_that_augmentations_add_are_made_in_part_or_told(tmp_path: Path) -> None:
+    """A tenth of 1437 images: one block of 256 samples, which is more than is wanted."""
+    entry = """
+[[entries]]
+name = "more"
+denoiser = "wiener"
+augmentations = [{ name = "synthetic", rate = RATE }]
+"""
+    options = ("-d", "more", "-p", "denoiser-mse", "--seconds", "0.05")
+    write_suite(tmp_path, entry.replace("RATE", "0.1"))
+    row = planned(tmp_path, *options)["rows"][-1]
+    assert row["cache"] == "spectrum (made now), synthetic"
+    write_suite(tmp_path, entry.replace("RATE", "1.0"))
+    row = planned(tmp_path, *options)["rows"][-1]
+    assert row["cache"] == "spectrum (made now), images to be made"
+    assert row["guessed"]
+    assert row["beginning_seconds"] > 0

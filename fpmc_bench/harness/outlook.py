@@ -35,6 +35,8 @@ class Outlook:
     held_bytes: int | None = None
     together: bool = False
     """Whether all processes compute every unit of a row, each with a part of the source."""
+    on_gpu: bool = False
+    """Where memory grows is then a GPU's, which the engine does with less of."""
 
     @property
     def seconds(self) -> float:
@@ -109,6 +111,8 @@ class Outlook:
             "choose another --run-dir or FPMC_BENCH_CACHE, take fewer --items, or leave out "
             "--keep-predictions",
         )
+        if self.on_gpu:
+            return None
         free, grown = free_memory(), self.grown_bytes
         others = (self.local - 1) * (self.held_bytes or 0)
         if grown is not None and others + grown > free:
@@ -150,6 +154,7 @@ def outlook_of(
         settings.budget_bytes,
         ending_seconds(costs),
         together=together,
+        on_gpu=processes.device != "cpu",
     )
 
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.catalog.strangers import strangers_code
-from fpmc_bench.contracts import TeacherModel
+from fpmc_bench.contracts import DenoiseFunction, TeacherModel
+from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.harness.costs import (
     Costs,
     Taken,
@@ -31,6 +33,10 @@ from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.probe import LEVELS, Probe, probed
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Workbench
+from fpmc_bench.images.made import images_in
+from fpmc_bench.protocols import prediction_of
+from fpmc_bench.protocols.metrics import mse_1
+from fpmc_bench.protocols.problem import checked
 from fpmc_bench.storage.cache import looked_up
 from fpmc_bench.teachers.sensitivity import KIND as MAPS
 from fpmc_bench.teachers.sensitivity import (
@@ -44,6 +50,8 @@ PROBE = 2
 """A probe takes this part of the seconds that a row may take."""
 GROWTH = 4
 """From one number of images, that are made to see what that takes, to the next."""
+FEWEST_ITEMS = 4
+"""By which the spread of a row's items is told."""
 FEW_SAMPLES = 4
 """Of a sensitivity map that is made for no other use."""
 
@@ -55,8 +63,9 @@ Rows = Mapping[str, Sequence[WorkUnit]]
 class Pilot:
     """Times what is unknown, into `costs` and `ledger`: about `seconds` a row.
 
-    `used` says of every entry that was timed what of the cache it needs. Rows that raise fail in
-    the ledger, as in a run.
+    `used` says of every entry that was timed what of the cache it needs; `few` has mse@1 of the
+    first items of rows whose units are long, [n,S] or [n], by which their spread is known. Rows
+    that raise fail in the ledger, as in a run.
     """
 
     workload: Workload
@@ -67,6 +76,7 @@ class Pilot:
     keeps_predictions: bool = False
     told: Callable[[str], object] = lambda _: None
     used: dict[str, str] = field(default_factory=dict)
+    few: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     _networks: dict[str, Probe] = field(default_factory=dict)
 
     def run(self, remaining: Mapping[str, Sequence[WorkUnit]], *, spread: bool = False) -> None:
@@ -142,8 +152,11 @@ class Pilot:
         """A network's own row, or its part as a reference; all `units` are of it."""
         device = self.workload.plan.context.device
         with peak_memory(device) as peak:
-            probe = self._probe_of(cast(TeacherModel, units[0].contestant.denoiser))
+            network = cast(TeacherModel, units[0].contestant.denoiser)
+            probe = self._probe_of(network)
             self._time_units(units, probe)
+            if units[0].contestant.role == "other network":
+                self._ask_a_few(network, probe, units[0])
         self.costs.add(unit_facts(units[0]), Timings(grown_bytes=peak.grown_bytes))
 
     def _time_entry(self, contestant: Contestant, rows: Rows) -> None:
@@ -152,7 +165,7 @@ class Pilot:
             probe = bench.beside_units(
                 contestant.name,
                 list(rows),
-                lambda plan: self._probe_entry(plan, contestant.name),
+                lambda plan: self._probe_entry(plan, contestant.name, rows),
                 "its calls were timed",
             )
             self.workload = bench.workload
@@ -168,7 +181,7 @@ class Pilot:
         facts, whole = units[0].provenance, self._block_items
         guess = probe.units(facts.protocol, facts.levels, whole)
         self.costs.add(unit_facts(units[0]), Timings(guessed=guess))
-        if sum(one.seconds for one in guess) > self.seconds or self._lacking_images():
+        if not self._affords(guess):
             return
         # one whose process has nothing ready
         bench = self._bench()
@@ -179,6 +192,30 @@ class Pilot:
             elif (key := self._reference(unit)) is not None:
                 bench.measure(unit, key)
         self.workload = bench.workload
+
+    def _affords(self, guess: tuple[Taken, Taken]) -> bool:
+        """Whether a first and a later unit, guessed to take so long, may be computed now."""
+        return sum(one.seconds for one in guess) <= self.seconds and not self._lacking_images()
+
+    @torch.no_grad()
+    def _ask_a_few(self, denoise: DenoiseFunction, probe: Probe, unit: WorkUnit) -> None:
+        """The first items of a row whose units are long, as many as are affordable, if any."""
+        plan, facts = self.workload.plan, unit.provenance
+        protocol, test = facts.protocol, plan.context.dataset.test
+        guess = probe.units(protocol, facts.levels, self._block_items)
+        reference = cast(TeacherModel, plan.network(protocol, "reference").denoiser)
+        networks = self._probe_of(reference).units(protocol, facts.levels, self._block_items)
+        each = max(guess[1].seconds, networks[1].seconds) / self._block_items
+        count = min(self._block_items, int(self.seconds / max(each, 1e-9)))
+        needs_test = protocol_facts(protocol).on_test_images
+        if self._affords(guess) or count < FEWEST_ITEMS or (needs_test and test is None):
+            return
+        problem = plan.problem(protocol, test or plan.context.dataset.train)
+        answers = [
+            prediction_of(protocol)(asked, problem, range(count))
+            for asked in (checked(denoise, unit.contestant.name), reference)
+        ]
+        self.few[unit.row] = mse_1(*answers).numpy()
 
     def _reference(self, unit: WorkUnit) -> str | None:
         """The key of what a unit is measured against; None where that would be long work."""
@@ -206,7 +243,7 @@ class Pilot:
                 )
         return self._networks[network.fingerprint]
 
-    def _probe_entry(self, plan: Plan, name: str) -> Probe | None:
+    def _probe_entry(self, plan: Plan, name: str, rows: Rows) -> Probe | None:
         """Calls of an entry's denoiser; None where what it needs would be long work.
 
         A second time where something was fitted at first, which units won't wait for.
@@ -218,39 +255,42 @@ class Pilot:
         with looked_up() as seen:
             making = self._make_images(contestant)
             source = contestant.over_plain_images() if making else contestant
-            probe = self._probe_once(plan, source)
+            probe = self._probe_once(plan, source, {} if making else rows)
         if not all(seen.values()):
-            probe = self._probe_once(plan, source)
+            probe = self._probe_once(plan, source, {})
         self.used[name] = _used(seen)
         if making:
-            self.used[name] += ", images to be made"
+            self.used[name] += f"{', ' if seen else ''}images to be made"
             images = 1 + sum(added.rate for added in contestant.source.added)
             probe = probe.times(images)
             probe = replace(probe, building=probe.building + making)
         return probe
 
     def _make_images(self, contestant: Contestant) -> float:
-        """What augmentations add, where that is affordable; else the seconds it would take: 0 where
-        all is there."""
+        """What augmentations add, where that is affordable; else the seconds that the rest takes.
+
+        A few at first, then more; they stay in the cache, where whole blocks of them may be made.
+        """
         context, lacking = contestant.source.context, 0.0
-        images = len(context.dataset.train)
         for plugin, added in zip(contestant.source.plugins, contestant.source.added, strict=True):
-            whole, count, spent = max(1, round(added.rate * images)), 1, 0.0
-            while spent < self.seconds / PROBE:
+            whole = max(1, round(added.rate * len(context.dataset.train)))
+            asked, there, spent = 1, 0, 0.0
+            while there < whole and spent < self.seconds / PROBE:
                 started = time.perf_counter()
-                plugin.augment(context.augmentation_task(added.rate * count / whole))
+                with looked_up() as seen:
+                    plugin.augment(context.augmentation_task(added.rate * asked / whole))
                 spent += time.perf_counter() - started
-                if count == whole:
-                    break
-                count = min(whole, GROWTH * count)
-            else:
-                lacking += spent / count * (whole - count)
+                made = [images_in(path) for path in seen if path.suffix == ".npy"]
+                there = max([asked, *made])
+                asked = min(whole, GROWTH * there)
+            lacking += spent / there * max(0, whole - there)
         return lacking
 
-    def _probe_once(self, plan: Plan, contestant: Contestant) -> Probe:
+    def _probe_once(self, plan: Plan, contestant: Contestant, rows: Rows) -> Probe:
+        """And a few items of these rows, where their units are long."""
         started = time.perf_counter()
-        built: BuiltDenoiser = plan.built(contestant)
-        return probed(
+        built = plan.built(contestant)
+        probe = probed(
             built,
             plan.context.dataset.train,
             plan.context.sigmas,
@@ -259,6 +299,9 @@ class Pilot:
             self.seconds / PROBE,
             building=time.perf_counter() - started,
         )
+        for units in rows.values():
+            self._ask_a_few(built, probe, units[0])
+        return probe
 
     def _maps_are_cheap(self) -> bool:
         """Whether all are there, or those at which a probe looks may be made for it."""

@@ -135,7 +135,7 @@ class _Planning:
             )
             pilot = self._timed(workload, ledger, remaining)
             outlook = self._outlook(pilot.workload, ledger, remaining)
-            errors = _errors(pilot.workload, ledger, workload.plan.suite.items)
+            errors = _errors(pilot, workload.plan.suite.items)
             return self._told(directory, workload.plan.suite.items, outlook, errors, pilot)
 
     def within(self, budget: float, run_dir: str | Path | None) -> RunPlan:
@@ -156,9 +156,7 @@ class _Planning:
                     chosen, directory, self.alone, predictions=self.keep_predictions
                 )
                 outlook = self._outlook(chosen, directory.ledger, remaining)
-            return self._told(
-                directory, items, outlook, _errors(pilot.workload, ledger, items), pilot
-            )
+            return self._told(directory, items, outlook, _errors(pilot, items), pilot)
 
     def _timed(
         self,
@@ -188,6 +186,7 @@ class _Planning:
             self.settings.budget_bytes,
             starts + ending_seconds(self.costs),
             self.held_bytes,
+            on_gpu=self.alone.device != "cpu",
         )
 
     def _affordable(self, budget: float, ledger: Ledger) -> int:
@@ -254,21 +253,27 @@ def _all_units(workload: Workload) -> dict[str, list[WorkUnit]]:
     return {protocol: workload.rows(protocol) for protocol in workload.plan.suite.protocols}
 
 
-def _errors(workload: Workload, ledger: Ledger, items: int) -> dict[str, float]:
-    """By row, from the units that are there: as their items spread, those of so many will."""
-    errors = {}
+def _errors(pilot: Pilot, items: int) -> dict[str, float]:
+    """By row, as items spread that are in the pilot's ledger, or a few that it asked about."""
+    errors, workload = {}, pilot.workload
     for protocol in workload.plan.suite.protocols:
         groups = workload.groups(protocol)
         for units in rows_of(workload, protocol).values():
-            there = [(unit, found) for unit in units if (found := ledger.read(unit.key))]
-            if not there:
+            row = units[0].row
+            there = [(one, found) for one in units if (found := pilot.ledger.read(one.key))]
+            values = [found.arrays[METRIC] for _, found in there]
+            rows = [np.array(one.items) for one, _ in there]
+            if row in pilot.few and not there:
+                values, rows = [pilot.few[row]], [np.arange(len(pilot.few[row]))]
+            if not values:
                 continue
-            values = np.concatenate([found.arrays[METRIC] for _, found in there])
-            rows = np.concatenate([np.array(unit.items) for unit, _ in there])
-            own = None if groups is None else groups[rows]
-            error = figure_of(ItemValues({METRIC: values}, own), METRIC).standard_error
+            known = np.concatenate(rows)
+            own = ItemValues(
+                {METRIC: np.concatenate(values)}, None if groups is None else groups[known]
+            )
+            error = figure_of(own, METRIC).standard_error
             if math.isfinite(error):
-                errors[units[0].row] = error * math.sqrt(len(rows) / items)
+                errors[row] = error * math.sqrt(len(known) / items)
     return errors
 
 
