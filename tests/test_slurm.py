@@ -139,6 +139,7 @@ def test_shellcheck_has_nothing_to_say() -> None:
     subprocess.run(["shellcheck", str(SCRIPT)], check=True)
 
 
+@pytest.mark.slow
 def test_two_nodes_compute_what_one_process_does(node: Path) -> None:
     write_suite(node)
     (node / "bin" / "torchrun").unlink()  # the real one
