@@ -108,8 +108,8 @@ def test_what_is_unknown_or_could_be_several_is_refused_with_what_there_is(cache
             assert "Unknown" in said(command, few, cwd=cache, status=2)[1], "too little to go by"
     _, err = said("explain", "fits", cwd=cache, status=2)
     assert all(name in err for name in names)
-    for wrong in ("3x", "-1d", "d", "1 year", "1e9d"):
-        assert "is not a time" in said("clear", "--older-than", wrong, cwd=cache, status=2)[1]
+    for wrong in ("3x", "-1d", "d", "1 year", "1e9d", "0d"):
+        assert "is no span of time" in said("clear", "--older-than", wrong, cwd=cache, status=2)[1]
 
 
 def test_two_names_that_begin_alike_are_told_apart(cache: Path) -> None:

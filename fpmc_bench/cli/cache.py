@@ -1,13 +1,13 @@
 """`fpmc-bench cache`: what is kept to be had again, what from, and how to be rid of it."""
 
-import re
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from fpmc_bench.cli.common import json_option, print_json
+from fpmc_bench.cli.duration import Duration
 from fpmc_bench.cli.printing import PrintingGroup, echo
 from fpmc_bench.documents.text import one_line
 from fpmc_bench.errors import DiskError, UnknownNameError, UsageError
@@ -15,24 +15,8 @@ from fpmc_bench.errors import DiskError, UnknownNameError, UsageError
 if TYPE_CHECKING:
     from fpmc_bench.storage.inventory import Inventory, Kept
 
-SECONDS = {"m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
 LEAST_LETTERS = 4
 """Of a name, to be asked for by."""
-
-
-class Age(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
-    """A time such as 30d, 12h, 2w or 90m, in seconds."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Seconds; click's own error for what is no time."""
-        match = re.fullmatch(r"\s*(\d{1,6}(?:\.\d+)?)\s*([mhdw])\s*", str(value))
-        if match is None:
-            self.fail(f"'{value}' is not a time; expected a number with a unit, as 30d, 12h or 2w")
-        return float(match[1]) * SECONDS[match[2]]
 
 
 @click.group(cls=PrintingGroup)
@@ -88,7 +72,9 @@ def explain(name: str, as_json: bool) -> None:
 
 @cache.command()
 @click.argument("what", nargs=-1)
-@click.option("--older-than", type=Age(), help="Only what nobody has wanted for so long, as 30d.")
+@click.option(
+    "--older-than", type=Duration(), help="Only what nobody has wanted for so long, as 30d."
+)
 @click.option("--damaged", is_flag=True, help="Only what is not whole: reads all of it.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")

@@ -1,6 +1,5 @@
 """`fpmc-bench plan`: what a run is going to take."""
 
-import re
 import shlex
 import sys
 import time
@@ -16,31 +15,13 @@ from fpmc_bench.cli.common import (
     print_json,
     registry_with_warnings,
 )
+from fpmc_bench.cli.duration import Duration
 from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.cli.run_options import changed_suite, run_options
 
 if TYPE_CHECKING:
     from fpmc_bench.harness.forecast import Part
     from fpmc_bench.jobs.plan import RunPlan
-
-UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.3 on
-    """A span of time such as 90s, 20min or 2h."""
-
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Seconds; click's own error for what is no span of time, or none at all."""
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*", value)
-        if match is None or not float(match[1]):
-            self.fail(f"'{value}' is no span of time; expected one with a unit: 90s, 20min, 2h, 1d")
-        return float(match[1]) * UNITS[match[2]]
 
 
 @click.command(cls=PrintingCommand)
