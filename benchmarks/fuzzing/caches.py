@@ -10,6 +10,8 @@ from torch import Tensor
 from fpmc_bench.images.made import made_images
 from fpmc_bench.images.store import stored_images
 from fpmc_bench.storage.cache import ENVIRONMENT_VARIABLE, cached_tensors
+from fpmc_bench.storage.inventory import inventory
+from fpmc_bench.storage.notes import keep_note, kept_note
 from fuzzing.places import variable
 from fuzzing.trials import Loader
 
@@ -67,7 +69,35 @@ def read_cached(path: Path) -> Any:
         return found
 
 
+def write_note(folder: Path) -> list[Path]:
+    path = folder / "notes" / f"{'0' * 32}.json"
+    keep_note(path, ["what", 1.5], {"of": {"rows": 3}})
+    return [path]
+
+
+def read_note(path: Path) -> Any:
+    """As it was, or nothing; so is what a listing of the cache makes of it."""
+    found = kept_note(path)
+    assert found in (["what", 1.5], None)
+    (thing,) = inventory(path.parent.parent).things
+    assert bool(thing.faults()) == (found is None)
+    return thing.card()
+
+
+def read_listing(path: Path) -> Any:
+    """What `cache list` and `cache explain` say of all there is, whatever became of a file."""
+    things = inventory(path.parent.parent).things
+    for thing in things:
+        thing.card()
+        if not thing.faults():
+            assert [file.holds() for file in thing.content]
+    return things
+
+
 LOADERS = (
+    Loader("kept notes", write_note, read_note),
+    Loader("listed images", write_made, read_listing),
+    Loader("listed tensors", write_cached, read_listing),
     Loader("decoded images", write_store, read_store),
     Loader("made images", write_made, read_made),
     Loader("cached tensors", write_cached, read_cached),
