@@ -1,0 +1,1 @@
+"""Faults made on real runs, a kind a file, and what came of them."""
