@@ -26,6 +26,7 @@ from fpmc_bench.results.predictions import (
     read_reference,
     reference_path,
 )
+from fpmc_bench.results.summaries import figure_of
 from fpmc_bench.storage.mapped import seal
 
 ENTRIES = [{"name": name, "denoiser": name} for name in ("optimal", "wiener")]
@@ -163,11 +164,18 @@ def test_a_record_that_is_not_what_is_computed_gets_none(folder: Path) -> None:
     """Altered so that its figures, items and digest fit each other."""
     record, values = known(folder)
     better = ItemValues({**values.arrays, "mse@1": values["mse@1"] * 0.9})
-    write_record(
-        folder / "records",
-        record.model_copy(update={"items_sha256": better.digest}),
-        better,
-    )
+    levels = [
+        one.model_copy(
+            update={"figures": {name: figure_of(better, name, level) for name in better}}
+        )
+        for level, one in enumerate(record.by_sigma)
+    ]
+    forged = {
+        "items_sha256": better.digest,
+        "figures": {name: figure_of(better, name) for name in better},
+        "by_sigma": tuple(levels),
+    }
+    write_record(folder / "records", record.model_copy(update=forged), better)
     outcome = run_again(folder)
     (report,) = outcome.failures.values()
     assert report.startswith("the predictions of wiener.denoiser-mse as they are computed now have")
