@@ -168,12 +168,12 @@ def test_a_record_that_is_not_what_is_computed_gets_none(folder: Path) -> None:
         one.model_copy(
             update={"figures": {name: figure_of(better, name, level) for name in better}}
         )
-        for level, one in enumerate(record.by_sigma)
+        for level, one in enumerate(record.per_sigma)
     ]
     forged = {
         "items_sha256": better.digest,
         "figures": {name: figure_of(better, name) for name in better},
-        "by_sigma": tuple(levels),
+        "per_sigma": tuple(levels),
     }
     write_record(folder / "records", record.model_copy(update=forged), better)
     outcome = run_again(folder)
