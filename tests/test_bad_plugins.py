@@ -62,7 +62,7 @@ def check(folder: Path, acts: Iterable[str], done: subprocess.CompletedProcess[s
 
 def test_a_crash_and_a_hang_cost_their_own_rows(tmp_path: Path) -> None:
     write_suite(tmp_path)
-    acts = ("segfault", "endless-c", "prints")
+    acts = ("segfault", "exit", "endless-c", "prints")
     done = run(tmp_path, acts, "--unit-timeout", "5", "--quiet")
     check(tmp_path, acts, done)
     told = [line for line in done.stderr.splitlines() if line.endswith("; the others go on")]

@@ -23,12 +23,31 @@ mount -o remount,size=1g "$0"
 mkdir "$0.after" && cp -a "$0/." "$0.after/"
 """
 """A folder with so little room, and with enough of it: the same command in both."""
+FILLED = """
+mount -t tmpfs -o size=300m tmpfs "$0" || exit 99
+"$@" 2> "$0.said" &
+until ls "$0"/{pattern} > "$0.seen" 2>&1; do
+    kill -0 $! 2> "$0.seen" || break
+    sleep 0.01
+done
+cat /dev/zero > "$0/filling" 2> "$0.seen"
+wait $!; echo $? > "$0.status"
+rm "$0/filling"
+"$@" 2> "$0.said-again"; echo $? > "$0.status-again"
+mkdir "$0.after" && cp -a "$0/." "$0.after/"
+"""
+"""A folder with room, which another fills up to its last byte once there are such files."""
 READ_ONLY = """
 mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" || exit 99
 "$@" 2> "$0.said"; echo $? > "$0.status"
 """
-PARTS = (0.0, 0.1, 0.25, 0.35, 0.6, 0.9)
-"""Of the room that a run needs, half of which figures take, and come last."""
+TOO_LITTLE = (4096, 2**16, 2**20)
+"""Bytes of the first of them; a run asks for more than it needs."""
+EVENTS = {
+    "run": ("run.json", "ledger/*.npz", "records/*.json", "samples/*.npz", "tables/*"),
+    "cache": ("images/*.npy", "spectrum/*.lock", "translate/*.lock", "sensitivity/*.lock"),
+}
+"""Files as which the disk is filled."""
 
 
 @cache
@@ -58,42 +77,56 @@ def ending(case: Case, folder: Path, suffix: str = "") -> Done:
     return Done(status, tuple(one for one in said if one.strip() and one not in case.usual))
 
 
-def room(folder: Path) -> int:
-    """Bytes that a folder takes in whole pages."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return sum(-(-path.stat().st_size // PAGE_BYTES) * PAGE_BYTES for path in files)
+def too_small(workplace: Workplace, name: str, processes: int) -> Outcome:
+    """A run's folder, or its cache, on disks that have too little room from the beginning."""
+    for size in TOO_LITTLE:
+        case = workplace.case()
+        full = tried_twice(workplace, case, name, TWICE.format(bytes=size), processes)
+        expect(full.status in (1, 2), f"{size} bytes: ended with {full.status}: {full.message}")
+    return Outcome(
+        len(TOO_LITTLE), "refused; with room it went on", IDENTICAL, relative(case, full.said[-1])
+    )
 
 
 def fills_up(workplace: Workplace, name: str, processes: int) -> Outcome:
-    """A run's folder, or its cache, that has so many parts of the room it needs."""
-    needed = room(workplace.undisturbed.folder / name)
-    messages, undrawn = [], 0
-    draw = workplace.random((name, processes))
-    chosen = sorted(draw.sample(PARTS, min(len(PARTS), workplace.times + 1)))
-    for part in chosen:
+    """The same on a disk with room, which another program fills while the run works."""
+    ended, undrawn, message = 0, 0, ""
+    for pattern in EVENTS[name]:
         case = workplace.case()
-        folder = case.folder / name
-        command = case.command(processes=processes)
-        inside(case, TWICE.format(bytes=int(part * needed) + PAGE_BYTES), folder, command)
-        full, again = ending(case, folder), ending(case, folder, "-again")
-        where = f"with {part:.0%} of the room"
-        said = [one for one in full.said if "status.json can't be written" not in one]
+        full = tried_twice(workplace, case, name, FILLED.format(pattern=pattern), processes)
         if full.status == 0:
-            expect(all("was not drawn" in one for one in said), f"{where}: {full.message}")
             undrawn += 1
         else:
-            expect(full.status in (1, 2), f"{where}: ended with {full.status}: {full.message}")
-            expect(len(said) == 1, f"{where}: {len(said)} lines, {full.message}")
-            messages.append(said[0].replace(f"{case.folder}/", ""))
-        expect(again.status == 0, f"{where}, then enough: {again.status}: {again.message}")
-        folder.rmdir()
-        folder.with_name(f"{name}.after").rename(folder)
-        expect(case.results() == workplace.results, f"{where}: other records")
-        expect(not case.unfinished(), f"{where}: half-written files are left")
-    what = f"{len(messages)} ended in a line"
+            expect(full.status == 1, f"{pattern}: ended with {full.status}: {full.message}")
+            ended, message = ended + 1, relative(case, full.said[-1])
+    what = f"{ended} ended in a line"
     if undrawn:
-        what += f", {undrawn} had no room for figures alone, and said so"
-    return Outcome(len(chosen), f"{what}; with room all went on", IDENTICAL, messages[0])
+        what += f", {undrawn} needed no more room but for figures"
+    return Outcome(len(EVENTS[name]), f"{what}; with room all went on", IDENTICAL, message)
+
+
+def tried_twice(workplace: Workplace, case: Case, name: str, script: str, processes: int) -> Done:
+    """How the run ended without room, with the lines that it has to say; with room it goes on."""
+    folder = case.folder / name
+    inside(case, script, folder, case.command(processes=processes))
+    full, again = ending(case, folder), ending(case, folder, "-again")
+    beside = ("status.json can't be written", "another process has ended")
+    said = tuple(one for one in full.said if not any(text in one for text in beside))
+    if full.status == 0:
+        expect(all("was not drawn" in one for one in said), f"all was well, but: {full.message}")
+    else:
+        expect(len(said) == 1, f"{len(said)} lines: {full.message}")
+    expect(again.status == 0, f"with room: {again.status}, {again.message}")
+    folder.rmdir()
+    folder.with_name(f"{name}.after").rename(folder)
+    expect(case.results() == workplace.results, "other records")
+    expect(not case.unfinished(), "half-written files are left")
+    return Done(full.status, said)
+
+
+def relative(case: Case, message: str) -> str:
+    """Without the case's folder."""
+    return message.replace(f"{case.folder}/", "")
 
 
 def read_only(workplace: Workplace, name: str) -> Outcome:
@@ -105,22 +138,30 @@ def read_only(workplace: Workplace, name: str) -> Outcome:
     expect(done.status == 2, f"ended with {done.status}: {done.message}")
     expect(len(done.said) == 1, done.message)
     expect(not list(folder.iterdir()), "something was written")
-    return Outcome(1, "refused before work", "none", done.message.replace(f"{case.folder}/", ""))
+    return Outcome(1, "refused before work", "none", relative(case, done.message))
 
 
+WHERE = (
+    ("the run directory", "run", "", 1),
+    ("the run directory", "run", ", by 2 processes", 2),
+    ("the cache", "cache", "", 1),
+)
 FAULTS = (
     *(
         Fault(
-            f"{what} on a disk of {PARTS[0]:.0%} to {PARTS[-1]:.0%} of the room it needs{by}; "
-            f"then of enough",
+            f"{what} on a disk without room{by}; then with room",
+            partial(too_small, name=name, processes=processes),
+            crowded=processes > 1,
+        )
+        for what, name, by, processes in WHERE
+    ),
+    *(
+        Fault(
+            f"{what} on a disk that is filled while it works{by}; then with room",
             partial(fills_up, name=name, processes=processes),
             crowded=processes > 1,
         )
-        for what, name, by, processes in (
-            ("the run directory", "run", "", 1),
-            ("the run directory", "run", ", by 2 processes", 2),
-            ("the cache", "cache", "", 1),
-        )
+        for what, name, by, processes in WHERE
     ),
     *(
         Fault(f"{what} on a disk that is mounted read-only", partial(read_only, name=name))

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from fpmc_bench.errors import UsageError
-from fpmc_bench.interruptions import at_any_end
+from fpmc_bench.interruptions import Stopped, at_any_end
 from fpmc_bench.launched import BOXES, may_restart
 from fpmc_bench.storage.temporary import this_host
 
@@ -71,9 +71,7 @@ class BlackBox:
         try:
             with at_any_end(partial(os.write, self.file, STOPPED)):
                 yield
-        except Exception:
-            raise
-        except BaseException:
+        except (Stopped, KeyboardInterrupt):
             told_to_end = True
             raise
         finally:
