@@ -39,6 +39,7 @@ from fpmc_bench.harness.processes import Processes
             ["fpmc-bench", "run", "-d", "finetuned[weights=C:\\me\\w.safetensors]"],
             "fpmc-bench run -d finetuned[weights=w.safetensors]",
         ),
+        (["fpmc-bench", "run", "--run-dir=/tmp/\udcff"], "fpmc-bench run --run-dir=?"),
         (["/home/me/secret/experiment.py", "--token", "abc"], "experiment.py"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fpmc_bench.errors import DiskError
 from fpmc_bench.harness import prints
 from fpmc_bench.harness.prints import log_of, printed_into, remove_empty
 
@@ -26,6 +27,15 @@ def test_prints_are_appended_to_the_file_and_what_we_say_is_said(
     assert capsys.readouterr() == ("as ever\n", "")
     assert caplog.messages == ["three"]
     assert path.read_text() == "one\ntwo\nhalf a line"
+
+
+def test_where_no_log_can_be_is_the_disks_fault_and_not_the_rows(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("in its place")
+    with (
+        pytest.raises(DiskError, match=r"mine\.log, where prints go, can't be written"),
+        printed_into(log_of(tmp_path, "mine")),
+    ):
+        pass
 
 
 def test_a_flood_ends_somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from damage import DAMAGES
-from hypothesis import given
-from hypothesis import strategies as st
 from plans import ALONE
 from runs import fpmc_bench, write_suite
 from test_queue import several
@@ -24,7 +22,6 @@ from fpmc_bench.harness.news import News
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress, given_command
 from fpmc_bench.harness.queue import Task, carry_out
-from fpmc_bench.harness.remaining import remaining_seconds
 from fpmc_bench.harness.tally import Tally
 from fpmc_bench.jobs.status import folder_status
 from fpmc_bench.results.board.files import files_of
@@ -125,21 +122,6 @@ def test_predicted_seconds_count_until_there_are_measured_ones() -> None:
     found.began_stage("rows", "unit", 3, [("a.sample-mse", 100.0)] * 3)
     do(found, clock, "a.sample-mse", 1)
     assert found.status().remaining_seconds == 2
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 20)), max_size=5),
-    st.lists(st.floats(0, 1e6), min_size=1, max_size=4),
-)
-def test_the_rest_takes_what_the_longest_first_take(
-    lacking: list[tuple[float, int]], busy: list[float]
-) -> None:
-    found = remaining_seconds(lacking, busy)
-    whole = sum(busy) + sum(seconds * count for seconds, count in lacking)
-    longest = max([0.0, *(seconds for seconds, count in lacking if count)])
-    assert max(busy) <= found
-    assert whole / len(busy) <= found * (1 + 1e-9) + 1e-9
-    assert found <= whole / len(busy) + longest + max(busy) + 1e-6
 
 
 def test_news_of_each_process_come_in_its_order_and_once() -> None:
@@ -252,6 +234,14 @@ def test_a_status_that_cant_be_written_is_said_once(
     assert "status.json can't be written (No such file or directory)" in line
 
 
+def test_what_is_no_text_costs_no_status(tmp_path: Path) -> None:
+    with Progress(ALONE, False, "run", "small", tmp_path) as told, told.stage("rows", 0, []):
+        told.failed("a.sample-mse", "no file \udcff")
+    status = read_status(tmp_path)
+    assert status is not None
+    assert status.failed[0].failed == "no file ?"
+
+
 def test_the_command_goes_on_and_discards_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "sys.argv", ["/x/fpmc-bench", "run", "my suite.toml", "--fresh", "-d", "ls"]
@@ -259,6 +249,8 @@ def test_the_command_goes_on_and_discards_nothing(monkeypatch: pytest.MonkeyPatc
     assert given_command() == "fpmc-bench run 'my suite.toml' -d ls"
     monkeypatch.setattr("sys.argv", ["/x/notebook.py", "secret"])
     assert given_command() == ""
+    monkeypatch.setattr("sys.argv", ["/x/fpmc-bench", "run", "digits", "--run-dir", "\udcff"])
+    assert given_command() == "", "no JSON, and no terminal, has that name"
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,8 @@ def command_line(arguments: list[str]) -> str:
     """
     if not is_own_program(arguments[0]):
         return Path(arguments[0]).name
-    return " ".join(["fpmc-bench", *(DIRECTORIES.sub("", one) for one in arguments[1:])])
+    given = " ".join(["fpmc-bench", *(DIRECTORIES.sub("", one) for one in arguments[1:])])
+    return given.encode("utf-8", "replace").decode()  # a file's name may be no text at all
 
 
 def is_own_program(started: str) -> bool:

@@ -5,14 +5,15 @@ of `stages.py`, between which processes meet.
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
 from typing import Any
 
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.harness.costs import Costs, Timings, map_facts, sampled_facts, unit_facts
 from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.makespan import Alike, makespan
 from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 from fpmc_bench.protocols.metrics import METRICS
 
@@ -64,6 +65,16 @@ class Part:
     def seconds_of(self, items: int) -> float:
         """Of one of its units; 0 where nothing is known."""
         return self.timings.seconds(items) or 0.0
+
+    @property
+    def alike(self) -> tuple[Alike, ...]:
+        """Units that lack, by their size: whole ones, and a last one that may be smaller."""
+        counts = Counter(self.lacking)
+        begins = {max(counts, default=0): self.beginning}
+        return tuple(
+            Alike(self.seconds_of(items), count, begins.get(items, 0.0))
+            for items, count in counts.items()
+        )
 
     @property
     def seconds(self) -> float:
@@ -125,18 +136,9 @@ def wall_seconds(parts: Collection[Part], processes: int, *, together: bool = Fa
     """
     total = 0.0
     for stage in sorted({part.stage for part in parts}):
-        own = [part for part in parts if part.stage == stage and part.lacking]
+        own = [part for part in parts if part.stage == stage]
         takers = 1 if together and stage == ROWS else processes
-        free = [(0.0, process) for process in range(takers)]
-        heapify(free)
-        at: dict[int, Part] = {}
-        for part in sorted(own, key=lambda one: -(one.unit_seconds or math.inf)):
-            for items in part.lacking:
-                when, process = heappop(free)
-                begins = 0.0 if at.get(process) is part else part.beginning
-                at[process] = part
-                heappush(free, (when + begins + part.seconds_of(items), process))
-        total += max(free)[0]
+        total += makespan([one for part in own for one in part.alike], [0.0] * takers)
     return total
 
 

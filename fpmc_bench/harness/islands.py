@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.agreement import refused_together
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.temporary import temporary_path
@@ -71,8 +72,8 @@ ALONE = Islands(0, (0,))
 def islands_of(processes: Processes, *folders: Path) -> tuple[Islands, ...]:
     """The islands of each of these folders, which are made; the same in every process.
 
-    RunError, in every process, where two see each other's files in one direction alone; DiskError
-    where a folder can't be written into.
+    RunError, in every process, where two see each other's files in one direction alone, or where a
+    folder can't be written into, which is a DiskError there.
     """
     if processes.world == 1:
         return tuple(ALONE for _ in folders)
@@ -80,9 +81,9 @@ def islands_of(processes: Processes, *folders: Path) -> tuple[Islands, ...]:
     names = processes.gather(temporary_path(Path("island")).name)
     own = [folder / names[processes.rank] for folder in folders]
     try:
-        for token in own:
-            write_atomically(token, b"")
-        processes.wait()
+        with refused_together(processes):
+            for token in own:
+                write_atomically(token, b"")
         mine = [_seen(folder, names, processes.rank) for folder in folders]
         everyone = [json.loads(text) for text in processes.gather(json.dumps(mine))]
     finally:

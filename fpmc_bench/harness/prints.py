@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
+from fpmc_bench.errors import DiskError
 from fpmc_bench.telling.lines import stderr_lent_to
 
 MOST_BYTES = 10 * 2**20
@@ -40,12 +41,19 @@ def printed_into(path: Path | None) -> Iterator[None]:
     """Append whatever is printed within the block to a file; None: it is printed as ever.
 
     Several processes may append to one, line by line. It begins anew where it was full already.
+    DiskError where there can be none.
     """
     if path is None:
         yield
         return
-    path.parent.mkdir(exist_ok=True)
-    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o666)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, 0o666)
+    except OSError as error:
+        raise DiskError(
+            f"{path}, where prints go, can't be written ({error.strerror}); make room, or choose "
+            f"another folder"
+        ) from error
     try:
         if os.fstat(file).st_size >= MOST_BYTES:
             os.ftruncate(file, 0)

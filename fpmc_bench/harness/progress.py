@@ -132,12 +132,14 @@ class Progress:
 def given_command() -> str:
     """The command as it may be given again, with all places, for the same user on the same machine.
 
-    Without --fresh, which would discard what there is. Empty for another program than ours.
+    Without --fresh, which would discard what there is. Empty for another program than ours, and
+    where arguments are no text that a terminal shows, as names of other encodings.
     """
     program, *arguments = sys.argv
     if not is_own_program(program):
         return ""
-    return shlex.join(["fpmc-bench", *(one for one in arguments if one != "--fresh")])
+    command = shlex.join(["fpmc-bench", *(one for one in arguments if one != "--fresh")])
+    return command if command.isprintable() else ""
 
 
 def _reason(error: BaseException) -> str:

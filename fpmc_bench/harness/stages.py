@@ -192,7 +192,7 @@ def measuring(
             unit.items,
         )
 
-    for row in {unit.row for unit in units}:
+    for row in dict.fromkeys(unit.row for unit in units):
         if bench.ledger.failed(row):  # before its first unit
             tell_failure(row)
     return [task(unit) for unit in units]

@@ -112,6 +112,7 @@ def _guarded(
 
     def done(task: Task) -> None:
         if ledger.failed(name):
+            progress.dropped()
             return
         try:
             with box.at(rows, f"'{name}' was fine-tuned"):
@@ -120,6 +121,7 @@ def _guarded(
             raise
         except Exception:
             ledger.fail(name, traceback.format_exc())
+            progress.dropped()
         finally:
             job.let_go()  # there may be many jobs
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fpmc_bench.documents.status import RowStatus, StageStatus, State, Status, Working
-from fpmc_bench.harness.remaining import remaining_seconds
+from fpmc_bench.harness.makespan import Alike, makespan
 
 
 @dataclass
@@ -194,6 +194,6 @@ class Tally:
         for rank, task in self.running.items():
             passed = self.clock() - self._since[rank]
             busy[rank] = max(0.0, known.get(task.what, 0.0) - passed)
-        lacking = [(known[name], count) for name, count in left.items() if name in known]
+        lacking = [Alike(known[name], count) for name, count in left.items() if name in known]
         untimed = sum(1 for name in self.rows if left.get(name) and name not in known)
-        return remaining_seconds(lacking, busy), untimed
+        return makespan(lacking, busy), untimed

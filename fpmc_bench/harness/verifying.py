@@ -9,6 +9,7 @@ from fpmc_bench.catalog.context import Context
 from fpmc_bench.documents.failure import failure_of
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import FpmcBenchError
+from fpmc_bench.harness.agreement import refuse_unlike
 from fpmc_bench.harness.claimed import Claim, planned, refuse_contradictions, remarks_on
 from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.environment import Notary
@@ -46,7 +47,8 @@ def verify_protocol(
     """A row a claim, all of one protocol; and the context, which a row may have spoiled, anew.
 
     What a row can't be found, planned or computed for is its own fault. Raises where references or
-    test images can't be had. Only the main process has compared anything.
+    test images can't be had; RunError where processes would not compute the same. Only the main
+    process has compared anything.
     """
     arithmetic = trial.settings.arithmetic_on(context.device)
     protocol, alone = claims[0].record.protocol, Workload(Plan(context, ()), arithmetic)
@@ -68,6 +70,8 @@ def verify_protocol(
         and unit.row in contestants
         and unit.contestant.role == contestants[unit.row].role
     ]
+    asked = {row: [unit.key for unit in units if unit.row == row] for row in contestants}
+    refuse_unlike(trial.exchange.processes, asked)
     bench = Workbench(workload, trial.exchange.ledger, trial.notary, watched=trial.watched)
     with using(trial.settings):
         execute(bench, {protocol: units}, trial.exchange, trial.progress)

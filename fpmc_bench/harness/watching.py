@@ -3,6 +3,7 @@
 A thread of the main process. It decides nothing, and a job goes on where it can't write.
 """
 
+import json
 import logging
 import threading
 import time
@@ -163,7 +164,8 @@ class Watch:
         path = self.folder / STATUS
         partial = temporary_path(path)
         try:
-            partial.write_text(status.model_dump_json() + "\n", encoding="utf-8")
+            text = json.dumps(status.model_dump(mode="json"), ensure_ascii=False)
+            partial.write_text(f"{text}\n", "utf-8", "replace")  # a path may be no text at all
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
