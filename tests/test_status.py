@@ -109,6 +109,16 @@ def test_a_row_that_fails_has_nothing_left_to_do() -> None:
     assert counts_text(status) == "1 failed row, 2 processes, about 10 s left"
 
 
+def test_rows_whose_units_are_all_there_are_done_before_they_have_records() -> None:
+    found = Tally("run", "small", "", 1, Clock(), lambda: START)
+    found.expect({"a.sample-mse": 4}, {"a.sample-mse": 4}, {})
+    found.began_stage("references", "task", 2, [])
+    assert [row.done for row in found.status().rows] == [0], "nobody has looked at them yet"
+    found.ended_stage()
+    found.began_stage("rows", "unit", 4, [])
+    assert [row.done for row in found.status().rows] == [4]
+
+
 def test_predicted_seconds_count_until_there_are_measured_ones() -> None:
     clock = Clock()
     found = Tally("run", "small", "", 1, clock, lambda: START)

@@ -15,6 +15,7 @@ from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, carry_out
 from fpmc_bench.harness.run_exchange import RunExchange
+from fpmc_bench.harness.tally import ROWS
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Workbench
 
@@ -55,7 +56,7 @@ def execute(
     carry_out("references", needs, processes, progress, bring_needs)
     tasks = measuring(bench, units, references, exchange, progress, audience or Audience())
     together = bench.shards is not None
-    carry_out("rows", tasks, processes, progress, bring_rows, "unit", together=together)
+    carry_out(ROWS, tasks, processes, progress, bring_rows, "unit", together=together)
 
 
 def expect_rows(
@@ -64,7 +65,9 @@ def expect_rows(
     """Say what rows there are, before any stage: their names."""
     units = [unit for protocol in remaining for unit in bench.workload.rows(protocol)]
     rows = Counter(unit.row for unit in units)
-    lacking = Counter(unit.row for own in remaining.values() for unit in own)
+    there = bench.ledger.names()
+    without_record = [unit for own in remaining.values() for unit in own]
+    lacking = Counter(unit.row for unit in without_record if unit.key not in there)
     first = {unit.row: unit for unit in reversed(units) if unit.row in lacking}
     progress.expect(rows, lacking, {row: _predicted(bench, unit) for row, unit in first.items()})
     for row, report in bench.ledger.failures().items():

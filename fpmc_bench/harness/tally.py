@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from fpmc_bench.documents.status import RowStatus, StageStatus, State, Status, Working
 from fpmc_bench.harness.makespan import Alike, makespan
 
+ROWS = "rows"
+"""The stage whose tasks are units of rows."""
+
 
 @dataclass
 class Kind:
@@ -83,7 +86,7 @@ class Tally:
         """A stage of so many tasks, of which these are lacking: names, and predicted seconds."""
         counts, predicted = Counter(one for one, _ in lacking), dict(lacking)
         stage = Stage(name, unit, total, total - len(lacking), {})
-        if any(one in self.rows for one in counts):
+        if name == ROWS:
             for row in self.rows.values():
                 row.done = row.total if row.failed is None else row.done  # but for those below
         for one, count in counts.items():
