@@ -13,6 +13,7 @@ from fpmc_bench.harness import islands
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.listening import Audience
+from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.plan import Plan, plan_entries
 from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
@@ -59,7 +60,7 @@ def small_workload(**changes: Any) -> Workload:
 
 def small_bench(ledger: Ledger, workload: Workload) -> Workbench:
     """A process at work, with notes of this machine."""
-    return Workbench(workload, ledger, Notary.of(ALONE, EngineSettings()))
+    return Workbench(Loaded(workload, ledger), Notary.of(ALONE, EngineSettings()))
 
 
 def refer(bench: Workbench, references: Sequence[WorkUnit], part: slice = slice(None)) -> None:

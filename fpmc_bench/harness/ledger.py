@@ -25,6 +25,8 @@ from fpmc_bench.storage.atomic import write_atomically
 
 NOTE, KEY, DIGEST = "note", "key", "sha256"
 """Arrays of text beside a unit's own: its note as JSON, its key, and a digest of all but itself."""
+PREDICTION, TRAJECTORY = "prediction", "trajectory"
+"""Arrays of a unit beside its errors, which have the names of metrics."""
 State = tuple[int, int]
 """Of a file: its size, and its time of change in ns."""
 

@@ -28,6 +28,7 @@ from fpmc_bench.harness.costs import (
 )
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.peaks import peak_memory
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.probe import LEVELS, Probe, probed
@@ -317,9 +318,8 @@ class Pilot:
 
     def _bench(self) -> Workbench:
         """With nothing ready, as that of a process which comes to a row."""
-        return Workbench(
-            self.workload, self.ledger, self.notary, self.keeps_predictions, costs=self.costs
-        )
+        loaded = Loaded(self.workload, self.ledger)
+        return Workbench(loaded, self.notary, self.keeps_predictions, costs=self.costs)
 
     @property
     def _block_items(self) -> int:

@@ -11,10 +11,9 @@ import numpy as np
 
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.documents.record import Record, read_record
-from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.ledger import PREDICTION, Ledger
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
-from fpmc_bench.harness.workers import PREDICTION
 from fpmc_bench.results.predictions import (
     disagreeing_item,
     kept_predictions,

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.ledger import PREDICTION, TRAJECTORY
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload
-from fpmc_bench.harness.workers import PREDICTION, TRAJECTORY
 from fpmc_bench.results.render.sample_grid import GRID_SAMPLES, ORDER, read_samples
 from fpmc_bench.results.trajectories import Trajectories, read_trajectories, write_trajectories
 from fpmc_bench.storage.arrays import Arrays, write_arrays

@@ -13,12 +13,14 @@ from fpmc_bench.harness.agreement import refuse_unlike
 from fpmc_bench.harness.claimed import Claim, planned, refuse_contradictions, remarks_on
 from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.ledger import PREDICTION
+from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.stages import execute
 from fpmc_bench.harness.units import Workload, WorkUnit
-from fpmc_bench.harness.workers import PREDICTION, Workbench
+from fpmc_bench.harness.workers import Workbench
 from fpmc_bench.results.anew import Scales, Values, compared
 from fpmc_bench.results.verified import VerifiedRow
 
@@ -72,7 +74,8 @@ def verify_protocol(
     ]
     asked = {row: [unit.key for unit in units if unit.row == row] for row in contestants}
     refuse_unlike(trial.exchange.processes, asked)
-    bench = Workbench(workload, trial.exchange.ledger, trial.notary, watched=trial.watched)
+    loaded = Loaded(workload, trial.exchange.ledger)
+    bench = Workbench(loaded, trial.notary, watched=trial.watched)
     with using(trial.settings):
         execute(bench, {protocol: units}, trial.exchange, trial.progress)
     if trial.exchange.processes.is_main and units:

@@ -6,32 +6,29 @@ unit is kept, and what was shared is loaded anew: no row can move another's figu
 
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
 
-from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.catalog.process_state import own_randomness
 from fpmc_bench.catalog.strangers import strangers_code
-from fpmc_bench.contracts import DenoiseFunction, TeacherModel
 from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.protocols import protocol_facts
-from fpmc_bench.errors import DiskError, PluginError, RunError
-from fpmc_bench.fpmc.source import Source
+from fpmc_bench.errors import DiskError
 from fpmc_bench.harness.costs import Costs, map_facts, sampled_facts, unit_facts
 from fpmc_bench.harness.endings import Watched
 from fpmc_bench.harness.environment import Notary
-from fpmc_bench.harness.ledger import Ledger
+from fpmc_bench.harness.ledger import PREDICTION, TRAJECTORY, Ledger
+from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.prints import log_of, printed_into
 from fpmc_bench.harness.processes import LostProcessError
 from fpmc_bench.harness.shards import Shards
-from fpmc_bench.harness.shared import Shared, Thing
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.images.made import ElsewhereError
 from fpmc_bench.protocols import prediction_of
@@ -43,18 +40,13 @@ from fpmc_bench.protocols.witness import Witness
 from fpmc_bench.storage.arrays import Arrays
 
 Made = TypeVar("Made")
-PREDICTION, TRAJECTORY = "prediction", "trajectory"
 
 
 @dataclass
 class Workbench:
-    """What a process keeps between units: the workload, the ledger and the denoiser built last.
+    """What a process computes units on, and where what it makes of them goes: the same ledger."""
 
-    `workload` is another one after a row has spoiled what is shared: the same, loaded anew.
-    """
-
-    workload: Workload
-    ledger: Ledger
+    loaded: Loaded
     notary: Notary
     keeps_predictions: bool = False
     """Of every protocol; else only those of protocols whose predictions are to be looked at."""
@@ -67,9 +59,15 @@ class Workbench:
     watched: Watched = field(default_factory=Watched)
     run_dir: Path | None = None
     """Where what strangers print is kept; None: it is printed as ever."""
-    _built: tuple[str, BuiltDenoiser] | None = None
-    _test: Source | None = None
-    _shared: Shared = field(default_factory=Shared)
+
+    @property
+    def workload(self) -> Workload:
+        """As it is loaded now."""
+        return self.loaded.workload
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.loaded.ledger
 
     def sample(self, items: range, key: str) -> None:
         """A block of test images, where the dataset has none.
@@ -139,7 +137,7 @@ class Workbench:
         plan = self.workload.plan
         contestant = plan.contestant(name)
         with self._only_its_own(rows):
-            self._shared.hold(self._things())
+            self.loaded.seal()
             with (
                 self.watched.box.at(rows, when),
                 self._apart(contestant, min(rows)),
@@ -147,7 +145,7 @@ class Workbench:
                 own_randomness(plan.suite.seed),
             ):
                 made = work(plan)
-            self._refuse_changes(name)
+            self.loaded.refuse_changes(name)
             return made
         return None
 
@@ -184,8 +182,7 @@ class Workbench:
         except Exception:
             for row in rows:
                 self.ledger.fail(row, traceback.format_exc())
-            if changed := self._shared.changed():
-                self._load_anew(" and ".join(rows), changed)
+            self.loaded.mend(rows)
 
     def _agreed(self, choice: bool) -> bool:
         """As the main process finds it, where all compute units together."""
@@ -217,16 +214,16 @@ class Workbench:
         are computed. PluginError where the process or what rows share was changed.
         """
         protocol, name = unit.provenance.protocol, unit.contestant.name
-        problem = self.workload.plan.problem(protocol, self._test_images())
+        problem = self.workload.plan.problem(protocol, self.loaded.test_images())
         first = unit.items.start == 0
         draws = generator(problem.seed, "plugins", unit.items.start).initial_seed()
         box, items = self.watched.box, f"items {unit.items.start} to {unit.items.stop - 1}"
         rows = [unit.row] if unit.contestant.role == "entry" else []
-        self._shared.hold(self._things())
+        self.loaded.seal()
         with torch.no_grad(), self._apart(unit.contestant, unit.row):
             with box.at(rows, f"'{name}' was built"), own_randomness(problem.seed):
-                denoise = checked(self._denoiser(unit), name)
-            self._shared.hold(self._things())
+                denoise = checked(self.loaded.denoiser(unit), name)
+            self.loaded.seal()
             witness = Witness(denoise, problem.sigmas[problem.levels[len(problem.levels) // 2]])
             observed = Observed(witness)
             observes = first and protocol_facts(protocol).keeps_trajectories
@@ -236,7 +233,7 @@ class Workbench:
                 prediction = prediction_of(protocol)(asked, problem, unit.items)
                 seconds = time.perf_counter() - started
                 remarks = witness.remarks() if first else ()
-        self._refuse_changes(name)
+        self.loaded.refuse_changes(name)
         arrays: Arrays = {PREDICTION: prediction.numpy()}
         if observes:
             arrays[TRAJECTORY] = observed.codes(problem.sigmas)
@@ -251,55 +248,3 @@ class Workbench:
         kept = log_of(self.run_dir, row) if self.run_dir and contestant.is_strangers else None
         with printed_into(kept), strangers_code(f"'{contestant.name}'"):
             yield
-
-    def _refuse_changes(self, name: str) -> None:
-        if changed := self._shared.changed():
-            raise PluginError(f"'{name}' changed {' and '.join(changed)}, which rows share")
-
-    def _things(self) -> dict[str, Thing]:
-        """What units compute on and may not change, by what a user would call it."""
-        context = self.workload.plan.context
-        test = context.dataset.test or self._test
-        things: dict[str, Thing] = {
-            "the training images": context.dataset.train,
-            **({} if test is None else {"the test images": test}),
-            f"the network '{context.tuning.name}'": context.tuning,
-            f"the network '{context.evaluation.name}'": context.evaluation,
-        }
-        if self._built and self._built[1].source is not context.dataset.train:
-            things["its augmented source"] = self._built[1].source
-        return things
-
-    def _load_anew(self, row: str, changed: Sequence[str]) -> None:
-        """Images and networks as they were before a row changed them."""
-        self.workload = replace(self.workload, plan=self.workload.plan.anew())
-        self._built = self._test = None
-        if not self._shared.same_as(self._things()):
-            raise RunError(
-                f"{row} changed {' and '.join(changed)}, and what was loaded anew is not as it "
-                f"was; run again without it: what is finished is kept"
-            )
-        self._shared = Shared()
-
-    def _test_images(self) -> Source:
-        """The dataset's, or those that `sample_test_images` has sampled."""
-        if self._test is None:
-            self._test = self.workload.plan.context.dataset.test or self._sampled()
-        return self._test
-
-    def _sampled(self) -> Source:
-        parts = [
-            torch.from_numpy(self.ledger.required(key, "sampled test images").arrays[PREDICTION])
-            for _, key in self.workload.sampled_images()
-        ]
-        return Source(torch.cat(parts))
-
-    def _denoiser(self, unit: WorkUnit) -> DenoiseFunction:
-        """Built once per contestant; only the last is kept, for units come contestant by one."""
-        plan, name, role = self.workload.plan, unit.contestant.name, unit.contestant.role
-        if role != "entry":
-            return cast(TeacherModel, plan.network(unit.provenance.protocol, role).denoiser)
-        if self._built is None or self._built[0] != name:
-            self._built = None  # gone before another is made
-            self._built = (name, plan.built(plan.contestant(name)))
-        return self._built[1]

@@ -29,6 +29,7 @@ from fpmc_bench.harness.identity import (
     shared_facts,
 )
 from fpmc_bench.harness.listening import Audience
+from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.outlook import Outlook, outlook_of
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.predictions import forget_bare_units, join_predictions
@@ -165,8 +166,7 @@ def run_plan(
         notary = Notary.of(processes, settings)
         audience = Audience(listeners if processes.is_main else ())
         bench = Workbench(
-            workload,
-            directory.ledger,
+            Loaded(workload, directory.ledger),
             notary,
             keep_predictions,
             costs=costs,
