@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from damage import DAMAGES, swapped, turned
+from damage import DAMAGES, full_disk, swapped, turned
 from plans import small_suite
 from safetensors.torch import load_file, save_file
 
 from fpmc_bench import cached_tensors, file_fingerprint
 from fpmc_bench.catalog.context import load_context
 from fpmc_bench.catalog.installed import installed_registry
-from fpmc_bench.errors import CheckpointError
+from fpmc_bench.errors import CheckpointError, DiskError
 from fpmc_bench.storage.kept import keep_tensors, kept_tensors
 from fpmc_bench.storage.names import known_names
 from fpmc_bench.storage.notes import read_note
@@ -151,3 +151,12 @@ def test_a_damaged_note_of_a_known_file_is_not_believed(
     assert str(note) in caplog.text
     assert file_fingerprint(cache / "images.zip") == key
     assert len(caplog.messages) == 1
+
+
+def test_a_cache_whose_disk_fills_up_meanwhile_is_the_disk_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so ends a run in a line, where wrong usage inside a row would fail that row."""
+    monkeypatch.setenv("FPMC_BENCH_CACHE", str(tmp_path))
+    with full_disk(1000), pytest.raises(DiskError, match="FPMC_BENCH_CACHE"):
+        cached_tensors("test", {"key": 1}, lambda: {"a": torch.zeros(1)})

@@ -5,6 +5,7 @@ input is then another file, and nothing stale is ever read. What is read is what
 that name (`kept`). FPMC_BENCH_CACHE moves the folder.
 """
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,12 +19,14 @@ import platformdirs
 from filelock import FileLock
 from torch import Tensor
 
+from fpmc_bench.errors import DiskError, UsageError
 from fpmc_bench.storage.folders import make_folder
 from fpmc_bench.storage.kept import keep_tensors, kept_tensors
 from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.temporary import remove_forgotten
 
 ENVIRONMENT_VARIABLE = "FPMC_BENCH_CACHE"
+FILLED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _seen: ContextVar[dict[Path, bool] | None] = ContextVar("seen", default=None)
 
 
@@ -60,9 +63,18 @@ def _tidy(folder: Path) -> None:
 
 
 def cached_path(kind: str, key: Mapping[str, Any], suffix: str) -> Path:
-    """The file of this (kind, key), in a folder that is there; raises as `cache_folder`."""
+    """The file of this (kind, key), in a folder that is there; raises as `cache_folder`.
+
+    But for a disk that has filled up, a DiskError: what is fitted or made comes long after a
+    command has tried its cache, and then it is nobody's wrong usage.
+    """
     name = content_key({"kind": kind, **key}, letters=32)
-    path = cache_folder(kind) / f"{name}{suffix}"
+    try:
+        path = cache_folder(kind) / f"{name}{suffix}"
+    except UsageError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in FILLED:
+            raise DiskError(str(error)) from error
+        raise
     seen = _seen.get()
     if seen is not None:
         seen.setdefault(path, path.exists())
