@@ -1,6 +1,7 @@
 """Several runs at the same time: of one folder, which one of them gets, and of one cache."""
 
 from functools import partial
+from pathlib import Path
 
 from injecting.kills import killed_when
 from injecting.outcomes import IDENTICAL, Fault, Outcome, expect
@@ -47,13 +48,17 @@ def one_cache_and_a_kill(workplace: Workplace) -> Outcome:
         first = workplace.case()
         second = workplace.case(shares=first)
         other = second.start(second.command())
-        killed_when(first, lambda case=first: any(case.folder.glob(pattern)), 1)
+        killed_when(first, partial(_any_file, first.folder, pattern), 1)
         for case, done in ((second, second.ended(other)), (first, first.run())):
             expect(done.status == 0, f"ended with {done.status}: {done.message}")
             expect(case.results() == workplace.results, "other records")
     return Outcome(
         2 * workplace.times, "the other went on, and so did the killed one, again", IDENTICAL
     )
+
+
+def _any_file(folder: Path, pattern: str) -> bool:
+    return any(folder.glob(pattern))
 
 
 FAULTS = (

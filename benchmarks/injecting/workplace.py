@@ -62,7 +62,8 @@ PICTURES = 120
 PATIENCE_SECONDS = 300
 """For a run of some seconds, on a machine that does a lot beside."""
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)

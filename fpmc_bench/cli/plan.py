@@ -4,7 +4,6 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,10 +17,6 @@ from fpmc_bench.cli.common import (
 from fpmc_bench.cli.duration import Duration
 from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.cli.run_options import changed_suite, run_options
-
-if TYPE_CHECKING:
-    from fpmc_bench.harness.forecast import Part
-    from fpmc_bench.jobs.plan import RunPlan
 
 
 @click.command(cls=PrintingCommand)
@@ -77,6 +72,7 @@ def plan(
     began = time.perf_counter()
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
+    from fpmc_bench.cli.plan_text import plain, table_of
     from fpmc_bench.jobs.plan import plan_suite
     from fpmc_bench.telling.bars import Bar
 
@@ -105,9 +101,9 @@ def plan(
             registry=chosen.registry,
         )
     if as_json:
-        print_json(_as_json(found))
+        print_json(plain(found))
     else:
-        echo(_table(found))
+        echo(table_of(found))
         if time_budget:
             echo(f"\n{_command(found.items)}")
         echo(f"\n{asked.name}, {found.items} items: {found.outlook.line}")
@@ -116,60 +112,6 @@ def plan(
     for doubt in filter(None, (found.doubt, found.refusal)):
         echo(f"fpmc-bench: {doubt}", err=True)
     ctx.exit(1 if found.failures or found.refusal else 0)
-
-
-def _table(found: "RunPlan") -> str:
-    from tabulate import tabulate
-
-    parts = found.outlook.parts
-    columns = {
-        "row": [part.name for part in parts],
-        "protocol": [part.protocol or "-" for part in parts],
-        "units": [f"{part.units - len(part.lacking)} of {part.units}" for part in parts],
-        "each": [_each(part) for part in parts],
-        "left": [_left(part) for part in parts],
-        "memory": [_size(part.timings.grown_bytes) for part in parts],
-        "disk": [_size(part.run_bytes + part.cache_bytes) for part in parts],
-        "s.e. of mse@1": [_error(part, found) for part in parts],
-        "cache": [found.used.get(part.name, "") for part in parts],
-    }
-    alignment = ("left", "left", *["right"] * 6, "left")
-    return str(
-        tabulate(
-            columns, headers="keys", tablefmt="simple", disable_numparse=True, colalign=alignment
-        )
-    )
-
-
-def _each(part: "Part") -> str:
-    """Seconds of a unit, of which guesses begin with a tilde."""
-    if part.unit_seconds is None:
-        return "?" if part.lacking else ""
-    about = "~" if part.timings.is_guess else ""
-    return f"{about}{_seconds(part.unit_seconds)}"
-
-
-def _left(part: "Part") -> str:
-    if not part.lacking:
-        return "0 s"
-    return "?" if part.is_unknown else _seconds(part.seconds)
-
-
-def _seconds(seconds: float) -> str:
-    from fpmc_bench.telling.times import span
-
-    return f"{seconds:.2g} s" if seconds < 9.5 else span(seconds)
-
-
-def _size(size: int | None) -> str:
-    from fpmc_bench.harness.room import sized
-
-    return ("" if size == 0 else sized(size)) if size is not None else "?"
-
-
-def _error(part: "Part", found: "RunPlan") -> str:
-    error = found.errors.get(f"{part.name}.{part.protocol}") if part.is_row else None
-    return "" if error is None else f"{error:.2g}"
 
 
 def _command(items: int) -> str:
@@ -184,43 +126,3 @@ def _command(items: int) -> str:
         elif word not in ("--json", "--quiet"):
             kept.append("run" if word == "plan" and "run" not in kept else word)
     return f"fpmc-bench {shlex.join([*kept, '--items', str(items)])}"
-
-
-def _as_json(found: "RunPlan") -> dict[str, Any]:
-    outlook = found.outlook
-    return {
-        "items": found.items,
-        "directory": found.directory,
-        "processes": outlook.processes,
-        "seconds": outlook.seconds,
-        "around_seconds": outlook.around_seconds,
-        "memory_bytes": outlook.memory_bytes,
-        "run_bytes": outlook.run_bytes,
-        "cache_bytes": outlook.cache_bytes,
-        "untimed": outlook.untimed,
-        "line": outlook.line,
-        "refusal": found.refusal,
-        "doubt": found.doubt,
-        "failed": sorted(found.failures),
-        "rows": [
-            {
-                "name": part.name,
-                "protocol": part.protocol or None,
-                "stage": part.stage,
-                "units": part.units,
-                "lacking": len(part.lacking),
-                "unit_seconds": part.unit_seconds,
-                "beginning_seconds": part.beginning,
-                "seconds": None if part.is_unknown else part.seconds,
-                "guessed": part.timings.is_guess,
-                "grown_bytes": part.timings.grown_bytes,
-                "run_bytes": part.run_bytes,
-                "cache_bytes": part.cache_bytes,
-                "standard_error": found.errors.get(f"{part.name}.{part.protocol}")
-                if part.is_row
-                else None,
-                "cache": found.used.get(part.name),
-            }
-            for part in outlook.parts
-        ],
-    }

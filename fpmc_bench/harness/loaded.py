@@ -3,7 +3,7 @@
 Rows share it. It is sealed while one computes (`shared.py`), and loaded anew if that changed it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -40,7 +40,7 @@ class Loaded:
         if changed := self._shared.changed():
             raise PluginError(f"'{name}' changed {' and '.join(changed)}, which rows share")
 
-    def mend(self, rows: Sequence[str]) -> None:
+    def mend(self, rows: Collection[str]) -> None:
         """Load anew what these rows have changed, if anything; RunError where that can't be."""
         if not (changed := self._shared.changed()):
             return

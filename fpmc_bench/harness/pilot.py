@@ -4,11 +4,8 @@ Units that are affordable are the run's own: they stay in its ledger, and nothin
 Longer ones are guessed from a probe. What a denoiser fits for that stays in the cache.
 """
 
-import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -17,7 +14,6 @@ from numpy.typing import NDArray
 
 from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import DenoiseFunction, TeacherModel
-from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.harness.costs import (
     Costs,
     Taken,
@@ -26,35 +22,20 @@ from fpmc_bench.harness.costs import (
     sampled_facts,
     unit_facts,
 )
+from fpmc_bench.harness.entry_probe import probed_entry
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.peaks import peak_memory
 from fpmc_bench.harness.plan import Contestant, Plan
-from fpmc_bench.harness.probe import LEVELS, Probe, probed
+from fpmc_bench.harness.probe import LEVELS, Probe, map_seconds, probed
+from fpmc_bench.harness.spread import first_errors, standard_errors
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Workbench
-from fpmc_bench.images.made import images_in
-from fpmc_bench.protocols import prediction_of
-from fpmc_bench.protocols.metrics import mse_1
-from fpmc_bench.protocols.problem import checked
-from fpmc_bench.storage.cache import looked_up
-from fpmc_bench.teachers.sensitivity import KIND as MAPS
-from fpmc_bench.teachers.sensitivity import (
-    SensitivityMaps,
-    mean_absolute_jacobian,
-    sensitivity_queries,
-)
 
 TIMED_UNITS = 2
 PROBE = 2
 """A probe takes this part of the seconds that a row may take."""
-GROWTH = 4
-"""From one number of images, that are made to see what that takes, to the next."""
-FEWEST_ITEMS = 4
-"""By which the spread of a row's items is told."""
-FEW_SAMPLES = 4
-"""Of a sensitivity map that is made for no other use."""
 
 Rows = Mapping[str, Sequence[WorkUnit]]
 """Units of a row that are lacking, by the row's name."""
@@ -112,6 +93,10 @@ class Pilot:
                 for units in mine.values():
                     self._time_network(units)
 
+    def standard_errors(self, items: int) -> dict[str, float]:
+        """By row, of a table over so many items, as far as it was seen how items spread."""
+        return standard_errors(self.workload, self.ledger, self.few, items)
+
     def _sample(self) -> None:
         """Test images, all of them where that is affordable."""
         blocks = self._lacking_images()
@@ -141,7 +126,7 @@ class Pilot:
         with peak_memory(context.device) as peak:
             if self.costs.of(facts).seconds(1) is None:
                 self.told("sensitivity maps")
-                guess = Taken(items=1, seconds=_map_seconds(maps, lacking[len(lacking) // 2]))
+                guess = Taken(items=1, seconds=map_seconds(maps, lacking[len(lacking) // 2]))
                 self.costs.add(facts, Timings(guessed=(guess, guess)))
             bench = self._bench()
             if len(lacking) * (self.costs.of(facts).seconds(1) or 0) <= self.seconds:
@@ -198,25 +183,19 @@ class Pilot:
         """Whether a first and a later unit, guessed to take so long, may be computed now."""
         return sum(one.seconds for one in guess) <= self.seconds and not self._lacking_images()
 
-    @torch.no_grad()
     def _ask_a_few(self, denoise: DenoiseFunction, probe: Probe, unit: WorkUnit) -> None:
         """The first items of a row whose units are long, as many as are affordable, if any."""
         plan, facts = self.workload.plan, unit.provenance
-        protocol, test = facts.protocol, plan.context.dataset.test
-        guess = probe.units(protocol, facts.levels, self._block_items)
-        reference = cast(TeacherModel, plan.network(protocol, "reference").denoiser)
-        networks = self._probe_of(reference).units(protocol, facts.levels, self._block_items)
+        guess = probe.units(facts.protocol, facts.levels, self._block_items)
+        if self._affords(guess):
+            return
+        network = cast(TeacherModel, plan.network(facts.protocol, "reference").denoiser)
+        networks = self._probe_of(network).units(facts.protocol, facts.levels, self._block_items)
         each = max(guess[1].seconds, networks[1].seconds) / self._block_items
         count = min(self._block_items, int(self.seconds / max(each, 1e-9)))
-        needs_test = protocol_facts(protocol).on_test_images
-        if self._affords(guess) or count < FEWEST_ITEMS or (needs_test and test is None):
-            return
-        problem = plan.problem(protocol, test or plan.context.dataset.train)
-        answers = [
-            prediction_of(protocol)(asked, problem, range(count))
-            for asked in (checked(denoise, unit.contestant.name), reference)
-        ]
-        self.few[unit.row] = mse_1(*answers).numpy()
+        found = first_errors(plan, unit, denoise, count)
+        if found is not None:
+            self.few[unit.row] = found
 
     def _reference(self, unit: WorkUnit) -> str | None:
         """The key of what a unit is measured against; None where that would be long work."""
@@ -245,63 +224,19 @@ class Pilot:
         return self._networks[network.fingerprint]
 
     def _probe_entry(self, plan: Plan, name: str, rows: Rows) -> Probe | None:
-        """Calls of an entry's denoiser; None where what it needs would be long work.
-
-        A second time where something was fitted at first, which units won't wait for.
-        """
+        """Calls of an entry's denoiser; None where what it needs would be long work."""
         contestant = plan.contestant(name)
         if "sensitivity" in contestant.needs and not self._maps_are_cheap():
             self.used[name] = "sensitivity maps come first"
             return None
-        with looked_up() as seen:
-            making = self._make_images(contestant)
-            source = contestant.over_plain_images() if making else contestant
-            probe = self._probe_once(plan, source, {} if making else rows)
-        if not all(seen.values()):
-            probe = self._probe_once(plan, source, {})
-        self.used[name] = _used(seen)
-        if making:
-            self.used[name] += f"{', ' if seen else ''}images to be made"
-            images = 1 + sum(added.rate for added in contestant.source.added)
-            probe = probe.times(images)
-            probe = replace(probe, building=probe.building + making)
-        return probe
 
-    def _make_images(self, contestant: Contestant) -> float:
-        """What augmentations add, where that is affordable; else the seconds that the rest takes.
+        def ask(denoise: DenoiseFunction, probe: Probe) -> None:
+            for units in rows.values():
+                self._ask_a_few(denoise, probe, units[0])
 
-        A few at first, then more; they stay in the cache, where whole blocks of them may be made.
-        """
-        context, lacking = contestant.source.context, 0.0
-        for plugin, added in zip(contestant.source.plugins, contestant.source.added, strict=True):
-            whole = max(1, round(added.rate * len(context.dataset.train)))
-            asked, there, spent = 1, 0, 0.0
-            while there < whole and spent < self.seconds / PROBE:
-                started = time.perf_counter()
-                with looked_up() as seen:
-                    plugin.augment(context.augmentation_task(added.rate * asked / whole))
-                spent += time.perf_counter() - started
-                made = [images_in(path) for path in seen if path.suffix == ".npy"]
-                there = max([asked, *made])
-                asked = min(whole, GROWTH * there)
-            lacking += spent / there * max(0, whole - there)
-        return lacking
-
-    def _probe_once(self, plan: Plan, contestant: Contestant, rows: Rows) -> Probe:
-        """And a few items of these rows, where their units are long."""
-        started = time.perf_counter()
-        built = plan.built(contestant)
-        probe = probed(
-            built,
-            plan.context.dataset.train,
-            plan.context.sigmas,
-            self._block_items,
-            plan.context.device,
-            self.seconds / PROBE,
-            building=time.perf_counter() - started,
+        probe, self.used[name] = probed_entry(
+            plan, contestant, self._block_items, self.seconds / PROBE, ask
         )
-        for units in rows.values():
-            self._ask_a_few(built, probe, units[0])
         return probe
 
     def _maps_are_cheap(self) -> bool:
@@ -325,32 +260,3 @@ class Pilot:
     def _block_items(self) -> int:
         suite = self.workload.plan.suite
         return min(suite.block_items, suite.items)
-
-
-def _map_seconds(maps: SensitivityMaps, level: int) -> float:
-    """Of a sensitivity map, from maps of few samples: seconds grow with these along a line."""
-    sigma, seconds = maps.sigmas[level], []
-    few = min(FEW_SAMPLES, maps.samples)
-    for samples in (1, 1, few):  # the first warms up
-        z = sensitivity_queries(maps.source, sigma, samples, maps.seed).to(maps.device)
-        started = time.perf_counter()
-        with strangers_code(f"network '{maps.teacher.name}'"):
-            mean_absolute_jacobian(maps.teacher, z, sigma)
-        seconds.append(time.perf_counter() - started)
-    each = max(seconds[2] - seconds[1], 0.0) / max(few - 1, 1)
-    return seconds[2] + each * (maps.samples - few)
-
-
-def _used(seen: Mapping[Path, bool]) -> str:
-    """What was looked for in the cache, by its folders: "spectrum", "2 synthetic (1 made now)".
-
-    Sensitivity maps have a line of their own.
-    """
-    kinds = Counter(kind for path in seen if (kind := path.parent.name) != MAPS)
-    made = Counter(path.parent.name for path, there in seen.items() if not there)
-    said = []
-    for kind, count in sorted(kinds.items()):
-        number = f"{count} " if count > 1 else ""
-        new = f" ({made[kind]} made now)" if 0 < made[kind] < count else ""
-        said.append(f"{number}{kind}{' (made now)' if made[kind] == count else new}")
-    return ", ".join(said)

@@ -11,14 +11,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import DenoiseFunction
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.fpmc.source import Source
 from fpmc_bench.harness.costs import Taken
+from fpmc_bench.teachers.sensitivity import (
+    SensitivityMaps,
+    mean_absolute_jacobian,
+    sensitivity_queries,
+)
 
 LEVELS = 5
 """At which calls are timed."""
+FEW_SAMPLES = 4
+"""Of a sensitivity map that is made for no other use."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,20 @@ def probed(
         prepares.append(max(began - single, 0.0))
         blocks.append(whole)
     return Probe(building, tuple(levels), tuple(prepares), tuple(blocks))
+
+
+def map_seconds(maps: SensitivityMaps, level: int) -> float:
+    """Of a sensitivity map, from maps of few samples: seconds grow with these along a line."""
+    sigma, seconds = maps.sigmas[level], []
+    few = min(FEW_SAMPLES, maps.samples)
+    for samples in (1, 1, few):  # the first warms up
+        z = sensitivity_queries(maps.source, sigma, samples, maps.seed).to(maps.device)
+        started = time.perf_counter()
+        with strangers_code(f"network '{maps.teacher.name}'"):
+            mean_absolute_jacobian(maps.teacher, z, sigma)
+        seconds.append(time.perf_counter() - started)
+    each = max(seconds[2] - seconds[1], 0.0) / max(few - 1, 1)
+    return seconds[2] + each * (maps.samples - few)
 
 
 def noisy_images(

@@ -1,6 +1,5 @@
 """plan: what a run is going to take, told before anything long runs; see `harness/pilot.py`."""
 
-import math
 import os
 import shutil
 import time
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from fpmc_bench.catalog.entries import Selection, chosen_entries
@@ -18,7 +16,6 @@ from fpmc_bench.catalog.finding import load_suite
 from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.catalog.places import Places
 from fpmc_bench.catalog.registry import Registry
-from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.errors import RunError, UsageError
@@ -34,17 +31,13 @@ from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
 from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.standing import remaining_units
-from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
-from fpmc_bench.results.summaries import figure_of
+from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.storage.folders import refuse_unwritable
 from fpmc_bench.storage.temporary import temporary_folder
 from fpmc_bench.telling.times import span
 
 DEFAULT_SECONDS = 10.0
 """About what timing may take, a row."""
-LEAST_FOR_ERROR = 2
-METRIC = "mse@1"
-"""By which tables are sorted, and whose standard error a plan tells."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,7 @@ class _Planning:
             )
             pilot = self._timed(workload, ledger, remaining)
             outlook = self._outlook(pilot.workload, ledger, remaining)
-            errors = _errors(pilot, workload.plan.suite.items)
+            errors = pilot.standard_errors(workload.plan.suite.items)
             return self._told(directory, workload.plan.suite.items, outlook, errors, pilot)
 
     def within(self, budget: float, run_dir: str | Path | None) -> RunPlan:
@@ -156,7 +149,7 @@ class _Planning:
                     chosen, directory, self.alone, predictions=self.keep_predictions
                 )
                 outlook = self._outlook(chosen, directory.ledger, remaining)
-            return self._told(directory, items, outlook, _errors(pilot, items), pilot)
+            return self._told(directory, items, outlook, pilot.standard_errors(items), pilot)
 
     def _timed(
         self,
@@ -251,30 +244,6 @@ def _copy(units: Ledger, to: Ledger) -> None:
 
 def _all_units(workload: Workload) -> dict[str, list[WorkUnit]]:
     return {protocol: workload.rows(protocol) for protocol in workload.plan.suite.protocols}
-
-
-def _errors(pilot: Pilot, items: int) -> dict[str, float]:
-    """By row, as items spread that are in the pilot's ledger, or a few that it asked about."""
-    errors, workload = {}, pilot.workload
-    for protocol in workload.plan.suite.protocols:
-        groups = workload.groups(protocol)
-        for units in rows_of(workload, protocol).values():
-            row = units[0].row
-            there = [(one, found) for one in units if (found := pilot.ledger.read(one.key))]
-            values = [found.arrays[METRIC] for _, found in there]
-            rows = [np.array(one.items) for one, _ in there]
-            if row in pilot.few and not there:
-                values, rows = [pilot.few[row]], [np.arange(len(pilot.few[row]))]
-            if not values:
-                continue
-            known = np.concatenate(rows)
-            own = ItemValues(
-                {METRIC: np.concatenate(values)}, None if groups is None else groups[known]
-            )
-            error = figure_of(own, METRIC).standard_error
-            if math.isfinite(error):
-                errors[row] = error * math.sqrt(len(known) / items)
-    return errors
 
 
 @contextmanager
