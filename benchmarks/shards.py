@@ -29,8 +29,8 @@ from tabulate import tabulate
 from fpmc_bench import Source
 from fpmc_bench.engine import fpmc_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
-from fpmc_bench.harness.processes import join_processes, leave_processes
-from fpmc_bench.harness.shards import Shards
+from fpmc_bench.harness.cluster.processes import join_processes, leave_processes
+from fpmc_bench.harness.cluster.shards import Shards
 
 SIGMA = 0.6
 

@@ -9,13 +9,13 @@ from fpmc_bench.catalog.context import Context, load_context
 from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.documents.suite import Suite, validated_suite
 from fpmc_bench.engine import Arithmetic, EngineSettings
-from fpmc_bench.harness import islands
+from fpmc_bench.harness.cluster import islands
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.plan import Plan, plan_entries
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, work
 from fpmc_bench.harness.run_exchange import RunExchange

@@ -11,7 +11,7 @@ from queue import Queue
 from typing import TypeVar
 
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.processes import Processes
 
 Found = TypeVar("Found")
 WAIT_SECONDS = 30

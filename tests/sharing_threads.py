@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from fpmc_bench.harness.processes import LostProcessError
-from fpmc_bench.harness.shards import Shards
+from fpmc_bench.harness.cluster.processes import LostProcessError
+from fpmc_bench.harness.cluster.shards import Shards
 
 PATIENCE_SECONDS = 20
 """Then they have missed each other: a message too few, which would be a run that hangs."""

@@ -10,9 +10,9 @@ from process_threads import errors_of
 from runs import write_suite
 
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
+from fpmc_bench.harness.cluster.agreement import entered_together, refuse_unlike, refused_together
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.identity import facts_of_rows, shared_facts
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.storage.folders import locked
 
 

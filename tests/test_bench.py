@@ -12,7 +12,7 @@ from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.ways import way_of
 from fpmc_bench.fpmc import PixelOneHot, Translations
 from fpmc_bench.fpmc.shapes import ImageShape
-from fpmc_bench.harness.peaks import peak_memory
+from fpmc_bench.harness.forecast.peaks import peak_memory
 from fpmc_bench.jobs.bench import spread_levels
 from fpmc_plugins.denoisers.ls import squares
 

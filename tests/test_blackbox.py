@@ -9,13 +9,13 @@ import pytest
 
 from fpmc_bench.documents.failure import failure_of
 from fpmc_bench.errors import UsageError
-from fpmc_bench.harness.blackbox import (
+from fpmc_bench.harness.cluster.blackbox import (
     BlackBox,
     box_of_process,
     folder_of_boxes,
     identity_of,
 )
-from fpmc_bench.harness.endings import (
+from fpmc_bench.harness.cluster.endings import (
     Ending,
     as_text,
     blamed,
@@ -27,7 +27,7 @@ from fpmc_bench.harness.endings import (
 ROW, WHAT = "mine.sample-mse", "'mine' was asked for items 0 to 1"
 AT = f"""
 import ctypes, faulthandler, os, signal, sys, time
-from fpmc_bench.harness import blackbox
+from fpmc_bench.harness.cluster import blackbox
 
 blackbox.open_box()
 with blackbox.box_of_process({{limit}}).at(["{ROW}"], "{WHAT}"):

@@ -8,8 +8,8 @@ from plans import ALONE, small_bench, small_plan, small_workload
 
 from fpmc_bench.documents.protocols import PROTOCOLS
 from fpmc_bench.engine import EngineSettings
-from fpmc_bench.harness import islands
-from fpmc_bench.harness.costs import Costs, Taken, Timings, unit_facts
+from fpmc_bench.harness.cluster import islands
+from fpmc_bench.harness.forecast.costs import Costs, Taken, Timings, unit_facts
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.progress import Progress

@@ -18,8 +18,8 @@ from stopping import started
 from torch.distributed import HashStore, Store
 
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness import attempts, meeting
-from fpmc_bench.harness.attempts import begins
+from fpmc_bench.harness.cluster import attempts, meeting
+from fpmc_bench.harness.cluster.attempts import begins
 from fpmc_bench.launched import ELASTIC, OURS, RESTARTS, speaks
 from fpmc_bench.storage import folders
 from fpmc_bench.storage.folders import locked

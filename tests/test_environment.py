@@ -12,8 +12,8 @@ import torch
 import fpmc_bench
 from fpmc_bench.engine import EngineSettings
 from fpmc_bench.harness import environment
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.environment import Notary, command_line, describe_environment
-from fpmc_bench.harness.processes import Processes
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import psutil
 import pytest
 
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness import outlook, room
-from fpmc_bench.harness.costs import Taken, Timings
-from fpmc_bench.harness.forecast import NEEDS, ROWS, Part, wall_seconds
-from fpmc_bench.harness.outlook import Outlook
-from fpmc_bench.harness.room import free_memory, refuse_full_disk, sized
+from fpmc_bench.harness.forecast import outlook, room
+from fpmc_bench.harness.forecast.costs import Taken, Timings
+from fpmc_bench.harness.forecast.outlook import Outlook
+from fpmc_bench.harness.forecast.parts import NEEDS, ROWS, Part, wall_seconds
+from fpmc_bench.harness.forecast.room import free_memory, refuse_full_disk, sized
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -8,7 +8,8 @@ import torch
 from torch.distributed import HashStore
 
 from fpmc_bench.errors import UsageError
-from fpmc_bench.harness.processes import Processes, join_processes, refuse_crowded_gpus
+from fpmc_bench.harness.cluster import processes
+from fpmc_bench.harness.cluster.processes import Processes, join_processes, refuse_crowded_gpus
 from fpmc_bench.jobs.train import refuse_at_once
 
 
@@ -19,7 +20,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
-    monkeypatch.setattr("fpmc_bench.harness.processes.refuse_tf32", lambda: None)
+    monkeypatch.setattr("fpmc_bench.harness.cluster.processes.refuse_tf32", lambda: None)
     return current
 
 
@@ -35,7 +36,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             asked.update(named)
 
     monkeypatch.setattr(accelerate, "PartialState", State)
-    monkeypatch.setattr("fpmc_bench.harness.processes.meet", lambda rank, world: HashStore())
+    monkeypatch.setattr(processes, "meet", lambda rank, world: HashStore())
     for name, value in {
         "RANK": "2",
         "WORLD_SIZE": "3",

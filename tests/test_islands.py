@@ -12,11 +12,11 @@ from process_threads import Meeting, errors_of, in_threads
 from runs import figures, fpmc_bench, write_plugin, write_suite, write_train_only
 
 from fpmc_bench.documents.environment import UnitNote
-from fpmc_bench.harness import exchange, islands
-from fpmc_bench.harness.exchange import Exchange, unit_state
-from fpmc_bench.harness.islands import Islands, islands_of
+from fpmc_bench.harness.cluster import exchange, islands
+from fpmc_bench.harness.cluster.exchange import Exchange, unit_state
+from fpmc_bench.harness.cluster.islands import Islands, islands_of
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.processes import Processes
 
 
 @pytest.fixture(autouse=True)

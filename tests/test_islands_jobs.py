@@ -19,12 +19,13 @@ from fpmc_bench.catalog.installed import installed_registry
 from fpmc_bench.finetune import checkpoint
 from fpmc_bench.finetune.descent import Descent
 from fpmc_bench.finetune.settings import FinetuneSettings
-from fpmc_bench.harness import finetuning, islands
+from fpmc_bench.harness import finetuning
+from fpmc_bench.harness.cluster import islands
+from fpmc_bench.harness.cluster.processes import Processes
+from fpmc_bench.harness.cluster.training_team import ProcessTeam
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.run_exchange import run_exchange
 from fpmc_bench.harness.rundir import RunDirectory
-from fpmc_bench.harness.training_team import ProcessTeam
 from fpmc_bench.images.made import ElsewhereError, made_images
 from fpmc_bench.jobs import finetune, study, train, verify
 from fpmc_bench.jobs.finetune import finetune_entry

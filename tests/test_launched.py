@@ -14,9 +14,9 @@ from in_process import call
 from runs import environment, write_plugin
 
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness import meeting
-from fpmc_bench.harness.launcher import _told
-from fpmc_bench.harness.processes import Processes, join_processes
+from fpmc_bench.harness.cluster import meeting
+from fpmc_bench.harness.cluster.launcher import _told
+from fpmc_bench.harness.cluster.processes import Processes, join_processes
 from fpmc_bench.images.notices import notice
 from fpmc_bench.launched import is_main, launched
 
@@ -89,7 +89,7 @@ def test_whoever_does_not_come_is_waited_for_so_long(
 
 WAITING = """
 import torch
-from fpmc_bench.harness import meeting, processes
+from fpmc_bench.harness.cluster import meeting, processes
 
 meeting.SILENT_SECONDS = 0.2
 processes.join_processes("cpu")

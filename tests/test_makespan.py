@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpmc_bench.harness.makespan import Alike, makespan
+from fpmc_bench.harness.forecast.makespan import Alike, makespan
 
 KINDS = st.builds(Alike, st.floats(0, 1e4), st.integers(0, 40), st.sampled_from([0.0, 1.0, 50.0]))
 

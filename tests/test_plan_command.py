@@ -9,8 +9,8 @@ import pytest
 from runs import fpmc_bench, write_plugin, write_suite, write_train_only
 from test_run import FAULTY
 
-from fpmc_bench.harness.forecast import ROWS
-from fpmc_bench.harness.pilot import Pilot
+from fpmc_bench.harness.forecast.parts import ROWS
+from fpmc_bench.harness.forecast.pilot import Pilot
 
 LS = ("-d", "ls", "-p", "denoiser-mse")
 

@@ -14,7 +14,7 @@ from runs import figures
 from fpmc_bench.documents.items import ItemValues
 from fpmc_bench.documents.record import Record, read_record, write_record
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.forecast import UNIT_BYTES
+from fpmc_bench.harness.forecast.parts import UNIT_BYTES
 from fpmc_bench.harness.plan import Plan
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.jobs.run import RunOutcome, run_plan

@@ -10,7 +10,7 @@ import torch.distributed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, carry_out, longest_first, work
 

@@ -17,8 +17,8 @@ from fpmc_bench.engine.machine.placement import placed
 from fpmc_bench.engine.parts import part_of
 from fpmc_bench.errors import UsageError
 from fpmc_bench.fpmc.union import Union
+from fpmc_bench.harness.cluster.shards import Shards
 from fpmc_bench.harness.dividing import largest_bytes, must_divide
-from fpmc_bench.harness.shards import Shards
 from fpmc_bench.jobs.run import run_suite
 from fpmc_bench.results.claims import remarks_on_claim
 

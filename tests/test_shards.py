@@ -23,8 +23,8 @@ from fpmc_bench.fpmc import PixelMasks
 from fpmc_bench.fpmc.reference import reference_denoise
 from fpmc_bench.fpmc.shapes import ImageShape
 from fpmc_bench.fpmc.union import Union
-from fpmc_bench.harness.processes import LostProcessError
-from fpmc_bench.harness.shards import Shards
+from fpmc_bench.harness.cluster.processes import LostProcessError
+from fpmc_bench.harness.cluster.shards import Shards
 from fpmc_plugins.denoisers.ls import squares
 
 NEAR = 1e-6

@@ -18,8 +18,8 @@ from test_telling import Clock
 
 from fpmc_bench.documents.status import STATUS, Status, Working, read_status
 from fpmc_bench.errors import RunError, UsageError
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.news import News
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.progress import Progress, given_command
 from fpmc_bench.harness.queue import Task, carry_out
 from fpmc_bench.harness.tally import Tally

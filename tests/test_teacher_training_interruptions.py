@@ -195,8 +195,8 @@ def test_processes_that_see_different_checkpoints_stop_together(tmp_path: Path) 
     """As where one is replaced while they begin."""
     code = """
         from fpmc_bench.errors import RunError
-        from fpmc_bench.harness.processes import join_processes, leave_processes
-        from fpmc_bench.harness.training_team import ProcessTeam
+        from fpmc_bench.harness.cluster.processes import join_processes, leave_processes
+        from fpmc_bench.harness.cluster.training_team import ProcessTeam
         team = ProcessTeam(join_processes("cpu"))
         team.agree_on(7)
         try:

@@ -63,8 +63,8 @@ def bench(
     from fpmc_bench.catalog.entries import chosen_entries
     from fpmc_bench.catalog.finding import load_suite
     from fpmc_bench.engine import EngineSettings, using
+    from fpmc_bench.harness.cluster.processes import join_processes
     from fpmc_bench.harness.plan import make_plan
-    from fpmc_bench.harness.processes import join_processes
     from fpmc_bench.jobs.bench import measure_suite, measure_yardsticks
     from fpmc_bench.telling.bars import Bar
 

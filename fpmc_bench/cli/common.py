@@ -170,14 +170,14 @@ def shared_by(processes: int, kept: str = GOES_ON, *, isolated: bool = False) ->
             f"already, as RANK and WORLD_SIZE say; leave --processes out under a launcher; {UNSET}"
         )
     if not is_ours() and (processes > 1 or (isolated and not is_elastic())):
-        from fpmc_bench.harness.launcher import relaunch
+        from fpmc_bench.harness.cluster.launcher import relaunch
 
         give_stdout_back()
         click.get_current_context().exit(relaunch(processes, sys.argv[1:], kept))
-    from fpmc_bench.harness.blackbox import close_box, open_box
+    from fpmc_bench.harness.cluster.blackbox import close_box, open_box
 
     open_box()
-    from fpmc_bench.harness.processes import leave_processes
+    from fpmc_bench.harness.cluster.processes import leave_processes
 
     with keeping(kept):
         try:

@@ -4,8 +4,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from fpmc_bench.harness.forecast import Part
-from fpmc_bench.harness.room import sized
+from fpmc_bench.harness.forecast.parts import Part
+from fpmc_bench.harness.forecast.room import sized
 from fpmc_bench.jobs.plan import RunPlan
 from fpmc_bench.telling.times import span
 

@@ -59,7 +59,7 @@ def tune(
     from fpmc_bench.catalog.naming import check_entries
     from fpmc_bench.documents.sweeps import parse_sweep
     from fpmc_bench.engine import EngineSettings, using
-    from fpmc_bench.harness.processes import join_processes
+    from fpmc_bench.harness.cluster.processes import join_processes
     from fpmc_bench.jobs.tune import plan_tuning, tunable
     from fpmc_bench.jobs.tune import tune as tune_entry
     from fpmc_bench.telling.bars import Bar

@@ -16,7 +16,7 @@ from fpmc_bench.documents.reading import validated, with_numbers
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.documents.suite import Entry
 from fpmc_bench.errors import PluginError, RunError
-from fpmc_bench.harness.endings import Watched
+from fpmc_bench.harness.cluster.endings import Watched
 from fpmc_bench.harness.plan import Contestant, Plan, plan_entries
 from fpmc_bench.harness.units import Workload
 from fpmc_bench.results.checks import refuse_altered

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 
 from fpmc_bench.engine.machine.placement import has_room, room_bytes
-from fpmc_bench.harness.agreement import refuse_unlike
+from fpmc_bench.harness.cluster.agreement import refuse_unlike
+from fpmc_bench.harness.cluster.processes import Processes
+from fpmc_bench.harness.cluster.shards import Shards
 from fpmc_bench.harness.plan import Plan
-from fpmc_bench.harness.processes import Processes
-from fpmc_bench.harness.shards import Shards
 from fpmc_bench.images.notices import notice
 
 Room = tuple[str, int]

@@ -17,7 +17,7 @@ import torch
 import fpmc_bench
 from fpmc_bench.documents.environment import Environment, UnitNote
 from fpmc_bench.engine import EngineSettings, current_settings
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.processes import Processes
 
 PACKAGES = ("torch", "numpy", "scipy")
 DIRECTORIES = re.compile(r"(?:[^\s=,\[\"']*[/\\])+")

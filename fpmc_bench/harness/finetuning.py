@@ -30,7 +30,7 @@ from fpmc_bench.finetune.weights import (
     finished_level,
     joined,
 )
-from fpmc_bench.harness.exchange import Exchange, kept_state
+from fpmc_bench.harness.cluster.exchange import Exchange, kept_state
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task

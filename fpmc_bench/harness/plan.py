@@ -27,7 +27,7 @@ from fpmc_bench.documents.provenance import PluginOrigin, RowRole
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.errors import FpmcBenchError, PluginError
 from fpmc_bench.fpmc.source import Source
-from fpmc_bench.harness.endings import Watched
+from fpmc_bench.harness.cluster.endings import Watched
 from fpmc_bench.harness.shared import broken, sealed
 from fpmc_bench.protocols.problem import Problem
 

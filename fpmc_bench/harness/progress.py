@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from fpmc_bench.documents.text import one_line
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.environment import is_own_program
 from fpmc_bench.harness.news import News
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.tally import Tally
 from fpmc_bench.harness.watching import Watch
 from fpmc_bench.interruptions import Stopped, at_any_end

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.progress import Progress
 
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpmc_bench.harness.exchange import Exchange, kept_state, unit_state
-from fpmc_bench.harness.islands import Islands, islands_of
+from fpmc_bench.harness.cluster.exchange import Exchange, kept_state, unit_state
+from fpmc_bench.harness.cluster.islands import Islands, islands_of
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.images.made import blocks_taken_by, images_in
 from fpmc_bench.storage.cache import cache_folder
 

@@ -30,7 +30,7 @@ from fpmc_bench.documents.record import read_record
 from fpmc_bench.documents.status import STATUS
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.attempts import begins
+from fpmc_bench.harness.cluster.attempts import begins
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.results.trajectories import TRAJECTORIES
 from fpmc_bench.storage.atomic import write_atomically

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fpmc_bench.contracts import UnitFinished
 from fpmc_bench.documents.failure import failure_of
-from fpmc_bench.harness.costs import map_facts
+from fpmc_bench.harness.forecast.costs import map_facts
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import Task, carry_out

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from fpmc_bench.documents.record import Record, read_record
 from fpmc_bench.errors import RunError
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.plan import Contestant
 from fpmc_bench.harness.predictions import has_predictions
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 from fpmc_bench.results.checks import refuse_altered

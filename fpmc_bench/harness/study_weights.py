@@ -9,9 +9,9 @@ from pathlib import Path
 from fpmc_bench.catalog.study_rows import PlannedRow
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import DiskError, FpmcBenchError
-from fpmc_bench.harness.blackbox import BlackBox
-from fpmc_bench.harness.endings import Watched
-from fpmc_bench.harness.exchange import Exchange, content_state
+from fpmc_bench.harness.cluster.blackbox import BlackBox
+from fpmc_bench.harness.cluster.endings import Watched
+from fpmc_bench.harness.cluster.exchange import Exchange, content_state
 from fpmc_bench.harness.finetuning import Finetuning
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan

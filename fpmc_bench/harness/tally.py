@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fpmc_bench.documents.status import RowStatus, StageStatus, State, Status, Working
-from fpmc_bench.harness.makespan import Alike, makespan
+from fpmc_bench.harness.forecast.makespan import Alike, makespan
 
 ROWS = "rows"
 """The stage whose tasks are units of rows."""

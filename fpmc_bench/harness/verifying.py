@@ -9,9 +9,9 @@ from fpmc_bench.catalog.context import Context
 from fpmc_bench.documents.failure import failure_of
 from fpmc_bench.engine import EngineSettings, using
 from fpmc_bench.errors import FpmcBenchError
-from fpmc_bench.harness.agreement import refuse_unlike
 from fpmc_bench.harness.claimed import Claim, planned, refuse_contradictions, remarks_on
-from fpmc_bench.harness.endings import Watched
+from fpmc_bench.harness.cluster.agreement import refuse_unlike
+from fpmc_bench.harness.cluster.endings import Watched
 from fpmc_bench.harness.environment import Notary
 from fpmc_bench.harness.ledger import PREDICTION
 from fpmc_bench.harness.loaded import Loaded

@@ -20,15 +20,15 @@ from fpmc_bench.diffusion.noise import generator
 from fpmc_bench.documents.environment import UnitNote
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.errors import DiskError
-from fpmc_bench.harness.costs import Costs, map_facts, sampled_facts, unit_facts
-from fpmc_bench.harness.endings import Watched
+from fpmc_bench.harness.cluster.endings import Watched
+from fpmc_bench.harness.cluster.processes import LostProcessError
+from fpmc_bench.harness.cluster.shards import Shards
 from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.forecast.costs import Costs, map_facts, sampled_facts, unit_facts
 from fpmc_bench.harness.ledger import PREDICTION, TRAJECTORY, Ledger
 from fpmc_bench.harness.loaded import Loaded
 from fpmc_bench.harness.plan import Contestant, Plan
 from fpmc_bench.harness.prints import log_of, printed_into
-from fpmc_bench.harness.processes import LostProcessError
-from fpmc_bench.harness.shards import Shards
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.images.made import ElsewhereError
 from fpmc_bench.protocols import prediction_of

@@ -15,9 +15,9 @@ from fpmc_bench.catalog.built import BuiltDenoiser
 from fpmc_bench.contracts import FPMCDenoiser
 from fpmc_bench.engine.prepared import prepare
 from fpmc_bench.engine.ways import way_of
-from fpmc_bench.harness.peaks import peak_memory
+from fpmc_bench.harness.forecast.peaks import peak_memory
+from fpmc_bench.harness.forecast.probe import noisy_images
 from fpmc_bench.harness.plan import Plan
-from fpmc_bench.harness.probe import noisy_images
 
 
 @dataclass(frozen=True)

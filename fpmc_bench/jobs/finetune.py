@@ -13,12 +13,12 @@ from fpmc_bench.errors import ParameterError
 from fpmc_bench.finetune.settings import FinetuneSettings
 from fpmc_bench.finetune.weights import FinetuneCard
 from fpmc_bench.finetune.weights_file import refuse_other_weights
-from fpmc_bench.harness.agreement import entered_together, refuse_unlike
-from fpmc_bench.harness.exchange import Exchange
+from fpmc_bench.harness.cluster.agreement import entered_together, refuse_unlike
+from fpmc_bench.harness.cluster.exchange import Exchange
+from fpmc_bench.harness.cluster.islands import islands_of
+from fpmc_bench.harness.cluster.processes import join_processes
 from fpmc_bench.harness.finetuning import Finetuning
-from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.plan import make_plan
-from fpmc_bench.harness.processes import join_processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.queue import carry_out
 from fpmc_bench.results.render.optional import drew

@@ -1,4 +1,4 @@
-"""plan: what a run is going to take, told before anything long runs; see `harness/pilot.py`."""
+"""plan: what a run is going to take, told before anything long runs (`harness/forecast`)."""
 
 import os
 import shutil
@@ -19,16 +19,16 @@ from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness.costs import Costs
+from fpmc_bench.harness.cluster.processes import Processes, join_processes
 from fpmc_bench.harness.environment import Notary
-from fpmc_bench.harness.forecast import parts_of
+from fpmc_bench.harness.forecast.costs import Costs
+from fpmc_bench.harness.forecast.outlook import START, Outlook, ending_seconds, starting_seconds
+from fpmc_bench.harness.forecast.parts import parts_of
+from fpmc_bench.harness.forecast.peaks import own_bytes
+from fpmc_bench.harness.forecast.pilot import Pilot
 from fpmc_bench.harness.identity import RUNS, default_run_directory, of_plan
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.outlook import START, Outlook, ending_seconds, starting_seconds
-from fpmc_bench.harness.peaks import own_bytes
-from fpmc_bench.harness.pilot import Pilot
 from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
-from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.standing import remaining_units
 from fpmc_bench.harness.units import Workload, WorkUnit

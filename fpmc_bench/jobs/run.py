@@ -15,12 +15,14 @@ from fpmc_bench.contracts import Listener
 from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings, using
 from fpmc_bench.errors import UsageError
-from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
-from fpmc_bench.harness.costs import Costs
+from fpmc_bench.harness.cluster.agreement import entered_together, refuse_unlike, refused_together
+from fpmc_bench.harness.cluster.endings import Watched, watched_by
+from fpmc_bench.harness.cluster.processes import Processes, join_processes
 from fpmc_bench.harness.dividing import dividing
-from fpmc_bench.harness.endings import Watched, watched_by
 from fpmc_bench.harness.environment import Notary
-from fpmc_bench.harness.forecast import parts_of
+from fpmc_bench.harness.forecast.costs import Costs
+from fpmc_bench.harness.forecast.outlook import Outlook, outlook_of
+from fpmc_bench.harness.forecast.parts import parts_of
 from fpmc_bench.harness.identity import (
     RUNS,
     default_run_directory,
@@ -30,11 +32,9 @@ from fpmc_bench.harness.identity import (
 )
 from fpmc_bench.harness.listening import Audience
 from fpmc_bench.harness.loaded import Loaded
-from fpmc_bench.harness.outlook import Outlook, outlook_of
 from fpmc_bench.harness.plan import Plan, make_plan
 from fpmc_bench.harness.predictions import forget_bare_units, join_predictions
 from fpmc_bench.harness.prints import remove_empty
-from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.publish import publish
 from fpmc_bench.harness.run_exchange import run_exchange

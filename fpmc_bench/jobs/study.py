@@ -25,14 +25,14 @@ from fpmc_bench.documents.study import Study, StudyRow
 from fpmc_bench.documents.suite import Entry, Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness.agreement import entered_together, refuse_unlike, refused_together
-from fpmc_bench.harness.attempts import begins
-from fpmc_bench.harness.endings import Watched, watched_by
-from fpmc_bench.harness.exchange import Exchange
-from fpmc_bench.harness.islands import islands_of
+from fpmc_bench.harness.cluster.agreement import entered_together, refuse_unlike, refused_together
+from fpmc_bench.harness.cluster.attempts import begins
+from fpmc_bench.harness.cluster.endings import Watched, watched_by
+from fpmc_bench.harness.cluster.exchange import Exchange
+from fpmc_bench.harness.cluster.islands import islands_of
+from fpmc_bench.harness.cluster.processes import Processes, join_processes
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.plan import Plan, make_plan, plan_entries
-from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.rundir import RunDirectory
 from fpmc_bench.harness.study_weights import finetunings, learn, weights_path

@@ -16,10 +16,10 @@ from fpmc_bench.catalog.registry import Registry
 from fpmc_bench.documents.names import parse_selection, selection_text
 from fpmc_bench.documents.reading import first_fault
 from fpmc_bench.errors import ParameterError
-from fpmc_bench.harness.exchange import Exchange, content_state
-from fpmc_bench.harness.islands import islands_of
-from fpmc_bench.harness.processes import join_processes, refuse_crowded_gpus
-from fpmc_bench.harness.training_team import ProcessTeam
+from fpmc_bench.harness.cluster.exchange import Exchange, content_state
+from fpmc_bench.harness.cluster.islands import islands_of
+from fpmc_bench.harness.cluster.processes import join_processes, refuse_crowded_gpus
+from fpmc_bench.harness.cluster.training_team import ProcessTeam
 from fpmc_bench.teachers.network import read_network
 from fpmc_bench.teachers.quality import held_out_errors
 from fpmc_bench.teachers.training.batches import pixel_spread

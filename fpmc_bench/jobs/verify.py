@@ -27,11 +27,11 @@ from fpmc_bench.documents.suite import Suite
 from fpmc_bench.engine import DEFAULT_BUDGET_BYTES, EngineSettings
 from fpmc_bench.errors import FpmcBenchError, RunError, UnknownNameError, UsageError
 from fpmc_bench.harness.claimed import Claim
-from fpmc_bench.harness.endings import watched_by
+from fpmc_bench.harness.cluster.endings import watched_by
+from fpmc_bench.harness.cluster.islands import islands_of
+from fpmc_bench.harness.cluster.processes import Processes, join_processes
 from fpmc_bench.harness.environment import Notary
-from fpmc_bench.harness.islands import islands_of
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.processes import Processes, join_processes
 from fpmc_bench.harness.progress import Progress
 from fpmc_bench.harness.run_exchange import RunExchange
 from fpmc_bench.harness.verifying import Trial, verify_protocol

@@ -19,7 +19,7 @@ from torch import Tensor
 from fpmc_bench.engine import current_settings, using
 from fpmc_bench.engine.machine.sharing import ShortElsewhere
 from fpmc_bench.errors import PluginError
-from fpmc_bench.harness.processes import LostProcessError
+from fpmc_bench.harness.cluster.processes import LostProcessError
 
 Reduce = Callable[[Tensor, Literal["minimum", "sum"]], Tensor]
 """The minimum or the sum over all processes, elementwise, with the same bits in each."""

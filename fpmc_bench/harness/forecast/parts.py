@@ -1,7 +1,7 @@
 """What a run is going to take: its parts, what each still lacks, and what is known of such units.
 
 A part is a row, or what rows need: test images, references, sensitivity maps. The stages are those
-of `stages.py`, between which processes meet.
+of `harness/stages.py`, between which processes meet.
 """
 
 import math
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fpmc_bench.documents.protocols import protocol_facts
-from fpmc_bench.harness.costs import Costs, Timings, map_facts, sampled_facts, unit_facts
+from fpmc_bench.harness.forecast.costs import Costs, Timings, map_facts, sampled_facts, unit_facts
+from fpmc_bench.harness.forecast.makespan import Alike, makespan
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.makespan import Alike, makespan
 from fpmc_bench.harness.units import Workload, WorkUnit, rows_of
 from fpmc_bench.protocols.metrics import METRICS
 

@@ -16,7 +16,7 @@ from fpmc_bench.contracts import DenoiseFunction
 from fpmc_bench.diffusion.noise import unit_noise
 from fpmc_bench.documents.protocols import protocol_facts
 from fpmc_bench.fpmc.source import Source
-from fpmc_bench.harness.costs import Taken
+from fpmc_bench.harness.forecast.costs import Taken
 from fpmc_bench.teachers.sensitivity import (
     SensitivityMaps,
     mean_absolute_jacobian,

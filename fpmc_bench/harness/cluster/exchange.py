@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from fpmc_bench.harness.islands import Islands
+from fpmc_bench.harness.cluster.islands import Islands
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.ledger import Ledger
-from fpmc_bench.harness.processes import Processes
 from fpmc_bench.storage.atomic import atomic_path
 from fpmc_bench.storage.kept import kept_tensors
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.agreement import refused_together
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.agreement import refused_together
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.storage.atomic import write_atomically
 from fpmc_bench.storage.temporary import temporary_path
 

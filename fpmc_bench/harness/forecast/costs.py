@@ -20,7 +20,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationEr
 from fpmc_bench.documents.reading import Document
 from fpmc_bench.engine import EngineSettings
 from fpmc_bench.errors import DiskError
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.storage.cache import cache_folder
 from fpmc_bench.storage.keys import content_key

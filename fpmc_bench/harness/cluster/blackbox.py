@@ -3,7 +3,7 @@
 While code of a row runs (its plugin is checked, its denoiser built, its items computed) a file, the
 box of this process, names the row. faulthandler adds a traceback where the interpreter crashes, or
 where the work takes too long, also in compiled code that holds Python's lock, and ends the process
-then. `harness/endings.py` reads the boxes of processes that are gone.
+then. `harness/cluster/endings.py` reads the boxes of processes that are gone.
 
 There are boxes where somebody starts processes again, and so has a use for them: our launcher, or
 torch's elastic agent.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fpmc_bench
-from fpmc_bench.harness.blackbox import (
+from fpmc_bench.harness.cluster.blackbox import (
     STOPPED,
     SUFFIX,
     At,
@@ -29,7 +29,7 @@ from fpmc_bench.harness.blackbox import (
 from fpmc_bench.launched import BOXES
 
 if TYPE_CHECKING:
-    from fpmc_bench.harness.processes import Processes
+    from fpmc_bench.harness.cluster.processes import Processes
 
 STATUS = re.compile(rb"\nended with (-?\d+)\n\Z")
 """What our launcher adds to a box: an exit status, or minus the number of a signal."""

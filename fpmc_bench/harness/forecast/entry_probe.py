@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from fpmc_bench.catalog.built import BuiltDenoiser
+from fpmc_bench.harness.forecast.probe import Probe, probed
 from fpmc_bench.harness.plan import Contestant, Plan
-from fpmc_bench.harness.probe import Probe, probed
 from fpmc_bench.images.made import images_in
 from fpmc_bench.storage.cache import looked_up
 from fpmc_bench.teachers.sensitivity import KIND as MAPS

@@ -1,7 +1,7 @@
 """How long a queue takes until its last task is done: the makespan of longest-first scheduling.
 
-As `queue.py` hands tasks out (R. L. Graham, Bounds on multiprocessing timing anomalies, 1969: at
-most 4/3 of the best there is).
+As `harness/queue.py` hands tasks out. It is at most 4/3 of the best there is (R. L. Graham, Bounds
+on multiprocessing timing anomalies, 1969), but for what processes take to begin.
 """
 
 from collections.abc import Iterable, Sequence

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from fpmc_bench.harness.endings import Ending, blamed, endings, failed_line, note_statuses
+from fpmc_bench.harness.cluster.endings import Ending, blamed, endings, failed_line, note_statuses
 from fpmc_bench.interruptions import GOES_ON, Stopped, handle_signals, keeping
 from fpmc_bench.launched import BOXES, OURS
 from fpmc_bench.storage.temporary import temporary_folder

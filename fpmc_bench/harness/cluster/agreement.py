@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from fpmc_bench.errors import FpmcBenchError, RunError
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.processes import Processes
 from fpmc_bench.storage.notations import short_json
 
 MOST_TOLD = 4

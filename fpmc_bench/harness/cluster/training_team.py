@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.processes import Processes
+from fpmc_bench.harness.cluster.processes import Processes
 
 
 @dataclass(frozen=True)

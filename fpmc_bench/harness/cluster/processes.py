@@ -18,7 +18,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 
 from fpmc_bench.engine.machine.tf32 import refuse_tf32
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.harness.meeting import meet
+from fpmc_bench.harness.cluster.meeting import meet
 from fpmc_bench.interruptions import GOES_ON, waiting
 from fpmc_bench.launched import OTHERS_SPEAK_SECONDS, launched, may_restart
 

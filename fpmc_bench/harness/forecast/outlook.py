@@ -7,10 +7,10 @@ from pathlib import Path
 
 from fpmc_bench.engine import EngineSettings
 from fpmc_bench.errors import RunError
-from fpmc_bench.harness.costs import Costs
-from fpmc_bench.harness.forecast import Part, wall_seconds
-from fpmc_bench.harness.processes import Processes
-from fpmc_bench.harness.room import free_memory, refuse_full_disk, sized
+from fpmc_bench.harness.cluster.processes import Processes
+from fpmc_bench.harness.forecast.costs import Costs
+from fpmc_bench.harness.forecast.parts import Part, wall_seconds
+from fpmc_bench.harness.forecast.room import free_memory, refuse_full_disk, sized
 from fpmc_bench.storage.cache import cache_directory
 from fpmc_bench.telling.times import span
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.contracts import DenoiseFunction, TeacherModel
-from fpmc_bench.harness.costs import (
+from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.forecast.costs import (
     Costs,
     Taken,
     Timings,
@@ -22,14 +23,13 @@ from fpmc_bench.harness.costs import (
     sampled_facts,
     unit_facts,
 )
-from fpmc_bench.harness.entry_probe import probed_entry
-from fpmc_bench.harness.environment import Notary
+from fpmc_bench.harness.forecast.entry_probe import probed_entry
+from fpmc_bench.harness.forecast.peaks import peak_memory
+from fpmc_bench.harness.forecast.probe import LEVELS, Probe, map_seconds, probed
+from fpmc_bench.harness.forecast.spread import first_errors, standard_errors
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.harness.loaded import Loaded
-from fpmc_bench.harness.peaks import peak_memory
 from fpmc_bench.harness.plan import Contestant, Plan
-from fpmc_bench.harness.probe import LEVELS, Probe, map_seconds, probed
-from fpmc_bench.harness.spread import first_errors, standard_errors
 from fpmc_bench.harness.units import Workload, WorkUnit
 from fpmc_bench.harness.workers import Workbench
 
