@@ -31,7 +31,7 @@ STAND_INS = {
     """,
     "torchrun": """
         trap 'exit 143' TERM
-        echo "$OMP_NUM_THREADS threads: $*" >"given-$$"
+        echo "$OMP_NUM_THREADS of $SRUN_CPUS_PER_TASK threads: $*" >"given-$$"
         [ -z "$ENDS" ] || exit "$ENDS"
         while :; do sleep 0.05; done
     """,
@@ -87,7 +87,7 @@ def test_every_node_is_told_the_same(node: Path) -> None:
     (first, second) = given(node)
     assert first == second
     assert first == (
-        "4 threads: --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d "
+        "4 of 16 threads: --nnodes 2 --nproc-per-node 4 --max-restarts 3 --rdzv-backend c10d "
         "--rdzv-endpoint 127.0.0.1:24567 --rdzv-id 1234567 -m fpmc_bench run small.toml "
         "--run-dir a run\n"
     )
@@ -99,7 +99,7 @@ def test_processes_and_restarts_are_chosen_and_a_failure_is_the_job_s(node: Path
     assert job.communicate(timeout=30)[0] == ""
     assert job.returncode == 1
     (told,) = given(node, 1)
-    assert told.startswith("1 threads: --nnodes 1 --nproc-per-node 32 --max-restarts 0 ")
+    assert told.startswith("1 of 16 threads: --nnodes 1 --nproc-per-node 32 --max-restarts 0 ")
     assert not (node / "requeued").exists(), "what fails would fail again"
 
 
