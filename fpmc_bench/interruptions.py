@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -58,7 +59,7 @@ class _State:
     handled: bool = False
     grace: float = GRACE_SECONDS
     waits: bool = False
-    """Whether the main thread waits where no exception reaches it."""
+    """Whether no exception reaches the main thread, or may where it is: another ends it at once."""
     kept: str = ""
     """What is said of finished work."""
 
@@ -78,7 +79,7 @@ def stoppable(speaks: Speaks) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {one: signal.getsignal(one) for one in SIGNALS}
+    before, hook = {one: signal.getsignal(one) for one in SIGNALS}, sys.unraisablehook
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -86,6 +87,7 @@ def stoppable(speaks: Speaks) -> Iterator[None]:
     threading.Thread(target=watch.run, daemon=True).start()
     _state.handled = True
     handle_signals()
+    sys.unraisablehook = partial(_lost, otherwise=hook)
     try:
         yield
     except Stopped as stopped:
@@ -94,7 +96,7 @@ def stoppable(speaks: Speaks) -> Iterator[None]:
         atexit._run_exitfuncs()  # as at an orderly end, but without waiting for strangers' threads
         _die(stopped.signal)
     finally:
-        _state.handled = False
+        _state.handled, sys.unraisablehook = False, hook
         for one, handler in before.items():
             signal.signal(one, handler)
         signal.set_wakeup_fd(wakeup)
@@ -196,7 +198,25 @@ class _Watch:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped(number)
+    if not _imports(frame):
+        raise Stopped(number)
+    _state.waits = True  # half a module would be left, whose users keep the exception or go astray
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _lost(what: "sys.UnraisableHookArgs", otherwise: Callable[..., object]) -> None:
+    """Python has dropped an exception, as it does in a destructor or a callback of a reference."""
+    if isinstance(what.exc_value, Stopped):
+        _state.waits = True
+    else:
+        otherwise(what)
 
 
 def _do_all() -> None:

@@ -102,6 +102,10 @@ def test_a_time_budget_chooses_whole_blocks_and_tells_their_errors(tmp_path: Pat
         done = fpmc_bench("plan", "digits", "--time-budget", text, cwd=tmp_path)
         assert done.returncode == 2
         assert "no span of time" in done.stderr
+    for option in (("plan", "--seconds", "nan"), ("run", "--unit-timeout", "inf")):
+        done = fpmc_bench(*option[:1], "digits", *option[1:], cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"Invalid value for '{option[1]}'" in done.stderr
 
 
 def test_the_table_says_what_to_run(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What strangers print is in a file of their row, and nowhere else."""
 
+import io
 import logging
 import sys
 from pathlib import Path
@@ -62,3 +63,19 @@ def test_rows_that_print_nothing_leave_nothing(tmp_path: Path) -> None:
     remove_empty(tmp_path)
     remove_empty(tmp_path / "nowhere")
     assert log_of(tmp_path, "loud").read_text() == "!\n"
+
+
+def test_breakpoint_asks_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "mine.log"
+    monkeypatch.delenv("PYTHONBREAKPOINT", raising=False)
+    monkeypatch.setattr(sys, "breakpointhook", sys.__breakpointhook__)  # pytest has its own
+    monkeypatch.setattr(sys, "stdin", io.StringIO("p 6 * 7\nc\n"))
+    trace = sys.gettrace()
+    with printed_into(path):
+        breakpoint()
+        print("went on")
+    sys.settrace(trace)
+    assert "(Pdb) 42\n" in capsys.readouterr().err
+    assert path.read_text() == "went on\n"

@@ -16,7 +16,7 @@ from fpmc_bench.catalog.strangers import strangers_code
 from fpmc_bench.errors import PluginError
 
 PROGRAM = """
-import atexit, hashlib, os, signal, subprocess, sys, time
+import atexit, builtins, hashlib, os, signal, subprocess, sys, time
 from pathlib import Path
 from fpmc_bench.interruptions import at_any_end, keeping, stoppable, waiting
 
@@ -38,6 +38,16 @@ def keep_on():
 def sleep():
     begin()
     time.sleep(60)
+
+def load():
+    Path("loaded.py").write_text("try: begin(); time.sleep(60)\\nexcept BaseException: keep_on()")
+    vars(builtins).update(begin=begin, time=time, keep_on=keep_on)
+    sys.path.insert(0, "")
+    import loaded
+
+class Dropped:
+    def __del__(self):
+        sleep()
 
 atexit.register(Path("exited").touch)
 with stoppable(lambda _: True), keeping("kept"):
@@ -61,6 +71,8 @@ def program(folder: Path, body: str, *, grace: float = 1.0) -> list[str | Path]:
         (signal.SIGTERM, "compute()", (1, 6), False),
         (signal.SIGINT, "keep_on()", (1, 6), False),
         (signal.SIGTERM, "with waiting(): compute()", (0, 1), False),
+        (signal.SIGTERM, "load()", (0, 1), False),
+        (signal.SIGINT, "Dropped(); keep_on()", (0, 1), False),
     ],
 )
 def test_a_process_dies_of_a_signal_whatever_it_is_at(

@@ -119,6 +119,13 @@ def test_rows_whose_units_are_all_there_are_done_before_they_have_records() -> N
     assert [row.done for row in found.status().rows] == [4]
 
 
+def test_a_row_that_failed_before_its_units_were_counted_has_no_count() -> None:
+    found = Tally("run", "small", "", 1, Clock(), lambda: START)
+    found.failed("a.sample-mse", "it crashed the interpreter")
+    [line] = [one for one in table_lines(found.status(), START) if one.startswith("a ")]
+    assert line.split(maxsplit=2) == ["a", "sample-mse", "failed: it crashed the interpreter"]
+
+
 def test_predicted_seconds_count_until_there_are_measured_ones() -> None:
     clock = Clock()
     found = Tally("run", "small", "", 1, clock, lambda: START)

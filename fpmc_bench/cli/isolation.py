@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from fpmc_bench.cli.duration import Seconds
+
 Command = Callable[..., None]
 PLUGIN_FILE = re.compile(r"\.py\b")
 
@@ -51,7 +53,7 @@ def isolation_options(command: Command) -> Command:
         ),
         click.option(
             "--unit-timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(),
             metavar="SECONDS",
             help="Fail a row that takes longer to be checked or built, or for a block of items.",
         ),

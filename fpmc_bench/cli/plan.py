@@ -14,7 +14,7 @@ from fpmc_bench.cli.common import (
     print_json,
     registry_with_warnings,
 )
-from fpmc_bench.cli.duration import Duration
+from fpmc_bench.cli.duration import Duration, Seconds
 from fpmc_bench.cli.printing import PrintingCommand, echo
 from fpmc_bench.cli.run_options import changed_suite, run_options
 
@@ -28,7 +28,7 @@ from fpmc_bench.cli.run_options import changed_suite, run_options
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=10.0,
     show_default=True,
     help="About what timing may take, for each row that was never timed here.",

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fpmc_bench.errors import DiskError
-from fpmc_bench.telling.lines import stderr_lent_to
+from fpmc_bench.launched import is_ours
+from fpmc_bench.telling.lines import stderr_lent_to, users_stderr
 
 MOST_BYTES = 10 * 2**20
 """Of one file."""
@@ -63,6 +64,7 @@ def printed_into(path: Path | None) -> Iterator[None]:
             _own_warnings(),
             _descriptors(file),
             redirect_stdout(stream),
+            _debugger_at(users_stderr()),
             stderr_lent_to(stream),
         ):
             try:
@@ -75,6 +77,24 @@ def printed_into(path: Path | None) -> Iterator[None]:
             os.write(file, STOPPED)
     finally:
         os.close(file)
+
+
+@contextmanager
+def _debugger_at(terminal: TextIO) -> Iterator[None]:
+    """Have `breakpoint()` ask there, unless nobody could answer or PYTHONBREAKPOINT says what."""
+    before = sys.breakpointhook
+
+    def ask() -> None:
+        from pdb import Pdb
+
+        Pdb(stdout=terminal, nosigint=True).set_trace(sys._getframe().f_back)
+
+    if not is_ours() and "PYTHONBREAKPOINT" not in os.environ and before is sys.__breakpointhook__:
+        sys.breakpointhook = ask
+    try:
+        yield
+    finally:
+        sys.breakpointhook = before
 
 
 class _Bounded(io.RawIOBase):

@@ -77,7 +77,8 @@ def _rows(status: Status, working: dict[str, str]) -> list[str]:
     for row in status.rows:
         entry, _, protocol = row.name.rpartition(".")
         each = "" if row.seconds is None else f"{row.seconds:.3g}"
-        cells = [one_line(entry), one_line(protocol), f"{row.done} of {row.total}", each]
+        units = f"{row.done} of {row.total}" if row.total else ""  # failed before they were counted
+        cells = [one_line(entry), one_line(protocol), units, each]
         rows.append([*cells, working[row.name]])
     return str(
         tabulate(
