@@ -147,11 +147,7 @@ def run_plan(
         with refused_together(processes):
             if leads:
                 directory.open(plan.suite, of_plan(plan), fresh=fresh)
-                failed = {**plan.failures, **(failed or {})}
-                for (name, report), protocol in product(failed.items(), plan.suite.protocols):
-                    directory.ledger.fail(f"{name}.{protocol}", report)
-                for row, report in watched.failed.items():
-                    directory.ledger.fail(row, report)
+                _fail(directory, plan, {**plan.failures, **(failed or {})}, watched)
         remaining = remaining_units(workload, directory, processes, predictions=keep_predictions)
         together = shards is not None
         costs = Costs.here(processes, settings, together=together)
@@ -189,6 +185,16 @@ def run_plan(
         processes.wait()
     failures = directory.ledger.failures()
     return RunOutcome(directory.path, tuple(records), failures, processes.is_main)
+
+
+def _fail(
+    directory: RunDirectory, plan: Plan, entries: Mapping[str, str], watched: Watched
+) -> None:
+    """Rows of these entries, and rows that have ended a process."""
+    for (name, report), protocol in product(entries.items(), plan.suite.protocols):
+        directory.ledger.fail(f"{name}.{protocol}", report)
+    for row, report in watched.failed.items():
+        directory.ledger.fail(row, report)
 
 
 def _say(outlook: Outlook, directory: Path, *, visible: bool) -> None:
