@@ -177,11 +177,13 @@ def shared_by(processes: int, kept: str = GOES_ON, *, isolated: bool = False) ->
     from fpmc_bench.harness.cluster.blackbox import close_box, open_box
 
     open_box()
+    from fpmc_bench.harness.cluster.meeting import absence_told
     from fpmc_bench.harness.cluster.processes import leave_processes
 
     with keeping(kept):
         try:
-            yield
+            with absence_told():
+                yield
         finally:
             leave_processes()
             close_box()
