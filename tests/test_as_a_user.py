@@ -73,8 +73,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "doctor": (),
 }
 """What each is given, from a folder with what `inputs` are."""
-TIMED = ("run", "plan", "bench", "doctor")
-"""Some of their numbers are never twice the same: how long something took."""
+TIMED = ("run", "plan", "bench", "doctor", "cache list", "cache explain")
+"""Some of their numbers are never twice the same: how long something took, or when."""
 LEDGER = re.compile("ledger/[0-9a-f]{24}")
 """A unit is named after what it depends on, how quick the machine is at two sums among it."""
 
