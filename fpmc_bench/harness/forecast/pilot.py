@@ -124,11 +124,15 @@ class Pilot:
         if not lacking:
             return
         with peak_memory(context.device) as peak:
+            bench, middle = self._bench(), len(lacking) // 2
             if self.costs.of(facts).seconds(1) is None:
                 self.told("sensitivity maps")
-                guess = Taken(items=1, seconds=map_seconds(maps, lacking[len(lacking) // 2]))
-                self.costs.add(facts, Timings(guessed=(guess, guess)))
-            bench = self._bench()
+                seconds = map_seconds(maps, lacking[middle])
+                if seconds <= self.seconds:  # few samples take as long as many, of small images
+                    bench.map(lacking.pop(middle))
+                else:
+                    guess = Taken(items=1, seconds=seconds)
+                    self.costs.add(facts, Timings(guessed=(guess, guess)))
             if len(lacking) * (self.costs.of(facts).seconds(1) or 0) <= self.seconds:
                 for level in lacking:
                     bench.map(level)
