@@ -12,7 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from fpmc_bench.errors import RunError, UsageError
-from fpmc_bench.launched import is_elastic
+from fpmc_bench.launched import is_elastic, is_ours
 from fpmc_bench.storage.keys import content_key
 from fpmc_bench.storage.notations import parsed_json, short_json
 from fpmc_bench.storage.temporary import DEEPEST, remove_forgotten
@@ -68,7 +68,8 @@ def locked(folder: Path, work: str, option: str) -> Iterator[None]:
     left unfinished in it is removed. UsageError where nothing can be written into it.
     """
     make_folder(folder, option)
-    lock = FileLock(folder / LOCK, timeout=ENDING_SECONDS if is_elastic() else GLANCE_SECONDS)
+    elsewhere = is_elastic() and not is_ours()  # our launcher has seen its processes end
+    lock = FileLock(folder / LOCK, timeout=ENDING_SECONDS if elsewhere else GLANCE_SECONDS)
     try:
         lock.acquire()
     except Timeout as error:
