@@ -11,7 +11,6 @@ one. A line says whether the records and all per-item values are then, byte by b
 one process. Exit status 1 where they are not.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -33,6 +32,10 @@ from tabulate import tabulate
 
 from fpmc_bench.harness.ledger import Ledger
 from fpmc_bench.storage.cache import ENVIRONMENT_VARIABLE
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # which say what records have alike
+
+from runs import figures
 
 IMAGES = 64
 RUN = "run"
@@ -65,8 +68,6 @@ name = "optimal+synthetic"
 denoiser = "optimal"
 augmentations = [{{name = "synthetic", rate = 2.0}}]
 """
-MEASURED = ("seconds_per_query", "computed", "publication")
-"""What a record says of who computed it, on what and how fast."""
 
 
 @dataclass(frozen=True)
@@ -172,19 +173,6 @@ def run_until_killed(layout: Layout, root: Path, units: int) -> None:
             time.sleep(0.01)
 
 
-def content(run_dir: Path) -> dict[str, object]:
-    """All that records say but for who computed them, and their per-item values."""
-    found: dict[str, object] = {}
-    for path in sorted((run_dir / "records").iterdir()):
-        if path.suffix == ".json":
-            record = json.loads(path.read_bytes())
-            found[path.name] = {k: v for k, v in record.items() if k not in MEASURED}
-        else:
-            with np.load(path) as arrays:
-                found[path.name] = {name: arrays[name].tobytes() for name in arrays.files}
-    return found
-
-
 def prepare(folder: Path, items: int) -> None:
     """The suite, and images of noise."""
     (folder / "images").mkdir(parents=True)
@@ -205,16 +193,16 @@ def main(items: int, keep: Path | None) -> None:
         prepare(folder, items)
         run(alone, folder / "alone")
         ledger = Ledger(alone.run_dir(folder / "alone") / "ledger")
-        expected, half = content(ledger.directory.parent), len(ledger.names()) // 2
+        expected, half = figures(ledger.directory.parent), len(ledger.names()) // 2
         for number, (whole, other) in enumerate(TRIED):
             root = folder / str(number)
             run(whole, root)
-            same = content(whole.run_dir(root)) == expected
+            same = figures(whole.run_dir(root)) == expected
             table.append((str(whole), "", "yes" if same else "NO"))
             shutil.rmtree(root)
             run_until_killed(whole, root, half)
             run(other, root)
-            same = content(other.run_dir(root)) == expected
+            same = figures(other.run_dir(root)) == expected
             table.append((str(whole), str(other), "yes" if same else "NO"))
     head = ("run by", "killed halfway, gone on with by", "as one process")
     click.echo(tabulate(table, head, tablefmt="github"))

@@ -64,7 +64,7 @@ def plan(
 
     Rows that were never timed here are timed first. Where two of a row's units are affordable they
     are computed, and stay in the run directory, where the run finds them; else a few calls of the
-    denoiser are put together to a unit, and the table says "about". With --time-budget the number
+    denoiser are put together to a unit, which the table marks by "~". With --time-budget the number
     of items is chosen, and the table has the standard error that each row's mse@1 will have.
 
     Exit status 1 where a row failed, or where memory or disk can't be enough.
